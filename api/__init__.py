@@ -1,0 +1,1 @@
+"""HTTP layer: REST routers, authentication, problem details and the dashboard."""

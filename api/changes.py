@@ -1,0 +1,208 @@
+"""One way for every change: one transaction, once per idempotency key, rehearsed on request."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Query, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
+
+from orchestrator.api.deps import Ctx
+from orchestrator.services.context import Context, Secrets
+from orchestrator.services.errors import ServiceError, conflict
+from orchestrator.services.tokens import Caller
+from orchestrator.store import idempotency
+from orchestrator.store.idempotency import IdempotentAnswer
+
+KEPT_FOR = timedelta(days=7)
+SECRET_FIELDS = ("environment", "secrets")
+DRY_RUN_HEADER = "Dry-Run"
+REPLAY_HEADER = "Idempotency-Replayed"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a change answers.
+
+    `kept` is what a repetition answers where that differs, because `body` shows a secret once.
+    `vault` are secret values for an operation, handed over just before the commit.
+    """
+
+    status: int
+    body: BaseModel | None = None
+    location: str = ""
+    kept: BaseModel | None = None
+    vault: tuple[str, Secrets] | None = None
+
+
+@dataclass(slots=True)
+class Change:
+    """One request for a change."""
+
+    context: Context
+    digest: str
+    key: str | None
+    dry_run: bool
+    now: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.now = self.context.clock.now()
+
+    def earlier(self, caller: Caller) -> Response | None:
+        """Return the stored answer for the key; for use before slow work outside of `run`."""
+        if self.key is None or self.dry_run:
+            return None
+        with self.context.database.read() as session:
+            return self._stored(session, caller)
+
+    def run(self, caller: Caller, work: Callable[[Session], Done]) -> Response:
+        """Do `work` in one transaction and answer; or rehearse it, or repeat an old answer.
+
+        Raises ServiceError when the key was used for another request.
+        """
+        try:
+            response = self._attempt(caller, work)
+        except IntegrityError as error:
+            response = self._overtaken(caller, error)
+        if not self.dry_run:
+            self.context.nudge()
+        return response
+
+    def _attempt(self, caller: Caller, work: Callable[[Session], Done]) -> Response:
+        vaulted: str | None = None
+        try:
+            with self.context.database.write() as session:
+                stored = None if self.dry_run else self._stored(session, caller)
+                if stored is not None:
+                    return stored
+                done = work(session)
+                session.flush()
+                body = _rendered(done.body)
+                if self.dry_run:
+                    session.rollback()
+                    return _rehearsal(body)
+                if self.key is not None:
+                    self._keep(session, caller, done, body)
+                if done.vault is not None:
+                    vaulted = done.vault[0]
+                    self.context.vault.put(*done.vault)
+        except BaseException:
+            if vaulted is not None:
+                self.context.vault.drop(vaulted)
+            raise
+        return _respond(done.status, body, done.location)
+
+    def _stored(self, session: Session, caller: Caller) -> Response | None:
+        if self.key is None:
+            return None
+        kept = idempotency.find(session, caller.name, self.key)
+        if kept is None:
+            return None
+        if kept.request_digest != self.digest:
+            raise _key_conflict()
+        return _respond(kept.status, kept.body, kept.location, {REPLAY_HEADER: "true"})
+
+    def _keep(self, session: Session, caller: Caller, done: Done, body: Any) -> None:
+        idempotency.forget_before(session, self.now - KEPT_FOR)
+        answer = IdempotentAnswer(
+            actor=caller.name,
+            key=self.key or "",
+            request_digest=self.digest,
+            status=done.status,
+            body=body if done.kept is None else _rendered(done.kept),
+            location=done.location,
+            created_at=self.now,
+        )
+        idempotency.keep(session, answer)
+        session.flush()
+
+    def _overtaken(self, caller: Caller, error: IntegrityError) -> Response:
+        """Another request has written the same key or name in between."""
+        stored = self.earlier(caller)
+        if stored is None:
+            raise conflict(
+                "changed_meanwhile",
+                "Another request changed the same thing at the same time; this one did nothing.",
+                remedy="Look at the present state and try again.",
+            ) from error
+        return stored
+
+
+async def get_change(
+    request: Request,
+    context: Ctx,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            pattern=r"^[!-~]{1,200}$",
+            description="The same key with the same body gives the same answer, once.",
+            examples=["deploy-2026-11-20-1"],
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, Query(description="Answer with what would happen, and change nothing.")
+    ] = False,
+) -> Change:
+    """Return the change that a request asks for."""
+    digest = "" if idempotency_key is None else await _digest(request, idempotency_key)
+    return Change(context, digest, idempotency_key, dry_run)
+
+
+ChangeDep = Annotated[Change, Depends(get_change)]
+
+
+async def _digest(request: Request, key: str) -> str:
+    raw = await request.body()
+    try:
+        body = json.loads(raw) if raw else None
+    except ValueError:
+        body = raw.decode("latin-1")
+    content = [request.method, request.url.path, sorted(request.query_params.multi_items())]
+    text = json.dumps([*content, _masked(body, key)], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _masked(body: Any, key: str) -> Any:
+    """Return a body with secret values as one slow digest, so that none can be guessed from it."""
+    if not isinstance(body, dict) or not any(body.get(name) for name in SECRET_FIELDS):
+        return body
+    values = json.dumps([body.get(name) for name in SECRET_FIELDS], sort_keys=True)
+    slow = hashlib.scrypt(values.encode(), salt=key.encode(), n=2**14, r=8, p=1, dklen=32)
+    rest = {name: value for name, value in body.items() if name not in SECRET_FIELDS}
+    return [rest, slow.hex()]
+
+
+def _rendered(body: BaseModel | None) -> Any:
+    return None if body is None else body.model_dump(mode="json")
+
+
+def _rehearsal(body: Any) -> Response:
+    return JSONResponse({"dry_run": True, "would": body}, headers={DRY_RUN_HEADER: "true"})
+
+
+def _respond(
+    status: int, body: Any, location: str, extra: dict[str, str] | None = None
+) -> Response:
+    headers = {**({"Location": location} if location else {}), **(extra or {})}
+    if body is None:
+        return Response(status_code=status, headers=headers)
+    return JSONResponse(body, status_code=status, headers=headers)
+
+
+def _key_conflict() -> ServiceError:
+    return ServiceError(
+        "idempotency_conflict",
+        422,
+        "Not valid",
+        "This Idempotency-Key was used for a different request.",
+        field="Idempotency-Key",
+        remedy="Use a new key for a new request.",
+    )

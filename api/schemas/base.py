@@ -1,0 +1,74 @@
+"""What all schemas share: unknown fields are refused by name, instants are UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from orchestrator.services.errors import nearest
+
+
+Item = TypeVar("Item")
+
+
+def _to_utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+Instant = Annotated[
+    AwareDatetime, AfterValidator(_to_utc), Field(examples=["2026-11-20T18:00:00Z"])
+]
+
+
+class Answer(BaseModel):
+    """A body that we send."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Body(BaseModel):
+    """A body that we receive: an unknown field is refused, and the nearest one named."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            known = {info.alias or name for name, info in cls.model_fields.items()}
+            for name in data:
+                if name not in known:
+                    raise PydanticCustomError(
+                        "unknown_field",
+                        "is not a field here. {hint}",
+                        {
+                            "field": str(name)[:80],
+                            "hint": nearest(str(name)[:80], known),
+                            "code": "unknown_field",
+                        },
+                    )
+        return data
+
+
+class Listing(Answer, Generic[Item]):
+    """A page of a list; `next_cursor` is null on the last one."""
+
+    items: list[Item]
+    next_cursor: str | None = Field(None, description="Give it as `cursor` for the next page.")
+
+
+Labels = Annotated[
+    dict[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")],
+        Annotated[str, Field(max_length=120)],
+    ],
+    Field(max_length=50, examples=[{"team": "search"}]),
+]
+Reason = Annotated[str, Field(max_length=500, examples=["load test until noon"])]
+Name = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,62}$", examples=["office-hours"])
+]

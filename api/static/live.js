@@ -1,0 +1,81 @@
+// Keeps the marked regions of a page fresh without losing focus, scroll or open parts.
+
+import { localize, serverNow, setServerTime, span } from "./times.js";
+
+const CALM = 5000;
+const BUSY = 1500;
+const MARKED = "[data-live]";
+
+let timer = 0;
+let running = null;
+let lastGood = Date.now();
+
+const options = {
+  morphStyle: "outerHTML",
+  ignoreActiveValue: true,
+  callbacks: {
+    // What the reader opened stays open, and what scrolls stays where it is.
+    beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS"),
+  },
+};
+
+function apply(text) {
+  const fresh = new DOMParser().parseFromString(text, "text/html");
+  const stamp = fresh.querySelector("meta[name=server-time]");
+  if (stamp) setServerTime(stamp.content);
+  localize(fresh);
+  for (const region of document.querySelectorAll(MARKED)) {
+    const next = fresh.getElementById(region.id);
+    if (next) globalThis.Idiomorph.morph(region, next, options);
+  }
+  document.dispatchEvent(new CustomEvent("refreshed"));
+}
+
+function lost(problem) {
+  const mark = document.getElementById("link-lost");
+  if (!mark) return;
+  mark.hidden = !problem;
+  if (problem) mark.textContent = `No answer; figures are ${span((Date.now() - lastGood) / 1000)} old`;
+}
+
+export async function refresh(url = location.href) {
+  running?.abort();
+  const mine = (running = new AbortController());
+  try {
+    const response = await fetch(url, { headers: { "X-Live": "1" }, signal: mine.signal });
+    if (response.redirected || response.status === 401) return location.reload();
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    apply(await response.text());
+    lastGood = Date.now();
+    lost(false);
+  } catch (error) {
+    if (error.name === "AbortError") return undefined;
+    lost(true);
+  }
+  if (running === mine) schedule();
+  return undefined;
+}
+
+export function schedule() {
+  clearTimeout(timer);
+  if (!document.querySelector(MARKED)) return;
+  const wait = document.querySelector("[data-busy]") ? BUSY : CALM;
+  timer = setTimeout(() => (document.hidden ? schedule() : refresh()), wait);
+}
+
+export function go(url, replace = false) {
+  history[replace ? "replaceState" : "pushState"](null, "", url);
+  return refresh(url);
+}
+
+export function start() {
+  const stamp = document.querySelector("meta[name=server-time]");
+  if (stamp) setServerTime(stamp.content);
+  localize();
+  setInterval(localize, 10000);
+  schedule();
+  document.addEventListener("visibilitychange", () => document.hidden || refresh());
+  addEventListener("popstate", () => refresh());
+}
+
+export { serverNow };

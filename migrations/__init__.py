@@ -1,0 +1,1 @@
+"""The history of the database schema; run through `orchestrator.store.migrate` alone."""

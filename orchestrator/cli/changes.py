@@ -1,0 +1,122 @@
+"""What all commands that change something share: rehearse, send, wait, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from orchestrator.cli import client, formats, waiting
+from orchestrator.cli.errors import CliError, ExitCode
+from orchestrator.cli.session import Session
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change as the person wants it made."""
+
+    run: Session
+    dry_run: bool = False
+    wait: bool = False
+    timeout: timedelta = timedelta(minutes=15)
+
+    def send(
+        self, method: str, path: str, *, body: Any = None, query: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Send the change, or rehearse it; return what the server answered."""
+        asked = {**(query or {}), **({"dry_run": True} if self.dry_run else {})}
+        return self.run.api.send(method, path, query=asked, body=body).payload
+
+    def finish(self, answer: Json) -> Json:
+        """Follow the operation to its end where the person wants to wait for it."""
+        if self.dry_run or not self.wait or not is_operation(answer):
+            return answer
+        return {**answer, **waiting.follow(self.run, answer, self.timeout)}
+
+
+def is_operation(answer: Any) -> bool:
+    """Tell whether an answer is an operation."""
+    return isinstance(answer, dict) and "kind" in answer and "steps" in answer
+
+
+def resolve(run: Session, endpoint: str) -> str:
+    """Return what the API calls an endpoint: its id, `account/name`, or a name that is unique.
+
+    Raises CliError when no endpoint, or more than one, has that name.
+    """
+    if "/" in endpoint or endpoint.startswith("ep_"):
+        return endpoint
+    found = run.api.pages(client.path("endpoints"), {"name": endpoint})["items"]
+    exact = [item for item in found if item["name"] == endpoint]
+    if len(exact) == 1:
+        return str(exact[0]["id"])
+    if exact:
+        choices = ", ".join(full_name(item) for item in exact)
+        raise CliError(f"{endpoint!r} is in several accounts", ExitCode.USAGE, f"one of {choices}")
+    near = ", ".join(full_name(item) for item in found[:3])
+    remedy = f"did you mean {near}?" if near else "see `orchestrator endpoints list`"
+    raise CliError(f"no endpoint is called {endpoint!r}", ExitCode.NOT_FOUND, formats.plain(remedy))
+
+
+def full_name(endpoint: Mapping[str, Any]) -> str:
+    """Return `account/name` of an endpoint."""
+    return f"{endpoint['account']['name']}/{endpoint['name']}"
+
+
+def tell(run: Session, answer: Json) -> None:
+    """Print in a sentence or two what an operation does, and what a hold costs."""
+    if run.out.form == "json":
+        run.out.json(answer)
+    elif run.quiet:
+        run.out.lines([str(answer.get("id", ""))])
+    else:
+        for sentence in sentences(run, answer):
+            run.out.say(sentence)
+
+
+def sentences(run: Session, answer: Json) -> list[str]:
+    """Return what an answer to a change means."""
+    if answer.get("dry_run"):
+        would = answer.get("would") or {}
+        return ["Dry run, nothing is changed. It would be:", *sentences(run, would)]
+    if not is_operation(answer):
+        return [f"{key}: {shown}" for key, shown in flat(answer).items()]
+    target = (answer.get("endpoint") or {}).get("name", "")
+    lines = [f"{answer['kind']} of {target}: {answer['status']} ({answer['id']})"]
+    if answer.get("outcome"):
+        lines.append(f"outcome: {answer['outcome']}")
+    hold = answer.get("hold")
+    if hold:
+        cost = hold.get("cost")
+        priced = f", costs {formats.price(cost, '')}" if hold.get("wish") != "paused" else ""
+        lines.append(
+            f"held {hold['wish']} until {run.out.at(hold['until'])}{priced} ({hold['id']})"
+        )
+    return lines
+
+
+def flat(value: Any, prefix: str = "") -> dict[str, str]:
+    """Return nested values as dotted names and texts, without those that are empty."""
+    if isinstance(value, dict):
+        if "amount" in value and "currency" in value:
+            return {prefix: formats.money(value) if "low" in value else formats.price(value, "")}
+        out: dict[str, str] = {}
+        for key, item in value.items():
+            out |= flat(item, f"{prefix}.{key}" if prefix else str(key))
+        return out
+    if value is None or value in ("", []):
+        return {}
+    if isinstance(value, list):
+        return {prefix: ", ".join(_one(item) for item in value)}
+    return {prefix: _one(value)}
+
+
+def _one(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return " ".join(f"{key}={text}" for key, text in flat(value).items())
+    return str(value)

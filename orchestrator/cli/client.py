@@ -1,0 +1,221 @@
+"""A client of the REST API that turns every failure into one line and one exit code."""
+
+from __future__ import annotations
+
+import ipaddress
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import quote, urlsplit
+
+import httpx2
+
+from orchestrator.cli.errors import CliError, ExitCode
+
+Query = Mapping[str, str | int | bool | Sequence[str] | None]
+Scalar = str | int | float | bool | None
+PAGE = 200
+WAIT_SECONDS = 30
+_SENDS = 3
+_CONNECT_TIMEOUT_S = 5.0
+_READ_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer; `payload` is None when it has no body."""
+
+    status: int
+    payload: Any
+
+
+class ApiProblemError(CliError):
+    """The server refused; `problem` is its RFC 9457 document."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        message = _detail(status, problem)
+        remedy = problem.get("remedy") or _DEFAULT_REMEDIES.get(status, "")
+        super().__init__(_redacted(message), _exit_code(status), _redacted(str(remedy)))
+        self.status = status
+        self.problem = problem
+
+
+def _detail(status: int, problem: Mapping[str, Any]) -> str:
+    """Return the problem in one sentence, with every field that was refused."""
+    detail = problem.get("detail") or problem.get("title") or f"the server answered {status}"
+    texts = [str(detail)]
+    for item in problem.get("errors") or []:
+        text = f"{item.get('field')}: {item.get('message')}"
+        if text not in texts:
+            texts.append(text)
+    return "; ".join(texts)
+
+
+_DEFAULT_REMEDIES = {
+    401: "set ORCHESTRATOR_TOKEN to a token of this server",
+    403: "use a token with a wider scope",
+}
+
+
+class ApiClient:
+    """Speaks to one server. Changes carry an idempotency key, so a lost answer is asked again."""
+
+    def __init__(
+        self, base_url: str, token: str | None, transport: httpx2.BaseTransport | None = None
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx2.Client(
+            base_url=self.base_url,
+            headers={"Accept": "application/json", "User-Agent": "orchestrator-cli", **headers},
+            timeout=httpx2.Timeout(_READ_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
+            # A proxy of the environment must not see what stays on this machine.
+            trust_env=not is_loopback(self.base_url),
+            transport=transport,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release connections."""
+        self._http.close()
+
+    def get(self, path: str, query: Query | None = None) -> Any:
+        """Return the answer to a read."""
+        return self.send("GET", path, query=query).payload
+
+    def send(
+        self, method: str, path: str, *, query: Query | None = None, body: Any = None
+    ) -> Answer:
+        """Send one request. Raises CliError: ApiProblemError when refused, or server unreachable.
+
+        A change whose answer was lost is sent again with the same key, so it happens once.
+        """
+        headers = {} if method == "GET" else {"Idempotency-Key": str(uuid.uuid4())}
+        for last in (False,) * (_SENDS - 1) + (True,):
+            try:
+                response = self._http.request(
+                    method, path, params=_flat(query), json=body, headers=headers
+                )
+            except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+                raise self._unreachable(error) from None
+            except httpx2.TimeoutException:
+                raise self._silent(method) from None
+            except httpx2.TransportError as error:
+                if last:
+                    raise self._unreachable(error) from None
+            else:
+                return _answer(response)
+        raise AssertionError("the last send returns or raises")
+
+    def pages(self, path: str, query: Query | None = None, limit: int = 0) -> dict[str, Any]:
+        """Return a whole list as one page: all items, or the first `limit` of them."""
+        merged: dict[str, Any] | None = None
+        for page in self._each_page(path, dict(query or {}), limit):
+            if merged is None:
+                merged = dict(page)
+            else:
+                merged["items"] = merged["items"] + page["items"]
+                merged["next_cursor"] = page.get("next_cursor")
+            if limit and len(merged["items"]) >= limit:
+                break
+        return merged or {"items": [], "next_cursor": None}
+
+    def _each_page(self, path: str, query: dict[str, Any], limit: int) -> Iterator[dict[str, Any]]:
+        left = limit
+        while True:
+            query["limit"] = min(left, PAGE) if limit else PAGE
+            page = self.get(path, query)
+            yield page
+            left -= len(page["items"])
+            query["cursor"] = page.get("next_cursor")
+            if not query["cursor"]:
+                return
+
+    def _unreachable(self, error: httpx2.TransportError) -> CliError:
+        reason = _redacted(str(error)) or type(error).__name__
+        remedy = (
+            "start it with `orchestrator serve`, or name another with --server"
+            if is_loopback(self.base_url)
+            else "check --server or ORCHESTRATOR_SERVER_URL, and the network"
+        )
+        return CliError(
+            f"no answer from the server at {self.base_url}: {reason}", ExitCode.UNREACHABLE, remedy
+        )
+
+    def _silent(self, method: str) -> CliError:
+        remedy = (
+            "try again"
+            if method == "GET"
+            else "the change may have been made; see `orchestrator operations list`"
+        )
+        return CliError(
+            f"the server at {self.base_url} did not answer within {_READ_TIMEOUT_S:.0f} s",
+            ExitCode.UNREACHABLE,
+            remedy,
+        )
+
+
+def path(*parts: str) -> str:
+    """Return an API path of quoted parts; `account/endpoint` keeps its one slash."""
+    return "/v1/" + "/".join(quote(part, safe="/") for part in parts)
+
+
+def is_loopback(url: str) -> bool:
+    """Tell whether a URL's host is this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _redacted(text: str) -> str:
+    from orchestrator.logs import redact_text  # noqa: PLC0415 - only failures need it
+
+    return redact_text(text)
+
+
+def _flat(query: Query | None) -> list[tuple[str, Scalar]]:
+    pairs: list[tuple[str, Scalar]] = []
+    for key, value in (query or {}).items():
+        if value is None or value == "":
+            continue
+        values = [value] if isinstance(value, str | int) else list(value)
+        pairs += [
+            (key, str(item).lower() if isinstance(item, bool) else str(item)) for item in values
+        ]
+    return pairs
+
+
+def _answer(response: httpx2.Response) -> Answer:
+    try:
+        payload = response.json() if response.content else None
+    except ValueError:
+        payload = None
+    if response.is_success and (payload is not None or not response.content):
+        return Answer(response.status_code, payload)
+    if response.is_success or response.is_redirect:
+        raise CliError(
+            f"{response.request.url.host} answered {response.status_code} and no JSON",
+            ExitCode.UNREACHABLE,
+            "is this the orchestrator's address? check --server",
+        )
+    raise ApiProblemError(response.status_code, payload if isinstance(payload, dict) else {})
+
+
+def _exit_code(status: int) -> ExitCode:
+    if status in (401, 403):
+        return ExitCode.AUTH
+    if status in (404, 410):
+        return ExitCode.NOT_FOUND
+    if status in (502, 503, 504):
+        return ExitCode.UNREACHABLE
+    return ExitCode.REFUSED if 400 <= status < 500 else ExitCode.UNEXPECTED

@@ -1,0 +1,149 @@
+"""Values as people read them: money with its band, prices, instants, labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from decimal import ROUND_CEILING, Decimal
+from typing import Any
+
+from orchestrator.domain.money import format_dollars, to_nano
+
+Json = Mapping[str, Any]
+
+UNPRICED = "unpriced"
+NOTHING = "-"
+_CENT = Decimal("0.01")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_SPAN = re.compile(r"\+?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?")
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
+
+
+def plain(value: object) -> str:
+    """Return text that cannot steer a terminal: what a cloud sent may hold control characters."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", str(value)).replace("\n", " ")
+
+
+def money(figure: Json | None) -> str:
+    """Return an amount with its uncertainty, such as `$12.30 ±0.10`; unknown reads `unpriced`."""
+    if figure is None:
+        return UNPRICED
+    amount = Decimal(figure["amount"])
+    unpriced = int(figure.get("unpriced_seconds") or 0)
+    if not amount and unpriced and not Decimal(figure.get("high") or 0):
+        return UNPRICED
+    below = amount - Decimal(figure.get("low") or figure["amount"])
+    above = Decimal(figure.get("high") or figure["amount"]) - amount
+    shown = _amount(amount, figure) + _band(below, above)
+    return f"{shown} + {duration(unpriced)} unpriced" if unpriced else shown
+
+
+def price(figure: Json | None, unit: str = "/h") -> str:
+    """Return a price such as `$0.80/h`; an unknown one reads `unpriced`, never zero."""
+    if figure is None or figure.get("amount") is None:
+        return UNPRICED
+    amount = Decimal(figure["amount"])
+    places = min(4, max(2, -int(amount.normalize().as_tuple().exponent)))
+    return _amount(amount, figure, places) + unit
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in its two largest units, such as `3 h 20 min`."""
+    whole = int(seconds)
+    days, hours, minutes = whole // 86400, whole % 86400 // 3600, whole % 3600 // 60
+    if days:
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min" if minutes else f"{whole} s"
+
+
+def instant(text: str | None, zone: tzinfo | None) -> str:
+    """Return an RFC 3339 instant as wall-clock time with its zone; None is the local zone."""
+    if not text:
+        return NOTHING
+    moment = datetime.fromisoformat(text).astimezone(zone)
+    return f"{moment:%Y-%m-%d %H:%M} {moment.tzname()}"
+
+
+def ago(text: str | None, now: datetime) -> str:
+    """Return how long ago an instant was, such as `3 h ago`."""
+    if not text:
+        return NOTHING
+    seconds = (now - datetime.fromisoformat(text)).total_seconds()
+    days = int(abs(seconds)) // 86400
+    span = f"{days} d" if days >= 2 else duration(abs(seconds))
+    return f"{span} ago" if seconds >= 0 else f"in {span}"
+
+
+def labels(pairs: Json | None) -> str:
+    """Return labels as `stage=prod team=search`."""
+    return " ".join(f"{key}={value}" for key, value in sorted((pairs or {}).items())) or NOTHING
+
+
+def parse_instant(text: str, now: datetime, zone: tzinfo | None) -> datetime:
+    """Read `2026-03-01T18:00Z`, `2026-03-01`, `18:00` (the next one) or `2h30m` (from now).
+
+    Raises ValueError with the accepted forms.
+    """
+    span = _SPAN.fullmatch(text)
+    if span and any(span.groups()):
+        days, hours, minutes = (int(part or 0) for part in span.groups())
+        return now + timedelta(days=days, hours=hours, minutes=minutes)
+    try:
+        if clock := _CLOCK.fullmatch(text):
+            return _next_clock(time(int(clock[1]), int(clock[2])), now, zone)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no instant; write 2026-03-01T18:00Z, 2026-03-01, 18:00 or 2h30m"
+        ) from None
+    return _aware(moment, zone)
+
+
+def parse_month(text: str, zone: tzinfo | None) -> tuple[datetime, datetime]:
+    """Return start and end of a month such as `2026-03`. Raises ValueError for anything else."""
+    try:
+        first = date.fromisoformat(f"{text}-01")
+    except ValueError:
+        raise ValueError(f"{text!r} is no month; write 2026-03") from None
+    following = (first + timedelta(days=31)).replace(day=1)
+    return _midnight(first, zone), _midnight(following, zone)
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return an instant as the API wants it, in UTC."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _next_clock(wall: time, now: datetime, zone: tzinfo | None) -> datetime:
+    today = now.astimezone(zone).date()
+    moment = _aware(datetime.combine(today, wall), zone)
+    return (
+        moment if moment > now else _aware(datetime.combine(today + timedelta(days=1), wall), zone)
+    )
+
+
+def _midnight(day: date, zone: tzinfo | None) -> datetime:
+    return _aware(datetime.combine(day, time()), zone)
+
+
+def _aware(moment: datetime, zone: tzinfo | None) -> datetime:
+    if moment.tzinfo is None:
+        moment = moment.astimezone() if zone is None else moment.replace(tzinfo=zone)
+    return moment.astimezone(UTC)
+
+
+def _amount(amount: Decimal, figure: Json, places: int = 2) -> str:
+    shown = format_dollars(to_nano(amount), places)
+    currency = figure.get("currency") or "USD"
+    return shown if currency == "USD" else f"{shown.replace('$', '')} {plain(currency)}"
+
+
+def _band(below: Decimal, above: Decimal) -> str:
+    """Return the uncertainty, rounded up so that it is never understated."""
+    low, high = (side.quantize(_CENT, ROUND_CEILING) for side in (below, above))
+    if low <= 0 and high <= 0:
+        return ""
+    return f" ±{high}" if low == high else f" +{max(high, Decimal(0))}/-{max(low, Decimal(0))}"

@@ -1,0 +1,105 @@
+"""What every command starts from: global options, settings, the client, and the output."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from orchestrator.cli import formats
+from orchestrator.cli.errors import CliError, ExitCode
+from orchestrator.cli.output import Format, Output
+from orchestrator.clock import Clock, SystemClock
+
+if TYPE_CHECKING:
+    from orchestrator.cli.client import ApiClient
+    from orchestrator.settings import Settings
+
+
+@dataclass
+class Session:
+    """One run of the command line; settings and connections are made at first use."""
+
+    server: str | None = None
+    form: Format = "table"
+    quiet: bool = False
+    utc: bool = False
+    colour: bool = True
+    clock: Clock = field(default_factory=SystemClock)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Return the settings. Raises CliError when they cannot be used."""
+        from orchestrator import settings  # noqa: PLC0415 - keeps `--help` quick
+
+        try:
+            return settings.load().with_overrides(server_url=self.server)
+        except settings.SettingsError as error:
+            raise CliError("; ".join(error.problems), ExitCode.USAGE) from None
+
+    @cached_property
+    def api(self) -> ApiClient:
+        """Return the client of the server, with the token that belongs to it."""
+        from orchestrator.cli import client  # noqa: PLC0415 - keeps `--help` quick
+
+        return client.ApiClient(self.settings.api_url, self._token())
+
+    @cached_property
+    def out(self) -> Output:
+        """Return where results go."""
+        return Output(self.form, self.quiet, self.zone, self.clock.now, self.colour)
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """Return the zone that instants are read and shown in; None is the local one."""
+        return UTC if self.utc else None
+
+    def instant(self, text: str | None) -> str | None:
+        """Return what a person wrote as an instant for the API. Raises CliError."""
+        moment = self.moment(text)
+        return formats.rfc3339(moment) if moment else None
+
+    def moment(self, text: str | None) -> datetime | None:
+        """Return what a person wrote as an instant. Raises CliError."""
+        try:
+            return formats.parse_instant(text, self.clock.now(), self.zone) if text else None
+        except ValueError as error:
+            raise CliError(str(error), ExitCode.USAGE) from None
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Ask before a step that cannot be undone easily; without a terminal `--yes` is needed."""
+        if yes:
+            return
+        if not sys.stdin.isatty():
+            raise CliError(f"{question} needs a yes", ExitCode.USAGE, "add --yes")
+        typer.confirm(question, abort=True, err=True)
+
+    def close(self) -> None:
+        """Release connections."""
+        if "api" in self.__dict__:
+            self.api.close()
+
+    def _token(self) -> str | None:
+        """Return the token of the settings; a server on this machine may have the admin's file."""
+        from orchestrator.cli.client import is_loopback  # noqa: PLC0415 - keeps `--help` quick
+
+        if self.settings.token is not None:
+            return self.settings.token.get_secret_value()
+        if not is_loopback(self.settings.api_url):
+            return None
+        try:
+            return self.settings.admin_token_file.read_text(encoding="utf-8").strip() or None
+        except OSError:
+            return None
+
+
+def session(ctx: typer.Context) -> Session:
+    """Return the run that a command belongs to."""
+    found: Any = ctx.find_object(Session)
+    if not isinstance(found, Session):
+        raise TypeError("a command ran outside of the command line")
+    return found

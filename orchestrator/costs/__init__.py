@@ -1,0 +1,1 @@
+"""Rates, the meter ledger and cost reports."""

@@ -1,0 +1,259 @@
+"""From what a look at the cloud saw to the stretches of the ledger; pure.
+
+A look tells the state at some instant between the moment it was asked and the moment it was
+answered. So what the last look saw is vouched for until that look was *asked*, what this one saw
+holds from when it was *answered*, and what lies between is a gap. How a gap is bounded:
+
+- the states differ and the cloud's own `updated_at` did not move: the endpoint changed by itself
+  (it started, it scaled), so the truth lies between the two states;
+- `updated_at` moved, or the endpoint appeared or vanished: somebody changed it, perhaps more than
+  once, so anything from no replica to its maximum may have run;
+- the gap is longer than the limit, because we were down or the listing failed: the same, and the
+  stretch is called unobserved. Paused before and after with `updated_at` unmoved stays certain.
+
+Not bounded: a change that was undone between two looks and left no trace in the cloud's answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from orchestrator.costs.stretch import (
+    SECOND,
+    Evidence,
+    cut,
+    next_second,
+    nothing,
+    opened,
+    same,
+    seconds_between,
+    settled,
+    whole_second,
+    widened,
+)
+from orchestrator.domain.endpoints import NOT_BILLED, BilledReplicas
+from orchestrator.domain.money import amount_for
+from orchestrator.domain.status import Status
+from orchestrator.store.ledger import Price, Stretch
+
+# How far the clock of a cloud may differ from ours before the engine freezes itself.
+CLOCK_SKEW = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One endpoint as a look saw it.
+
+    `max_replicas` is the larger of its bounds at this and the last look. `moved` says that the
+    cloud's `updated_at` differs from the last look's; say so too where a cloud has no such field
+    and the state differs. `cause` None keeps the cause of an unchanged state. `confirmed_at` and
+    `seen_at` stand for the look's own where this endpoint was read by a look of its own.
+    """
+
+    endpoint_id: str
+    status: Status
+    billed: BilledReplicas = NOT_BILLED
+    hardware_key: str = ""
+    max_replicas: int | None = None
+    moved: bool = False
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    cause: str | None = None
+    deleted: bool = False
+    confirmed_at: datetime | None = None
+    seen_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """When a look was answered, and until when the one before vouches for the old state.
+
+    `confirmed_at` is None where nothing was looked at before. Bills may round each run by up to
+    `granularity_s` seconds, either way.
+    """
+
+    confirmed_at: datetime | None
+    seen_at: datetime
+    gap_limit: timedelta
+    granularity_s: int = 60
+
+    @property
+    def late(self) -> bool:
+        """Return whether the gap is longer than its limit."""
+        confirmed = self.confirmed_at
+        return confirmed is not None and self.seen_at - confirmed > self.gap_limit
+
+    @property
+    def went_back(self) -> bool:
+        """Return whether this look was answered before the last was asked: the clock was set."""
+        return self.confirmed_at is not None and self.seen_at < self.confirmed_at
+
+    def of(self, seen: Observation) -> Look:
+        """Return the look that saw this endpoint."""
+        return replace(
+            self,
+            confirmed_at=seen.confirmed_at or self.confirmed_at,
+            seen_at=seen.seen_at or self.seen_at,
+        )
+
+
+def observe(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Return what the tail of an endpoint's ledger becomes.
+
+    `tail` is its open stretch and those that end after the look's `confirmed_at`, in order; an
+    empty one is a first sight. `price` is the newest of the seen hardware. The same observation
+    twice changes nothing the second time.
+    """
+    look = look.of(seen)
+    if not tail or tail[-1].ended_at is not None:
+        return list(tail) if seen.deleted else [*tail, *_begun(tail, seen, price, look)]
+    current = tail[-1]
+    until = max(next_second(look.seen_at), current.started_at)
+    after = _after(current, seen, price, until)
+    if look.went_back:
+        tail = [*tail[:-1], _repeated(current, look)]
+    doubt = _doubt(current, after, seen, look)
+    if doubt is None:
+        return _caused(tail, seen, until)
+    if until == current.started_at and after is not None and same(current, after):
+        return list(tail)
+    return _changed(tail, after, seen, look, doubt)
+
+
+def _after(
+    current: Stretch, seen: Observation, price: Price | None, until: datetime
+) -> Stretch | None:
+    if seen.deleted:
+        return None
+    return opened(
+        until,
+        status=seen.status,
+        hardware_key=seen.hardware_key,
+        billed=seen.billed,
+        price=price,
+        cause=current.cause if seen.cause is None else seen.cause,
+    )
+
+
+def _doubt(
+    current: Stretch, after: Stretch | None, seen: Observation, look: Look
+) -> Evidence | None:
+    """Return how the gap is to be called, or None where the old state certainly went on."""
+    unchanged = after is not None and same(current, after) and not seen.moved
+    if look.late:
+        asleep = current.status == Status.PAUSED and current.replicas_high == 0
+        dated = seen.updated_at is not None
+        return None if unchanged and asleep and dated else Evidence.UNOBSERVED
+    return None if unchanged else Evidence.TRANSITION
+
+
+def _caused(tail: Sequence[Stretch], seen: Observation, until: datetime) -> list[Stretch]:
+    """The state went on; a new cause begins where it was first seen."""
+    current = tail[-1]
+    if seen.cause is None or seen.cause == current.cause:
+        return list(tail)
+    before, _ = cut([current], until, until)
+    following = replace(current, started_at=until, cause=seen.cause)
+    if before:
+        following = replace(following, id=None, rounding_nano=0)
+    return [*tail[:-1], *settled([*before, following])]
+
+
+def _changed(
+    tail: Sequence[Stretch],
+    after: Stretch | None,
+    seen: Observation,
+    look: Look,
+    doubt: Evidence,
+) -> list[Stretch]:
+    current = tail[-1]
+    until = max(next_second(look.seen_at), current.started_at)
+    since = current.started_at if look.confirmed_at is None else whole_second(look.confirmed_at)
+    before, within = cut(tail, min(since, until), until)
+    wide = seen.moved or seen.deleted or doubt is Evidence.UNOBSERVED
+    ceiling = _ceiling(current, seen) if wide else None
+    other = nothing(current, seen.status) if after is None else after
+    older = [widened(each, other, doubt, ceiling) for each in within[:-1]]
+    gap = _halves(within[-1], other, seen.updated_at)
+    pieces = older + [widened(each, _opposite(each, current, other), doubt, ceiling) for each in gap]
+    successor = [] if after is None else [after]
+    allowance = _allowance(pieces, current, other, look, wide=wide)
+    return settled([*before, *_with_rounding([*pieces, *successor], allowance)])
+
+
+def _opposite(piece: Stretch, current: Stretch, other: Stretch) -> Stretch:
+    return current if same(piece, other) else other
+
+
+def _ceiling(current: Stretch, seen: Observation) -> int:
+    return max(current.replicas_high, seen.billed.high, seen.max_replicas or 0)
+
+
+def _halves(gap: Stretch, other: Stretch, changed_at: datetime | None) -> list[Stretch]:
+    """Split a gap where its likely state changes: when the cloud says, or else in the middle.
+
+    The middle is wrong by at most half of the gap, and no more often late than early.
+    """
+    if same(gap, other) or gap.ended_at is None:
+        return [gap]
+    start, end = gap.started_at, gap.ended_at
+    turn = start + SECOND * (seconds_between(start, end) // 2)
+    if changed_at is not None and start <= changed_at <= end:
+        turn = whole_second(changed_at)
+    late = replace(other, started_at=turn, ended_at=end, rounding_nano=0, id=None)
+    return [replace(gap, ended_at=turn), late]
+
+
+def _allowance(
+    pieces: Sequence[Stretch], current: Stretch, other: Stretch, look: Look, *, wide: bool
+) -> int:
+    """Return by how much a rounded bill may differ for the runs that may begin in this gap.
+
+    Where the clock was set back, the new state also ran in seconds that the ledger has already.
+    """
+    now = other.burn_high or 0
+    if wide:
+        begun = max((each.burn_high or 0 for each in pieces), default=now)
+    elif current.hardware_key != other.hardware_key:
+        begun = now
+    else:
+        begun = max(0, now - (current.burn_high or 0))
+    repeated = max(0, seconds_between(next_second(look.seen_at), current.started_at))
+    return amount_for(begun, look.granularity_s) + amount_for(now, repeated)
+
+
+def _with_rounding(stretches: list[Stretch], allowance: int) -> list[Stretch]:
+    """Put the allowance on the first stretch in which something may have run."""
+    for index, each in enumerate(stretches):
+        if each.burn_high:
+            stretches[index] = replace(each, rounding_nano=each.rounding_nano + allowance)
+            break
+    return stretches
+
+
+def _repeated(current: Stretch, look: Look) -> Stretch:
+    """Allow for the time that a clock set back made us live twice.
+
+    It is at least the way from the last look back to this one, and one more interval at most.
+    """
+    if look.confirmed_at is None:
+        return current
+    twice = seconds_between(look.seen_at, look.confirmed_at + look.gap_limit)
+    allowance = amount_for(current.burn_high or 0, twice)
+    return replace(current, rounding_nano=max(current.rounding_nano, allowance))
+
+
+def _begun(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """A first sight: what the last look did not show began in the gap.
+
+    `tail` holds the end of an earlier life, where there is one, and the gap starts there.
+    """
+    until = next_second(look.seen_at)
+    since = _absent_until(tail, seen, look)
+    ...

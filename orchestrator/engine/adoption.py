@@ -1,0 +1,52 @@
+"""Tie an endpoint that has just been found to our own create, when that is where it is from."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import Session
+
+from orchestrator.domain.status import Wish
+from orchestrator.services import bindings
+from orchestrator.store import events, operations
+from orchestrator.store.tables import Account, Endpoint, Label, Operation
+
+
+def claim_created(session: Session, account: Account, endpoint: Endpoint, at: datetime) -> None:
+    """Manage `endpoint` when an unfinished create of ours explains it.
+
+    A create whose answer was lost is found again by its name: this is what makes it ours.
+    """
+    operation = operations.active_create(session, account.id, endpoint.name)
+    if operation is None or operation.endpoint_id is not None:
+        return
+    if operation.attempts > 0:
+        own_created(session, endpoint, operation, at)
+
+
+def own_created(session: Session, endpoint: Endpoint, operation: Operation, at: datetime) -> None:
+    """Make the endpoint of our create a managed one, with the labels that were asked for."""
+    operation.endpoint_id = endpoint.id
+    operation.status, operation.accepted_at = "confirming", operation.accepted_at or at
+    endpoint.managed, endpoint.managed_since = True, at
+    endpoint.owner = str(operation.request.get("owner") or "")
+    endpoint.wish = Wish.AVAILABLE if endpoint.min_replicas == 0 else Wish.RUNNING
+    endpoint.wish_actor, endpoint.wish_at = operation.actor, at
+    endpoint.wish_reason = operation.reason
+    endpoint.resumed_at = at
+    labels = operation.request.get("labels") or {}
+    for key, value in labels.items():
+        session.merge(Label(endpoint_id=endpoint.id, key=key, value=str(value), source="ours"))
+    session.add_all((endpoint, operation))
+    session.flush()
+    bindings.sync_endpoints(session, [endpoint.id], at)
+    events.record(
+        session,
+        at=at,
+        kind="endpoint.created",
+        actor=operation.actor,
+        message=f"{endpoint.name} was created and is managed",
+        account_id=endpoint.account_id,
+        endpoint_id=endpoint.id,
+        operation_id=operation.id,
+    )

@@ -1,0 +1,163 @@
+"""The control loop as `step(now) -> next_at`: observe, meter, decide, plan, act.
+
+It has no threads and reads no clock but the injected one. Level-triggered: every pass works
+from what is, so that a pass may be lost, repeated or run late without harm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from orchestrator.costs import rates
+from orchestrator.domain.plan import Limits
+from orchestrator.domain.status import IN_TRANSITION
+from orchestrator.engine.apply import ENGINE
+from orchestrator.engine.deciding import Decider
+from orchestrator.engine.observe import Look, observe
+from orchestrator.engine.operate import Operator
+from orchestrator.providers.base import Provider, ProviderError
+from orchestrator.services.context import Context
+from orchestrator.store import events, observation, operations
+from orchestrator.store.tables import Account
+
+log = structlog.get_logger(__name__)
+
+FIRST_BACK_OFF = timedelta(seconds=10)
+LONGEST_BACK_OFF = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How often to look: at rest, while something moves, and at the price list.
+
+    A gap between looks longer than `gap_limit` counts as unobserved in the ledger.
+    """
+
+    rest: timedelta = timedelta(seconds=60)
+    transition: timedelta = timedelta(seconds=10)
+    rates: timedelta = timedelta(hours=1)
+
+    @property
+    def gap_limit(self) -> timedelta:
+        """Return the longest gap between two looks that still counts as watching."""
+        return 3 * self.rest + timedelta(seconds=60)
+
+
+class Engine:
+    """Works through all accounts; one instance per store at a time."""
+
+    def __init__(
+        self, context: Context, cadence: Cadence | None = None, limits: Limits | None = None
+    ) -> None:
+        self._context = context
+        self._cadence = cadence or Cadence()
+        self._decider = Decider(context, limits or Limits())
+        self._due: dict[str, datetime] = {}
+
+    def nudge(self) -> None:
+        """Make every account due at the next step; safe to call from any thread."""
+        self._due = {}
+
+    def step(self, now: datetime) -> datetime:
+        """Give every account that is due one pass; return when to call again."""
+        with self._context.database.read() as session:
+            accounts = observation.active_accounts(session)
+        due = dict(self._due)
+        for account in accounts:
+            if due.get(account.id, now) <= now:
+                self._due[account.id] = due[account.id] = self._guarded_pass(account, now)
+        times = [due[account.id] for account in accounts]
+        return max(min(times, default=now + self._cadence.rest), now)
+
+    def _guarded_pass(self, account: Account, now: datetime) -> datetime:
+        """Keep the fault of one account from stopping the others; it is tried again soon."""
+        try:
+            return self._pass(account, now)
+        except Exception:
+            log.exception("the pass of an account failed", account=account.name)
+            return now + FIRST_BACK_OFF
+
+    def _pass(self, account: Account, now: datetime) -> datetime:
+        try:
+            provider = self._context.provider_for(account)
+        except ProviderError as error:
+            return self._no_credentials(account, error, now)
+        self._read_rates(account, provider, now)
+        look = observe(self._context, account, provider, self._cadence.gap_limit)
+        account = self._reload(account)
+        verdicts = self._decider.run(account, provider, look, now)
+        Operator(self._context, account, provider, look, frozen=verdicts.frozen).run()
+        return self._next(account, look, verdicts.next_edge, now)
+
+    def _reload(self, account: Account) -> Account:
+        with self._context.database.read() as session:
+            return session.get_one(Account, account.id)
+
+    def _no_credentials(self, account: Account, error: ProviderError, now: datetime) -> datetime:
+        with self._context.database.write() as session:
+            row = session.get_one(Account, account.id)
+            if row.health != "no_credentials":
+                events.record(
+                    session,
+                    at=now,
+                    kind="account.no_credentials",
+                    actor=ENGINE,
+                    message=f"{row.name} cannot be read: {error}",
+                    account_id=row.id,
+                )
+                row.health, row.health_since = "no_credentials", now
+            row.health_detail = str(error)
+            row.failures += 1
+            session.add(row)
+            return now + _back_off(row.failures)
+
+    def _read_rates(self, account: Account, provider: Provider, now: datetime) -> None:
+        if account.rates_at is not None and now - account.rates_at < self._cadence.rates:
+            return
+        try:
+            offers = provider.hardware()
+        except ProviderError as error:
+            log.warning("price list could not be read", account=account.name, error=str(error))
+            return
+        at = self._context.clock.now()
+        with self._context.database.write() as session:
+            row = session.get_one(Account, account.id)
+            changes = rates.record_offers(
+                session, account_id=row.id, offers=offers, at=at, source=f"{row.provider} prices"
+            )
+            row.rates_at = at
+            account.rates_at = at
+            session.add(row)
+            for change in changes:
+                if change.before is not None:
+                    events.record(
+                        session,
+                        at=at,
+                        kind="rate.changed",
+                        actor="cloud",
+                        message=f"{change.hardware_key} changed its price",
+                        account_id=row.id,
+                        data={"before_nano": change.before, "after_nano": change.after},
+                    )
+
+    def _next(self, account: Account, look: Look, edge: datetime | None, now: datetime) -> datetime:
+        with self._context.database.read() as session:
+            active = operations.active_in_account(session, account.id)
+            moving = observation.any_in_status(session, account.id, IN_TRANSITION)
+        if look.retry_after is not None:
+            return now + max(look.retry_after, FIRST_BACK_OFF)
+        if not look.complete:
+            return now + min(_back_off(account.failures), self._cadence.rest)
+        wait = self._cadence.transition if active or moving else self._cadence.rest
+        times = [now + wait]
+        times += [op.next_attempt_at for op in active if op.next_attempt_at is not None]
+        if edge is not None:
+            times.append(edge)
+        return max(min(times), now + timedelta(seconds=1))
+
+
+def _back_off(failures: int) -> timedelta:
+    return min(FIRST_BACK_OFF * 2 ** min(max(failures - 1, 0), 10), LONGEST_BACK_OFF)

@@ -1,0 +1,66 @@
+"""How far an endpoint has come towards what an operation asked of it. Pure over the two rows."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from orchestrator.domain.plan import Kind
+from orchestrator.domain.status import AWAKE, IN_TRANSITION, Status
+from orchestrator.store.tables import Endpoint, Operation
+
+
+class Progress(StrEnum):
+    """Where an operation stands, by what the cloud says of the endpoint."""
+
+    NOT_BEGUN = "not_begun"
+    UNDER_WAY = "under_way"
+    REACHED = "reached"
+    FAILED = "failed"
+
+
+def progress(operation: Operation, endpoint: Endpoint) -> Progress:
+    """Return how far `operation` has come; an unknown state counts as under way."""
+    status = Status(endpoint.status)
+    if status is Status.UNKNOWN:
+        return Progress.UNDER_WAY if operation.accepted_at else Progress.NOT_BEGUN
+    match Kind(operation.kind):
+        case Kind.PAUSE:
+            return _paused(status, endpoint)
+        case Kind.RESUME | Kind.CREATE:
+            return _awake(operation, endpoint)
+        case Kind.UPDATE:
+            return _updated(operation, status)
+        case Kind.SCALE_TO_ZERO if status in (Status.SCALED_TO_ZERO, Status.PAUSED):
+            return Progress.REACHED
+        case _:  # a deletion is reached only by a direct read that finds nothing
+            return Progress.NOT_BEGUN
+
+
+def _paused(status: Status, endpoint: Endpoint) -> Progress:
+    if status is Status.PAUSED:
+        return Progress.REACHED if endpoint.billed_expected == 0 else Progress.UNDER_WAY
+    if status is Status.PAUSING:
+        return Progress.UNDER_WAY
+    return Progress.NOT_BEGUN
+
+
+def _awake(operation: Operation, endpoint: Endpoint) -> Progress:
+    status = Status(endpoint.status)
+    if status in (Status.RUNNING, Status.UPDATE_FAILED):
+        return Progress.REACHED
+    if status is Status.FAILED:
+        return Progress.FAILED if operation.accepted_at else Progress.NOT_BEGUN
+    if status in AWAKE:
+        return Progress.UNDER_WAY
+    accepted = operation.accepted_at
+    if status is Status.SCALED_TO_ZERO and accepted and endpoint.status_since > accepted:
+        return Progress.REACHED  # it was up and the cloud's own idle timer was quicker than we
+    return Progress.NOT_BEGUN
+
+
+def _updated(operation: Operation, status: Status) -> Progress:
+    if operation.accepted_at is None:
+        return Progress.NOT_BEGUN
+    if status in (Status.UPDATE_FAILED, Status.FAILED):
+        return Progress.FAILED
+    return Progress.UNDER_WAY if status in IN_TRANSITION else Progress.REACHED

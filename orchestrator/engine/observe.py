@@ -1,0 +1,277 @@
+"""Observe one account: all pages in bulk, and direct reads for what a listing left in doubt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from orchestrator.costs import meter
+from orchestrator.domain.endpoints import Snapshot
+from orchestrator.engine import adoption, outside
+from orchestrator.engine.apply import ENGINE, Change, Sight, discover, is_stale, refresh
+from orchestrator.providers.base import (
+    CredentialsError,
+    Listing,
+    Provider,
+    ProviderError,
+    Sighting,
+    ThrottledError,
+)
+from orchestrator.services.context import Context
+from orchestrator.store import events, observation
+from orchestrator.store.observation import Known
+from orchestrator.store.tables import Account, Endpoint
+
+# A listing may lose a few endpoints at once; more is a fault of the listing, not of the fleet.
+LOSS_FLOOR = 3
+LOSS_SHARE = 0.2
+DIRECT_READS = 20
+SKEW_LIMIT = timedelta(seconds=60)
+FREEZER = "engine:clock"
+
+
+@dataclass(slots=True)
+class Look:
+    """What one pass saw: the ids seen freshly, and the absent that a direct read must settle."""
+
+    asked_at: datetime
+    answered_at: datetime
+    complete: bool = False
+    usable: bool = False
+    seen: set[str] = field(default_factory=set)
+    absent: list[Known] = field(default_factory=list)
+    retry_after: timedelta | None = None
+    in_transition: bool = False
+
+
+def observe(context: Context, account: Account, provider: Provider, gap_limit: timedelta) -> Look:
+    """Look at the whole account once and store what changed."""
+    listing = provider.list_endpoints()
+    look = Look(listing.asked_at, listing.answered_at)
+    with context.database.write() as session:
+        account = session.merge(account)
+        _store_listing(session, account, listing, look, gap_limit)
+        _note_health(session, account, listing, look)
+        _note_skew(session, account, listing)
+        account.calls += listing.calls
+    for known in look.absent[:DIRECT_READS]:
+        _settle_absent(context, account, provider, known, look)
+    return look
+
+
+def _store_listing(
+    session: Session, account: Account, listing: Listing, look: Look, gap_limit: timedelta
+) -> None:
+    known = observation.known_endpoints(session, account.id)
+    seen = {sighting.name: sighting for sighting in listing.sightings}
+    absent = [item for name, item in known.items() if name not in seen]
+    doubted = listing.complete and _loses_many(len(absent), len(known))
+    look.usable = listing.complete or bool(seen)
+    look.complete = listing.complete and not doubted
+    if doubted:
+        _doubt(session, account, len(absent), len(known), listing)
+    changes = _store_sightings(session, account, known, seen, look)
+    look.seen.update(known[name].id for name in seen if name in known)
+    look.seen.update(change.endpoint.id for change in changes)
+    back = [known[n].id for n in seen if n in known and known[n].missing_since is not None]
+    if listing.complete:
+        look.absent = sorted(absent, key=lambda k: (k.missing_since is None, k.name))
+        _mark_absent(session, account, absent, listing.answered_at)
+    meter.meter_pass(
+        session,
+        account_id=account.id,
+        confirmed_at=account.confirmed_at,
+        seen_at=listing.answered_at,
+        gap_limit=gap_limit,
+        observations=[change.metered for change in changes],
+        seen_ids=look.seen,
+    )
+    observation.mark_missing(session, back, None)
+    if look.complete:
+        account.confirmed_at = listing.asked_at
+        account.endpoint_count = len(seen)
+    elif look.usable:
+        unchanged = look.seen - {change.endpoint.id for change in changes}
+        observation.confirm(session, sorted(unchanged), listing.asked_at)
+    if look.usable:
+        account.observed_at = listing.answered_at
+
+
+def _loses_many(absent: int, known: int) -> bool:
+    return absent > max(LOSS_FLOOR, known * LOSS_SHARE) or (absent == known > 0)
+
+
+def _doubt(session: Session, account: Account, absent: int, known: int, listing: Listing) -> None:
+    if account.health != "doubted":
+        events.record(
+            session,
+            at=listing.answered_at,
+            kind="account.listing_doubted",
+            actor=ENGINE,
+            message=(
+                f"the listing of {account.name} lost {absent} of {known} endpoints at once; "
+                "each is read directly before anything is believed"
+            ),
+            account_id=account.id,
+        )
+
+
+def _store_sightings(
+    session: Session,
+    account: Account,
+    known: dict[str, Known],
+    seen: dict[str, Sighting],
+    look: Look,
+) -> list[Change]:
+    used: dict[str, datetime | None] = {}
+    fresh: list[tuple[Sighting, str | None]] = []
+    for name, sighting in seen.items():
+        held = known.get(name)
+        if held is None:
+            fresh.append((sighting, None))
+        elif held.digest != sighting.digest or held.missing_since is not None:
+            fresh.append((sighting, held.id))
+        elif sighting.last_used_at is not None and sighting.last_used_at != held.last_used_at:
+            used[held.id] = sighting.last_used_at
+    observation.touch_last_used(session, used)
+    rows = observation.endpoints_by_id(session, (key for _, key in fresh if key))
+    changes = []
+    for sighting, key in fresh:
+        sight = Sight(sighting.snapshot(), sighting.digest, look.asked_at, look.answered_at)
+        change = take_in(session, account, rows.get(key) if key else None, sight)
+        if change is not None:
+            changes.append(change)
+    return changes
+
+
+def take_in(
+    session: Session, account: Account, endpoint: Endpoint | None, sight: Sight
+) -> Change | None:
+    """Store one sight from outside of our own changes; None when it was stale."""
+    if endpoint is None:
+        change = discover(session, account, sight)
+        adoption.claim_created(session, account, change.endpoint, sight.answered_at)
+        return change
+    if is_stale(endpoint, sight.snapshot):
+        return None
+    change = refresh(session, account, endpoint, sight)
+    outside.notice(session, change, sight.answered_at)
+    return change
+
+
+def _mark_absent(session: Session, account: Account, absent: list[Known], at: datetime) -> None:
+    new = [item.id for item in absent if item.missing_since is None]
+    if account.confirmed_at is not None:
+        observation.confirm(session, new, account.confirmed_at)
+    observation.mark_missing(session, new, at)
+
+
+def _settle_absent(
+    context: Context, account: Account, provider: Provider, known: Known, look: Look
+) -> None:
+    """Read an absent endpoint directly: only the cloud's plain "not there" makes it deleted."""
+    asked_at = context.clock.now()
+    try:
+        snapshot = provider.get_endpoint(known.name)
+    except ProviderError as error:
+        if isinstance(error, ThrottledError):
+            look.retry_after = error.retry_after
+        with context.database.write() as session:
+            events.record(
+                session,
+                at=context.clock.now(),
+                kind="endpoint.read_failed",
+                actor=ENGINE,
+                message=f"{known.name} is absent from the listing and could not be read: {error}",
+                account_id=account.id,
+                endpoint_id=known.id,
+            )
+        return
+    store_read(context, account.id, known.id, snapshot, asked_at)
+    look.seen.add(known.id)
+
+
+def store_read(
+    context: Context,
+    account_id: str,
+    endpoint_id: str,
+    snapshot: Snapshot | None,
+    asked_at: datetime,
+) -> None:
+    """Store a direct read; None means that the cloud said it is not there."""
+    answered_at = context.clock.now()
+    with context.database.write() as session:
+        account = session.get_one(Account, account_id)
+        endpoint = session.get_one(Endpoint, endpoint_id)
+        if snapshot is None:
+            outside.gone(session, account, endpoint, answered_at)
+            return
+        sight = Sight(snapshot, "", asked_at, answered_at)
+        change = take_in(session, account, endpoint, sight)
+        if change is not None:
+            meter.meter_one(session, change.metered)
+
+
+def _note_health(session: Session, account: Account, listing: Listing, look: Look) -> None:
+    health, detail = _health_of(listing, look)
+    if isinstance(listing.error, ThrottledError):
+        look.retry_after = listing.error.retry_after
+    account.failures = 0 if health == "ok" else account.failures + 1
+    if health != account.health:
+        if account.health != "new" or health != "ok":
+            events.record(
+                session,
+                at=listing.answered_at,
+                kind=f"account.{health}",
+                actor=ENGINE,
+                message=f"{account.name} is {health}" + (f": {detail}" if detail else ""),
+                account_id=account.id,
+            )
+        account.health, account.health_since = health, listing.answered_at
+    account.health_detail = detail
+    session.add(account)
+
+
+def _health_of(listing: Listing, look: Look) -> tuple[str, str]:
+    if look.complete:
+        return "ok", ""
+    if listing.complete:
+        return "doubted", "the last listing lost many endpoints at once"
+    if isinstance(listing.error, CredentialsError):
+        return "no_access", listing.problem or str(listing.error)
+    if isinstance(listing.error, ThrottledError):
+        return "throttled", listing.problem or str(listing.error)
+    if not listing.sightings:
+        return "unreachable", listing.problem or str(listing.error or "")
+    return "partial", listing.problem
+
+
+def _note_skew(session: Session, account: Account, listing: Listing) -> None:
+    """Freeze an account whose cloud tells another time than we do: windows would be wrong."""
+    if listing.cloud_time is None:
+        return
+    skew = listing.cloud_time - listing.answered_at
+    # The Date header counts whole seconds, and the answer took a while.
+    doubtful = abs(skew) > SKEW_LIMIT + (listing.answered_at - listing.asked_at)
+    if doubtful and account.frozen_at is None:
+        account.frozen_at, account.frozen_by = listing.answered_at, FREEZER
+        account.frozen_reason = (
+            f"this machine's clock and the cloud's differ by {skew.total_seconds():.0f} s; "
+            "set the clock right, and it thaws by itself"
+        )
+        kind, message = "freeze.on", f"{account.name} frozen: {account.frozen_reason}"
+    elif not doubtful and account.frozen_by == FREEZER:
+        account.frozen_at, account.frozen_by, account.frozen_reason = None, "", ""
+        kind, message = "freeze.off", f"{account.name} thawed: the clocks agree again"
+    else:
+        return
+    events.record(
+        session,
+        at=listing.answered_at,
+        kind=kind,
+        actor=ENGINE,
+        message=message,
+        account_id=account.id,
+    )

@@ -1,0 +1,367 @@
+"""Carry operations out: written before the call, looked up after a doubt, confirmed by reading.
+
+An operation is `pending` (asked for), `running` (a call was or may have been sent),
+`confirming` (the cloud accepted it) and then succeeded, failed, superseded or cancelled.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from orchestrator.costs import meter
+from orchestrator.domain.endpoints import Snapshot
+from orchestrator.domain.plan import Kind
+from orchestrator.engine import adoption, outside
+from orchestrator.engine.apply import ENGINE, Sight, asleep_by, discover, refresh
+from orchestrator.engine.calls import Calls, restored_scaling
+from orchestrator.engine.goals import Progress, progress
+from orchestrator.engine.observe import Look, store_read
+from orchestrator.providers.base import (
+    AmbiguousError,
+    CapacityError,
+    ConflictError,
+    NotFoundError,
+    Provider,
+    ProviderError,
+    RefusedError,
+    ThrottledError,
+    UnavailableError,
+)
+from orchestrator.services.context import Context
+from orchestrator.store import events, observation, operations
+from orchestrator.store.tables import Account, Endpoint, Json, Operation
+
+FIRST_RETRY = timedelta(seconds=2)
+LONGEST_RETRY = timedelta(minutes=5)
+CAPACITY_RETRY = timedelta(minutes=2)
+FIRST_COOL_DOWN = timedelta(minutes=1)
+LONGEST_COOL_DOWN = timedelta(hours=1)
+STEPS_KEPT = 40
+
+
+class Operator:
+    """Works through one account's operations during one pass."""
+
+    def __init__(
+        self, context: Context, account: Account, provider: Provider, look: Look, *, frozen: bool
+    ) -> None:
+        self._context = context
+        self._account = account
+        self._look = look
+        self._frozen = frozen
+        self._provider = provider
+        self._calls = Calls(provider, context.vault)
+
+    def run(self) -> None:
+        """Give every operation that is due its next step."""
+        with self._context.database.read() as session:
+            active = operations.active_in_account(session, self._account.id)
+            ids = [operation.id for operation in active]
+        for operation_id in ids:
+            self._advance(operation_id)
+
+    def _advance(self, operation_id: str) -> None:
+        operation, endpoint = self._load(operation_id)
+        now = self._context.clock.now()
+        if operation.status == "confirming":
+            self._confirm(operation, endpoint, now)
+            return
+        if self._frozen or (operation.next_attempt_at and operation.next_attempt_at > now):
+            return
+        doubtful = operation.attempts > 0 or operation.endpoint_id not in self._look.seen
+        if not self._begin(operation_id, now):
+            return
+        if doubtful and self._settled_by_looking(operation_id):
+            return
+        self._call(operation_id)
+
+    def _load(self, operation_id: str) -> tuple[Operation, Endpoint | None]:
+        with self._context.database.read() as session:
+            operation = session.get_one(Operation, operation_id)
+            if operation.endpoint_id is None:
+                return operation, None
+            return operation, session.get_one(Endpoint, operation.endpoint_id)
+
+    def _begin(self, operation_id: str, now: datetime) -> bool:
+        """Write that a call is about to be made; False when it was cancelled meanwhile."""
+        with self._context.database.write() as session:
+            operation = session.get_one(Operation, operation_id)
+            if operation.status not in ("pending", "running"):
+                return False
+            if operation.status == "pending":
+                operation.started_at = now
+            operation.status = "running"
+            operation.attempts += 1
+            operation.next_attempt_at = None
+            _step(operation, operation.kind, now, "sent", f"attempt {operation.attempts}")
+            session.add(operation)
+        return True
+
+    def _settled_by_looking(self, operation_id: str) -> bool:
+        """Look before sending: an earlier call may have gone through, or the state is not fresh."""
+        operation, endpoint = self._load(operation_id)
+        asked_at = self._context.clock.now()
+        try:
+            snapshot = self._provider.get_endpoint(operation.endpoint_name)
+        except ProviderError as error:
+            self._failed_attempt(operation_id, error, looking=True)
+            return True
+        if endpoint is None:
+            return self._settle_create(operation_id, snapshot, asked_at)
+        store_read(self._context, self._account.id, endpoint.id, snapshot, asked_at)
+        operation, endpoint = self._load(operation_id)
+        if operation.status != "running" or endpoint is None:
+            return True
+        if progress(operation, endpoint) is Progress.NOT_BEGUN:
+            return False
+        self._accepted(operation_id, endpoint.id)
+        return True
+
+    def _settle_create(
+        self, operation_id: str, snapshot: Snapshot | None, asked_at: datetime
+    ) -> bool:
+        operation, _ = self._load(operation_id)
+        if snapshot is None:
+            return False
+        if operation.attempts <= 1:
+            self._end(operation_id, "failed", f"the name {operation.endpoint_name} is taken")
+            return True
+        self._store_created(operation_id, snapshot, asked_at)
+        return True
+
+    def _call(self, operation_id: str) -> None:
+        operation, endpoint = self._load(operation_id)
+        if endpoint is not None and progress(operation, endpoint) is not Progress.NOT_BEGUN:
+            self._accepted(operation_id, endpoint.id)
+            return
+        asked_at = self._context.clock.now()
+        try:
+            snapshot = self._calls.send(operation, endpoint)
+        except ProviderError as error:
+            self._failed_attempt(operation_id, error, looking=False)
+            return
+        if operation.kind == Kind.CREATE and snapshot is not None:
+            self._store_created(operation_id, snapshot, asked_at)
+        elif endpoint is not None:
+            self._store_answer(operation_id, endpoint.id, snapshot, asked_at)
+
+    def _store_created(self, operation_id: str, snapshot: Snapshot, asked_at: datetime) -> None:
+        now = self._context.clock.now()
+        with self._context.database.write() as session:
+            operation = session.get_one(Operation, operation_id)
+            account = session.get_one(Account, self._account.id)
+            held = observation.live_by_name(session, account.id, snapshot.name)
+            sight = Sight(snapshot, "", asked_at, now)
+            if held is None:
+                change = discover(session, account, sight)
+            else:
+                change = refresh(session, account, held, sight)
+            if operation.endpoint_id is None:
+                adoption.own_created(session, change.endpoint, operation, now)
+            _step(operation, operation.kind, now, "accepted", snapshot.cloud_state)
+            meter.meter_one(session, change.metered)
+            self._look.seen.add(change.endpoint.id)
+
+    def _store_answer(
+        self, operation_id: str, endpoint_id: str, snapshot: Snapshot | None, asked_at: datetime
+    ) -> None:
+        now = self._context.clock.now()
+        if snapshot is not None:
+            with self._context.database.write() as session:
+                operation = session.get_one(Operation, operation_id)
+                account = session.get_one(Account, self._account.id)
+                endpoint = session.get_one(Endpoint, endpoint_id)
+                cause = operation.rule or operation.actor
+                sight = Sight(snapshot, "", asked_at, now)
+                change = refresh(session, account, endpoint, sight, cause=cause)
+                meter.meter_one(session, change.metered)
+        self._accepted(operation_id, endpoint_id)
+
+    def _accepted(self, operation_id: str, endpoint_id: str) -> None:
+        now = self._context.clock.now()
+        with self._context.database.write() as session:
+            operation = session.get_one(Operation, operation_id)
+            if operation.status != "running":
+                return
+            endpoint = session.get_one(Endpoint, endpoint_id)
+            operation.status, operation.accepted_at = "confirming", now
+            _step(operation, operation.kind, now, "accepted", endpoint.cloud_state)
+            if operation.kind in (Kind.PAUSE, Kind.SCALE_TO_ZERO):
+                asleep_by(endpoint, operation.rule, now)
+            elif operation.kind == Kind.RESUME:
+                endpoint.resumed_at = now
+            session.add_all((operation, endpoint))
+        self._confirm(*self._load(operation_id), now)
+
+    def _confirm(self, operation: Operation, endpoint: Endpoint | None, now: datetime) -> None:
+        if endpoint is None:
+            return
+        reached = progress(operation, endpoint)
+        if operation.kind == Kind.DELETE:
+            self._confirm_gone(operation, endpoint)
+        elif reached is Progress.FAILED:
+            detail = endpoint.message or "the cloud gives no reason"
+            self._end(operation.id, "failed", f"the cloud says {endpoint.cloud_state}: {detail}")
+        elif reached is Progress.NOT_BEGUN and operation.kind != Kind.UPDATE:
+            self._undone(operation, now)
+        elif reached is Progress.REACHED and not self._restore_scaling(operation, endpoint, now):
+            self._end(operation.id, "succeeded", f"it is {endpoint.status}")
+
+    def _undone(self, operation: Operation, now: datetime) -> None:
+        """An accepted change does not show: a lagging read at first, then somebody's undoing."""
+        accepted = operation.accepted_at or now
+        if now - accepted > outside.SETTLING:
+            self._end(operation.id, "failed", "it was accepted, and then undone by somebody else")
+
+    def _confirm_gone(self, operation: Operation, endpoint: Endpoint) -> None:
+        asked_at = self._context.clock.now()
+        try:
+            snapshot = self._provider.get_endpoint(endpoint.name)
+        except ProviderError:
+            return  # the next pass reads it again; nothing is believed meanwhile
+        store_read(self._context, operation.account_id, endpoint.id, snapshot, asked_at)
+
+    def _restore_scaling(self, operation: Operation, endpoint: Endpoint, now: datetime) -> bool:
+        """Put replica bounds back that a resume has changed; True while that is under way."""
+        scaling = restored_scaling(operation, endpoint)
+        if scaling is None:
+            return False
+        if self._frozen or (operation.next_attempt_at and operation.next_attempt_at > now):
+            return True
+        with self._context.database.write() as session:
+            held = session.get_one(Operation, operation.id)
+            held.attempts += 1
+            _step(
+                held,
+                "restore_scaling",
+                now,
+                "sent",
+                f"to {scaling.min_replicas}-{scaling.max_replicas} replicas",
+            )
+            session.add(held)
+        asked_at = self._context.clock.now()
+        try:
+            snapshot = self._calls.set_scaling(endpoint.name, scaling)
+        except ProviderError as error:
+            self._failed_attempt(operation.id, error, looking=False)
+            return True
+        with self._context.database.write() as session:
+            account = session.get_one(Account, self._account.id)
+            row = session.get_one(Endpoint, endpoint.id)
+            sight = Sight(snapshot, "", asked_at, self._context.clock.now())
+            change = refresh(session, account, row, sight, cause=operation.rule)
+            meter.meter_one(session, change.metered)
+        return True
+
+    def _failed_attempt(self, operation_id: str, error: ProviderError, *, looking: bool) -> None:
+        operation, endpoint = self._load(operation_id)
+        if isinstance(error, NotFoundError) and endpoint is not None:
+            self._settled_by_looking(operation_id)
+            return
+        if isinstance(error, ConflictError) and operation.kind == Kind.CREATE and not looking:
+            self._taken(operation, error)
+            return
+        final = isinstance(error, RefusedError) and not isinstance(error, CapacityError)
+        if final and not looking:
+            self._end(operation_id, "failed", str(error))
+            return
+        self._try_later(operation_id, error)
+
+    def _taken(self, operation: Operation, error: ProviderError) -> None:
+        """A conflict on a create: ours if an earlier attempt may have gone through, else not."""
+        if operation.attempts > 1:
+            self._try_later(operation.id, error)
+        else:
+            self._end(operation.id, "failed", str(error))
+
+    def _try_later(self, operation_id: str, error: ProviderError) -> None:
+        now = self._context.clock.now()
+        with self._context.database.write() as session:
+            operation = session.get_one(Operation, operation_id)
+            wait = _wait_for(operation, error)
+            state = "unknown" if isinstance(error, AmbiguousError) else "refused for now"
+            _step(operation, operation.kind, now, state, str(error))
+            operation.next_attempt_at = now + wait
+            if isinstance(error, CapacityError) and not operation.outcome:
+                operation.outcome = f"waiting for capacity: {error}"
+            session.add(operation)
+            if operation.attempts == 1 or isinstance(error, CapacityError):
+                events.record(
+                    session,
+                    at=now,
+                    kind=_kind_of(error),
+                    actor=ENGINE,
+                    message=f"{operation.kind} of {operation.endpoint_name}: {error}",
+                    account_id=operation.account_id,
+                    endpoint_id=operation.endpoint_id,
+                    operation_id=operation.id,
+                    data={"retry_in_seconds": int(wait.total_seconds())},
+                )
+
+    def _end(self, operation_id: str, status: str, outcome: str) -> None:
+        now = self._context.clock.now()
+        with self._context.database.write() as session:
+            operation = session.get_one(Operation, operation_id)
+            if operation.status in ("succeeded", "failed", "superseded", "cancelled"):
+                return
+            finish(operation, status, outcome, now)
+            session.add(operation)
+            endpoint = None
+            if operation.endpoint_id is not None:
+                endpoint = session.get_one(Endpoint, operation.endpoint_id)
+                _cool_down(endpoint, now, failed=status == "failed")
+                if status == "succeeded" and operation.kind == Kind.RESUME:
+                    endpoint.scaling_before_pause = {}
+                session.add(endpoint)
+            events.record(
+                session,
+                at=now,
+                kind=f"operation.{status}",
+                actor=operation.actor,
+                message=f"{operation.kind} of {operation.endpoint_name} {status}: {outcome}",
+                account_id=operation.account_id,
+                endpoint_id=operation.endpoint_id,
+                operation_id=operation.id,
+                data={"rule": operation.rule, "attempts": operation.attempts},
+            )
+        self._context.vault.drop(operation_id)
+
+
+def finish(operation: Operation, status: str, outcome: str, at: datetime) -> None:
+    """Close an operation; the caller writes the event in the same transaction."""
+    operation.status, operation.outcome, operation.finished_at = status, outcome, at
+    operation.next_attempt_at = None
+    _step(operation, operation.kind, at, status, outcome)
+
+
+def _step(operation: Operation, name: str, at: datetime, state: str, detail: str) -> None:
+    step: Json = {"name": name, "at": at.isoformat(), "state": state, "detail": detail[:500]}
+    operation.steps = [*operation.steps, step][-STEPS_KEPT:]
+
+
+def _wait_for(operation: Operation, error: ProviderError) -> timedelta:
+    if isinstance(error, ThrottledError) and error.retry_after is not None:
+        return error.retry_after
+    if isinstance(error, CapacityError):
+        return CAPACITY_RETRY
+    return min(FIRST_RETRY * 2 ** min(operation.attempts, 10), LONGEST_RETRY)
+
+
+def _kind_of(error: ProviderError) -> str:
+    if isinstance(error, CapacityError):
+        return "operation.waiting_for_capacity"
+    if isinstance(error, ThrottledError):
+        return "operation.throttled"
+    if isinstance(error, UnavailableError):
+        return "operation.delayed"
+    return "operation.in_doubt"
+
+
+def _cool_down(endpoint: Endpoint, now: datetime, *, failed: bool) -> None:
+    """After a failure leave the endpoint alone for a while, longer each time."""
+    if not failed:
+        endpoint.failures, endpoint.not_before = 0, None
+        return
+    wait = min(FIRST_COOL_DOWN * 2 ** min(endpoint.failures, 10), LONGEST_COOL_DOWN)
+    endpoint.failures += 1
+    endpoint.not_before = now + wait

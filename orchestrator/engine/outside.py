@@ -1,0 +1,122 @@
+"""What others do to an endpoint: clicks in the cloud's console, deletions, tugs of war."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from orchestrator.costs import meter
+from orchestrator.domain.plan import Kind
+from orchestrator.domain.status import AWAKE, Status, Wish
+from orchestrator.engine.apply import ENGINE, Change, vouched_until
+from orchestrator.services import clicks
+from orchestrator.store import events, holds, operations, schedules
+from orchestrator.store.tables import Account, Endpoint
+
+# A change seen this soon after our own may be a lagging read of the state before it.
+SETTLING = timedelta(minutes=2)
+# So many opposite changes by others within a day, and we stand down.
+TUGS = 3
+TUG_SPAN = timedelta(hours=24)
+
+
+def notice(session: Session, change: Change, at: datetime) -> None:
+    """Take a status change of a managed endpoint that we did not cause as somebody's click."""
+    endpoint = change.endpoint
+    wish = _meant(change)
+    if wish is None or not endpoint.managed:
+        return
+    if operations.active_for(session, endpoint.id) is not None:
+        return
+    last = operations.latest_for(session, endpoint.id)
+    if last is not None and last.finished_at is not None and at - last.finished_at < SETTLING:
+        return
+    actor = endpoint.cloud_updated_by or "somebody"
+    if _opposes(endpoint, wish) and _stand_down(session, endpoint, at):
+        return
+    account = session.get_one(Account, endpoint.account_id)
+    clicks.outside_click(
+        session,
+        account,
+        endpoint,
+        wish,
+        now=at,
+        actor=f"cloud:{actor}",
+        reason=f"{change.before} became {change.after} outside of this service",
+    )
+
+
+def _meant(change: Change) -> Wish | None:
+    """Return what a change of status seems to ask for; the cloud's own idle timer asks nothing."""
+    before, after = change.before, change.after
+    if before is None or before is after:
+        return None
+    if after is Status.PAUSED and (before in AWAKE or before is Status.SCALED_TO_ZERO):
+        return Wish.PAUSED
+    if before is Status.PAUSED and after in AWAKE:
+        return Wish.RUNNING
+    if before is Status.PAUSED and after is Status.SCALED_TO_ZERO:
+        return Wish.AVAILABLE
+    return None
+
+
+def _opposes(endpoint: Endpoint, wish: Wish) -> bool:
+    decided = endpoint.decided_wish
+    return bool(decided) and (wish is Wish.PAUSED) != (decided == Wish.PAUSED)
+
+
+def _stand_down(session: Session, endpoint: Endpoint, at: datetime) -> bool:
+    recent = [stamp for stamp in endpoint.opposed if at - datetime.fromisoformat(stamp) < TUG_SPAN]
+    endpoint.opposed = [*recent, at.isoformat()]
+    session.add(endpoint)
+    if len(endpoint.opposed) < TUGS:
+        return False
+    endpoint.managed, endpoint.opposed = False, []
+    endpoint.observe_only = (
+        f"stood down: others undid its rules {TUGS} times within a day; adopt it again to resume"
+    )
+    events.record(
+        session,
+        at=at,
+        kind="endpoint.stood_down",
+        actor=ENGINE,
+        message=f"{endpoint.name} is only observed now: {endpoint.observe_only}",
+        account_id=endpoint.account_id,
+        endpoint_id=endpoint.id,
+    )
+    return True
+
+
+def gone(session: Session, account: Account, endpoint: Endpoint, at: datetime) -> None:
+    """Record that the cloud plainly says an endpoint is not there; it is never made again."""
+    if endpoint.deleted_at is not None:
+        return
+    prior = vouched_until(account, endpoint)
+    operation = operations.active_for(session, endpoint.id)
+    ours = operation is not None and operation.kind == Kind.DELETE and operation.attempts > 0
+    actor = operation.actor if operation is not None and ours else "somebody else"
+    if operation is not None:
+        operation.status = "succeeded" if ours else "failed"
+        operation.outcome = "it is gone" if ours else "somebody deleted it meanwhile"
+        operation.finished_at = at
+        session.add(operation)
+    endpoint.deleted_at, endpoint.status, endpoint.status_since = at, Status.DELETED, at
+    endpoint.wish, endpoint.wish_reason, endpoint.wish_actor = "", "", ""
+    endpoint.wish_at = endpoint.next_edge_at = None
+    endpoint.managed = False
+    endpoint.billed_low = endpoint.billed_expected = endpoint.billed_high = 0
+    session.add(endpoint)
+    meter.meter_deleted(session, endpoint_id=endpoint.id, confirmed_at=prior, seen_at=at)
+    holds.end_all(session, endpoint.id, at, ENGINE)
+    schedules.unbind_endpoint(session, endpoint.id)
+    events.record(
+        session,
+        at=at,
+        kind="endpoint.deleted",
+        actor=actor,
+        message=f"{endpoint.name} is gone; the cloud confirmed it",
+        account_id=account.id,
+        endpoint_id=endpoint.id,
+        operation_id=operation.id if operation is not None and ours else None,
+    )

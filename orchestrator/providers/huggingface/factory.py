@@ -1,0 +1,41 @@
+"""Makes the Hugging Face driver from the settings of an account."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from orchestrator.providers.account import ProviderAccount, ProviderHooks
+from orchestrator.providers.huggingface.options import HuggingFaceOptions
+from orchestrator.providers.huggingface.provider import HuggingFaceProvider
+from orchestrator.providers.huggingface.session import Session
+from orchestrator.providers.huggingface.snapshot import Mapper
+from orchestrator.providers.redaction import Redactor
+
+
+def make_huggingface(account: ProviderAccount, hooks: ProviderHooks) -> HuggingFaceProvider:
+    """Return the driver of a namespace; the token is resolved at each call, so it may rotate.
+
+    Raises ValueError for a missing namespace or a wrong option.
+    """
+    if not account.namespace:
+        raise ValueError(f"account {account.name!r}: namespace is missing (a user or organization)")
+    try:
+        options = HuggingFaceOptions.read(account.options)
+    except ValueError as error:
+        raise ValueError(f"account {account.name!r}: {error}") from None
+    session = Session(
+        token=partial(hooks.resolve, account.credential_ref),
+        clock=hooks.clock,
+        sleep=hooks.sleep,
+        timeouts=options.timeouts,
+        retry_cap_s=options.retry_cap_s,
+        transport=hooks.transport,
+    )
+    return HuggingFaceProvider(
+        namespace=account.namespace,
+        session=session,
+        mapper=Mapper(options.terms, Redactor(hooks.digest_key)),
+        clock=hooks.clock,
+        api_url=options.api_url,
+        hub_url=options.hub_url,
+    )

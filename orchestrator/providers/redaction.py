@@ -1,0 +1,109 @@
+"""Keeps secrets out of what is stored, shown and logged: markers for values, masks for texts."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+MASK = "***"
+MARKER = "redacted:"
+
+_TOKEN = re.compile(
+    r"""(?x)
+      \b(?:hf|api_org)_[A-Za-z0-9]{8,}            # Hugging Face
+    | \bsk-[A-Za-z0-9_-]{12,} | \bsk_(?:live|test)_[A-Za-z0-9]{8,}
+    | \b(?:ghp|gho|ghs|ghu|ghr)_[A-Za-z0-9]{20,} | \bgithub_pat_[A-Za-z0-9_]{20,}
+    | \bglpat-[A-Za-z0-9_-]{16,} | \bxox[abprs]-[A-Za-z0-9-]{8,}
+    | \b(?:AKIA|ASIA)[A-Z0-9]{12,} | \bAIza[A-Za-z0-9_-]{20,}
+    | \beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?   # JSON web token
+    | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----
+    """
+)
+_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
+_USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@]+@")
+_LONG_RUN = re.compile(r"[A-Za-z0-9+/_=-]{32,}")
+# `token` but not `MAX_TOKENS` or `TOKENIZERS_PARALLELISM`, which are settings.
+_SECRET_NAME = re.compile(
+    r"(?i)token(?!s|iz)|secret|passw|passphrase|(^|[_-])pwd|credential|api[_-]?key|access[_-]?key"
+    r"|private|(^|[_-])auth|bearer|cookie|session|signature|(^|[_-])salt|(^|[_-])dsn"
+    r"|connection[_-]?string|webhook|(^|[_-])key(s|$|[_-])|encrypt|license"
+)
+_REVISION_NAME = re.compile(r"(?i)revision|commit|sha|digest")
+_HARMLESS = re.compile(r"(?i)|true|false|yes|no|on|off|none|null|-?\d{1,7}(\.\d{1,6})?")
+
+
+def redact(text: str, secrets: Iterable[str] = ()) -> str:
+    """Return a text for people: `secrets` and everything that looks like a token are masked."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, MASK)
+    text = _BEARER.sub(rf"\1 {MASK}", _TOKEN.sub(MASK, text))
+    return _USERINFO.sub(rf"\1{MASK}@", text)
+
+
+def is_redacted(value: object) -> bool:
+    """Return whether a value is a marker that stands for a secret kept elsewhere."""
+    return isinstance(value, str) and value.startswith(MARKER)
+
+
+def looks_secret(name: str, value: str) -> bool:
+    """Return whether a setting may hold a secret, by its name or by the look of its value."""
+    if _HARMLESS.fullmatch(value):
+        return False
+    return bool(_SECRET_NAME.search(name)) or _value_looks_secret(name, value)
+
+
+def _value_looks_secret(name: str, value: str) -> bool:
+    if redact(value) != value:
+        return True
+    if _REVISION_NAME.search(name):
+        return False
+    return any(_is_random(run) for run in _LONG_RUN.findall(value))
+
+
+def _is_random(run: str) -> bool:
+    """A long run with digits and letters, not a path: file names rarely mix them so densely."""
+    digits = sum(character.isdigit() for character in run)
+    return digits >= 4 and len(run) - digits >= 4 and "/" not in run
+
+
+@dataclass(frozen=True, slots=True)
+class Redactor:
+    """Replaces secret values by markers; with a `key` equal values give equal markers.
+
+    The digest is an HMAC (RFC 2104), so that a marker cannot be looked up without the key.
+    Without a key a marker only tells that a value is set.
+    """
+
+    key: bytes | None = field(default=None, repr=False)
+
+    def marker(self, name: str, value: str) -> str:
+        """Return what stands for `value` in everything that is kept."""
+        if is_redacted(value):
+            return value
+        if not self.key:
+            return f"{MARKER}set"
+        digest = hmac.new(self.key, f"{name}\0{value}".encode(), hashlib.sha256)
+        return MARKER + digest.hexdigest()[:24]
+
+    def setting(self, name: str, value: str) -> str:
+        """Return `value`, or its marker when it may be a secret."""
+        return self.marker(name, value) if looks_secret(name, value) else value
+
+    def arguments(self, words: Sequence[str]) -> list[str]:
+        """Return a command line whose secret values are markers (`--api-key x`, `--token=x`)."""
+        kept: list[str] = []
+        flag = ""
+        for word in words:
+            name, equals, value = word.partition("=")
+            if name.startswith("-") and equals:
+                kept.append(f"{name}={self.setting(name, value)}")
+            elif word.startswith("-"):
+                kept.append(word)
+            else:
+                kept.append(self.setting(flag, word))
+            flag = word if word.startswith("-") and not equals else ""
+        return kept

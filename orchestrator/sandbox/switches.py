@@ -1,0 +1,50 @@
+"""Open questions of the service as switches: what no document says, a switch decides."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Switches:
+    """How the simulated cloud answers each question that the documents leave open.
+
+    Billing: which states cost money, and how a stretch is rounded. Lifecycle: what pause, resume
+    and scale-to-zero do to the scaling bounds, and from which states they are accepted. Quota and
+    capacity: what counts, and which answer says no. Listing: page sizes.
+    """
+
+    initializing_billed: bool = True
+    pending_billed: bool = False
+    failed_billed: bool = False
+    draining_billed: bool = False
+    update_doubles_billing: bool = False
+    minute_rounding: Literal["exact", "up"] = "exact"
+    usage_labels: bool = True
+
+    resume_resets_scaling: bool = False
+    pause_keeps_target_replica: bool = True
+    pause_paused: Literal["ok", "refuse"] = "ok"
+    resume_from_failed: bool = False
+    update_from_failed: bool = True
+    scaling_change_rolls: bool = False
+    scale_to_zero_with_min: Literal["refuse", "accept", "lower_min"] = "refuse"
+    timeout_with_min: Literal["refuse", "accept"] = "refuse"
+    omitted_timeout_minutes: int | None = 15
+    url_while_paused: bool = False
+    health_counts_as_activity: bool = True
+    management_get_counts_as_activity: bool = False
+
+    quota_counts: Literal["max", "target", "min"] = "max"
+    no_quota_status: int = 400
+    capacity_patience_s: int | None = None
+    private_means: Literal["members", "private_link"] = "members"
+
+    default_page: int = 20
+    largest_page: int = 100
+    whoami_per_5_minutes: int = 60
+
+    def to_dict(self) -> dict[str, Any]:
+        """The switches as JSON values."""
+        return asdict(self)

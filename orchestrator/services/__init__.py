@@ -1,0 +1,1 @@
+"""Use cases that a person or a program asks for."""

@@ -1,0 +1,104 @@
+"""What every use case and the engine are given: store, clock, clouds, settings, and a nudge."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.clock import Clock
+from orchestrator.providers.base import Provider
+from orchestrator.store.database import Database
+from orchestrator.store.tables import Account
+
+if TYPE_CHECKING:
+    from orchestrator.settings import Settings
+
+ProviderMaker = Callable[[Account], Provider]
+
+
+def _stay() -> None:
+    """Nudge nobody: there is no engine in this process."""
+
+
+class ProviderPool:
+    """One driver per account, made at first use and made again when the account changes."""
+
+    def __init__(self, make: ProviderMaker) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: dict[str, tuple[object, Provider]] = {}
+
+    def get(self, account: Account) -> Provider:
+        """Return the account's driver. Raises CredentialsError when it has no usable credential."""
+        identity = (
+            account.provider,
+            account.namespace,
+            account.region,
+            account.credential_ref,
+            tuple(sorted(account.options.items())),
+        )
+        with self._lock:
+            known = self._made.get(account.id)
+            if known is not None and known[0] == identity:
+                return known[1]
+            provider = self._make(account)
+            if known is not None:
+                known[1].close()
+            self._made[account.id] = (identity, provider)
+            return provider
+
+    def close(self) -> None:
+        """Close all drivers."""
+        with self._lock:
+            for _, provider in self._made.values():
+                provider.close()
+            self._made.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Secret values of one create or update, on their way to the cloud."""
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+class Vault:
+    """Secret values by operation, in memory alone: they die with the process, by design."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[str, Secrets] = {}
+
+    def put(self, operation_id: str, secrets: Secrets) -> None:
+        """Keep the values until they are taken."""
+        with self._lock:
+            self._kept[operation_id] = secrets
+
+    def look(self, operation_id: str) -> Secrets | None:
+        """Return the values, or None when this process never had them."""
+        with self._lock:
+            return self._kept.get(operation_id)
+
+    def drop(self, operation_id: str) -> None:
+        """Forget the values; an operation that has ended needs them no more."""
+        with self._lock:
+            self._kept.pop(operation_id, None)
+
+
+@dataclass(slots=True)
+class Context:
+    """The outer world as a use case may see it."""
+
+    database: Database
+    clock: Clock
+    settings: Settings
+    providers: ProviderPool
+    vault: Vault = field(default_factory=Vault)
+    nudge: Callable[[], None] = _stay
+
+    def provider_for(self, account: Account) -> Provider:
+        """Return the driver of `account`."""
+        return self.providers.get(account)

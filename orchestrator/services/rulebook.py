@@ -1,0 +1,174 @@
+"""The rules in force over an account, turned into the facts that `decide` looks at."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from orchestrator.domain.decide import Facts, HoldFact, ScheduleFact, Standing
+from orchestrator.domain.idle import Activity, IdleRule
+from orchestrator.domain.schedules.model import Schedule as Windows
+from orchestrator.domain.schedules.model import ScheduleState
+from orchestrator.domain.schedules.occurrences import intervals, state_at
+from orchestrator.domain.status import Status, Wish
+from orchestrator.services.windows import windows_of
+from orchestrator.store import freeze, observation
+from orchestrator.store.observation import ManagedRow
+from orchestrator.store.tables import Account, Binding, Hold, IdlePolicy, Schedule
+
+
+@dataclass(slots=True)
+class Rulebook:
+    """All rules of one account at one reading; evaluates each schedule once per instant."""
+
+    frozen: str | None
+    schedules: dict[str, Schedule]
+    policies: dict[str, IdlePolicy]
+    bound: dict[str, list[Binding]]
+    holds: dict[str, list[Hold]]
+    _windows: dict[str, Windows] = field(default_factory=dict)
+    _states: dict[tuple[str, datetime], tuple[ScheduleState, datetime | None]] = field(
+        default_factory=dict
+    )
+
+    @classmethod
+    def load(cls, session: Session, account: Account, now: datetime) -> Rulebook:
+        """Read the rules of `account` that are in force at `now`."""
+        bound: dict[str, list[Binding]] = defaultdict(list)
+        for binding in observation.bindings(session, account.id):
+            bound[binding.endpoint_id].append(binding)
+        holds: dict[str, list[Hold]] = defaultdict(list)
+        for hold in observation.holds_in_force(session, account.id, now):
+            holds[hold.endpoint_id].append(hold)
+        return cls(
+            frozen=_frozen(session, account),
+            schedules={row.id: row for row in observation.schedules_in_force(session)},
+            policies={row.id: row for row in observation.idle_policies_in_force(session)},
+            bound=bound,
+            holds=holds,
+        )
+
+    def facts(self, row: ManagedRow, activity: Activity, now: datetime) -> Facts:
+        """Return what `decide` may look at for one endpoint."""
+        return Facts(
+            status=Status(row.status),
+            managed=True,
+            standing=_standing(row),
+            frozen=self.frozen,
+            observe_only=row.observe_only,
+            protected=row.protected,
+            holds=tuple(_hold(hold) for hold in self.holds.get(row.id, ())),
+            schedules=self._schedules(row.id, now),
+            idle_rules=self._idle_rules(row.id),
+            activity=activity,
+            asleep_rule=row.asleep_rule,
+            asleep_since=row.asleep_since,
+        )
+
+    def _schedules(self, endpoint_id: str, now: datetime) -> tuple[ScheduleFact, ...]:
+        facts = []
+        for binding in self.bound.get(endpoint_id, ()):
+            schedule = self.schedules.get(binding.rule_id)
+            if schedule is not None:
+                facts.append(self._schedule(schedule, binding, now))
+        return tuple(facts)
+
+    def _schedule(self, schedule: Schedule, binding: Binding, now: datetime) -> ScheduleFact:
+        state, ended_at = self._state(schedule, now)
+        return ScheduleFact(
+            id=schedule.id,
+            name=schedule.name,
+            state=state,
+            drain=timedelta(minutes=schedule.drain_minutes),
+            ended_at=ended_at,
+            acts_from=binding.acts_from,
+            shadow=schedule.shadow,
+        )
+
+    def _state(self, schedule: Schedule, now: datetime) -> tuple[ScheduleState, datetime | None]:
+        key = (schedule.id, now)
+        if key not in self._states:
+            windows = self._windows.get(schedule.id)
+            if windows is None:
+                windows = self._windows[schedule.id] = windows_of(schedule)
+            state = state_at(windows, now)
+            drain = timedelta(minutes=windows.drain_minutes)
+            ended = None
+            if not state.inside and drain:
+                ended = max((i.end for i in intervals(windows, now - drain, now)), default=None)
+            self._states[key] = (state, ended)
+        return self._states[key]
+
+    def _idle_rules(self, endpoint_id: str) -> tuple[IdleRule, ...]:
+        rules = []
+        for binding in self.bound.get(endpoint_id, ()):
+            policy = self.policies.get(binding.rule_id)
+            if policy is not None:
+                rules.append(_idle_rule(policy, binding))
+        return tuple(sorted(rules, key=lambda rule: rule.timeout))
+
+    def has_idle_rule(self, endpoint_id: str) -> bool:
+        """Tell whether any idle policy covers the endpoint."""
+        return any(b.rule_id in self.policies for b in self.bound.get(endpoint_id, ()))
+
+    def longest_idle_timeout(self, endpoint_id: str) -> timedelta:
+        """Return over how long a span its idle policies want evidence; zero without any."""
+        rules: Sequence[IdleRule] = self._idle_rules(endpoint_id)
+        return max((rule.timeout for rule in rules), default=timedelta(0))
+
+
+def listed_activity(row: ManagedRow, read_at: datetime | None) -> Activity:
+    """Return the evidence that a listing gives: the time of the last request, or nothing.
+
+    `read_at` is when the listing was asked for. An endpoint that names no last use may never
+    have been used or may not tell; the listing alone cannot say which.
+    """
+    started = max(
+        (t for t in (row.ready_at, row.managed_since, row.resumed_at) if t is not None),
+        default=None,
+    )
+    if row.last_used_at is None:
+        return Activity(started_at=started)
+    return Activity(
+        last_request_at=row.last_used_at,
+        covered_to=read_at,
+        started_at=started,
+        source="the cloud's time of last use",
+    )
+
+
+def _frozen(session: Session, account: Account) -> str | None:
+    found = freeze.everywhere(session) or freeze.of_account(account)
+    return None if found is None else f"{found.reason} (by {found.by})"
+
+
+def _standing(row: ManagedRow) -> Standing | None:
+    if not row.wish or row.wish_at is None:
+        return None
+    return Standing(Wish(row.wish), row.wish_actor, row.wish_reason, row.wish_at)
+
+
+def _hold(hold: Hold) -> HoldFact:
+    return HoldFact(
+        wish=Wish(hold.wish),
+        until=hold.until,
+        actor=hold.actor,
+        reason=hold.reason,
+        by_program=hold.source == "lease",
+    )
+
+
+def _idle_rule(policy: IdlePolicy, binding: Binding) -> IdleRule:
+    return IdleRule(
+        id=policy.id,
+        name=policy.name,
+        timeout=timedelta(minutes=policy.timeout_minutes),
+        min_awake=timedelta(minutes=policy.min_awake_minutes),
+        matched_at=max(binding.matched_at, policy.effective_from),
+        pauses=policy.action == "pause",
+        shadow=policy.shadow,
+    )

@@ -1,0 +1,84 @@
+"""One door to SQLite or Postgres: short transactions, told apart by reading and writing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event, make_url, text
+from sqlmodel import Session, create_engine
+
+SQLITE_BUSY_MS = 30_000
+
+
+class Database:
+    """A pool of connections to the store.
+
+    `read()` and `write()` yield sessions; `write()` commits once at the end, or rolls all back.
+    On SQLite a write takes the lock at its start, so that two writers wait rather than fail.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "postgresql" and parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        self.dialect = parsed.get_backend_name()
+        if self.dialect not in ("sqlite", "postgresql"):
+            raise ValueError(
+                f"database_url: {self.dialect} is not supported; use sqlite:///file or postgresql://"
+            )
+        self.url = parsed
+        self.url_redacted = parsed.render_as_string(hide_password=True)
+        self.engine = self._connect()
+
+    def _connect(self) -> Engine:
+        if self.dialect == "sqlite":
+            engine = create_engine(self.url, connect_args={"check_same_thread": False})
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        return create_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Yield a session whose work is never committed; its objects stay readable after it."""
+        with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Yield a session that is committed when the block ends without an error."""
+        with self.engine.connect() as raw:
+            connection = raw.execution_options(orchestrator_writes=True)
+            with Session(connection, expire_on_commit=False) as session:
+                yield session
+                session.commit()
+
+    def ping(self) -> None:
+        """Raise the driver's error when the store does not answer."""
+        with self.engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def dispose(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    del record
+    connection.isolation_level = None  # transactions are begun below, not by the driver
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={SQLITE_BUSY_MS}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("orchestrator_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

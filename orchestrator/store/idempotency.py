@@ -1,0 +1,40 @@
+"""Answers by idempotency key: the same key, actor and body get the same answer again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column, delete
+from sqlmodel import Field, Session, SQLModel, col
+
+from orchestrator.store.tables import instant
+
+
+class IdempotentAnswer(SQLModel, table=True):
+    """What a change was answered, written in the transaction of the change itself."""
+
+    __tablename__ = "idempotent_answer"
+
+    actor: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    request_digest: str
+    status: int
+    body: Any = Field(sa_column=Column(JSON, nullable=True))
+    location: str = ""
+    created_at: datetime = instant(index=True)
+
+
+def find(session: Session, actor: str, key: str) -> IdempotentAnswer | None:
+    """Return the answer that `actor` got under `key`, if any."""
+    return session.get(IdempotentAnswer, (actor, key))
+
+
+def keep(session: Session, answer: IdempotentAnswer) -> None:
+    """Add an answer; the commit raises IntegrityError when its key was just used."""
+    session.add(answer)
+
+
+def forget_before(session: Session, instant_: datetime) -> None:
+    """Delete answers older than an instant."""
+    session.exec(delete(IdempotentAnswer).where(col(IdempotentAnswer.created_at) < instant_))

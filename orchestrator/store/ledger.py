@@ -1,0 +1,297 @@
+"""The metering ledger in the store: every statement on intervals, rates and offers.
+
+Boundaries of intervals are whole seconds. What is to be written is decided in `costs`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    Row,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlmodel import Session, SQLModel, col
+from sqlmodel import select as sm_select
+
+from orchestrator.store.ids import new_id
+from orchestrator.store.tables import Endpoint, MeterInterval, Offer, Rate
+
+CHUNK = 500  # ids per IN list, well under the parameter limits of both databases
+
+_METER: Table = SQLModel.metadata.tables["meter_interval"]
+_RATE: Table = SQLModel.metadata.tables["rate"]
+_M = _METER.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """One interval as a value; `nano_per_hour` is the price of one replica by `rate_id`.
+
+    `burn*` are nano-dollars per hour of the whole endpoint, None where no price is known.
+    """
+
+    started_at: datetime
+    ended_at: datetime | None = None
+    status: str
+    evidence: str
+    hardware_key: str
+    rate_id: str | None = None
+    nano_per_hour: int | None = None
+    replicas_low: int
+    replicas: int
+    replicas_high: int
+    burn_low: int | None
+    burn: int | None
+    burn_high: int | None
+    rounding_nano: int = 0
+    cause: str = ""
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The last stretches of one endpoint as they are stored, and as they shall be."""
+
+    endpoint_id: str
+    before: Sequence[Stretch]
+    after: Sequence[Stretch]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of a live endpoint without looking again; `dated`: its cloud dates changes."""
+
+    endpoint_id: str
+    max_replicas: int | None
+    dated: bool
+
+
+_COLUMNS = (
+    "started_at",
+    "ended_at",
+    "status",
+    "evidence",
+    "hardware_key",
+    "rate_id",
+    "replicas_low",
+    "replicas",
+    "replicas_high",
+    "burn_low",
+    "burn",
+    "burn_high",
+    "rounding_nano",
+    "cause",
+)
+
+
+def tails(
+    session: Session, endpoint_ids: Collection[str], since: datetime | None
+) -> dict[str, list[Stretch]]:
+    """Return each endpoint's open interval and those that ended after `since`, in order."""
+    found: dict[str, list[Stretch]] = defaultdict(list)
+    for ids in _chunks(endpoint_ids):
+        for query in _tail_queries(since):
+            wanted = query.where(_M.endpoint_id.in_(ids))
+            for row in session.connection().execute(wanted):
+                found[row.endpoint_id].append(_stretch(row))
+    for stretches in found.values():
+        stretches.sort(key=lambda each: (each.started_at, each.ended_at is None))
+    return dict(found)
+
+
+def _tail_queries(since: datetime | None) -> list[Select[Any]]:
+    base = select(_METER, _RATE.c.nano_per_hour).select_from(
+        _METER.outerjoin(_RATE, _M.rate_id == _RATE.c.id)
+    )
+    queries = [base.where(_M.ended_at.is_(None))]
+    if since is not None:
+        queries.append(base.where(_M.ended_at > since))
+    return queries
+
+
+def _stretch(row: Row[Any]) -> Stretch:
+    values = {name: getattr(row, name) for name in _COLUMNS}
+    return Stretch(**values, nano_per_hour=row.nano_per_hour, id=row.id)
+
+
+def last_ends(session: Session, endpoint_ids: Collection[str]) -> dict[str, datetime]:
+    """Return when the last interval of each endpoint ended, for those that have intervals."""
+    ends: dict[str, datetime] = {}
+    for ids in _chunks(endpoint_ids):
+        query = (
+            select(_M.endpoint_id, func.max(_M.ended_at, type_=_M.ended_at.type).label("ended_at"))
+            .where(_M.endpoint_id.in_(ids))
+            .group_by(_M.endpoint_id)
+        )
+        for row in session.connection().execute(query):
+            if row.ended_at is not None:
+                ends[row.endpoint_id] = row.ended_at
+    return ends
+
+
+def standing(session: Session, account_id: str) -> list[Standing]:
+    """Return every endpoint of the account with an open interval."""
+    query = (
+        select(
+            col(Endpoint.id), col(Endpoint.max_replicas), col(Endpoint.cloud_updated_at).isnot(None)
+        )
+        .join(MeterInterval, col(MeterInterval.endpoint_id) == col(Endpoint.id))
+        .where(col(Endpoint.account_id) == account_id, _M.ended_at.is_(None))
+        .order_by(col(Endpoint.id))
+    )
+    return [Standing(*row) for row in session.connection().execute(query)]
+
+
+def endpoints_priced_by(
+    session: Session, account_id: str, hardware_key: str, since: datetime
+) -> list[str]:
+    """Return the endpoints that ran, or could have, on this hardware after `since`."""
+    found: set[str] = set()
+    for still in (_M.ended_at.is_(None), _M.ended_at > since):
+        query = select(_M.endpoint_id).where(
+            _M.account_id == account_id, _M.hardware_key == hardware_key, still
+        )
+        found.update(session.connection().execute(query).scalars())
+    return sorted(found)
+
+
+def save(session: Session, account_id: str, revisions: Sequence[Revision]) -> int:
+    """Store what differs in `revisions`, in three statements; return the number of rows written."""
+    deletes: list[int] = []
+    updates: list[dict[str, Any]] = []
+    inserts: list[dict[str, Any]] = []
+    for revision in revisions:
+        old = {each.id: each for each in revision.before}
+        kept = {each.id for each in revision.after}
+        deletes += [each.id for each in revision.before if each.id and each.id not in kept]
+        for each in revision.after:
+            if each.id is None:
+                owner = {"endpoint_id": revision.endpoint_id, "account_id": account_id}
+                inserts.append({**_values(each), **owner, "component": "compute"})
+            elif each != old[each.id]:
+                updates.append({**_values(each), "id": each.id})
+    _write(session, deletes, updates, inserts)
+    return len(deletes) + len(updates) + len(inserts)
+
+
+def _write(
+    session: Session,
+    deletes: list[int],
+    updates: list[dict[str, Any]],
+    inserts: list[dict[str, Any]],
+) -> None:
+    connection = session.connection()
+    for ids in _chunks(deletes):
+        connection.execute(delete(_METER).where(_M.id.in_(ids)))
+    if updates:
+        new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in _COLUMNS}
+        changes = [{f"new_{name}": value for name, value in each.items()} for each in updates]
+        connection.execute(update(_METER).where(_M.id == bindparam("new_id")).values(new), changes)
+    if inserts:
+        connection.execute(insert(_METER), inserts)
+
+
+def _values(stretch: Stretch) -> dict[str, Any]:
+    return {name: getattr(stretch, name) for name in _COLUMNS}
+
+
+def timeline(
+    session: Session, endpoint_id: str, start: datetime, end: datetime
+) -> Sequence[MeterInterval]:
+    """Return the intervals of one endpoint that touch `[start, end)`, in order."""
+    query = (
+        sm_select(MeterInterval)
+        .where(MeterInterval.endpoint_id == endpoint_id, col(MeterInterval.started_at) < end)
+        .where(or_(_M.ended_at.is_(None), _M.ended_at > start))
+        .order_by(col(MeterInterval.started_at))
+    )
+    return session.exec(query).all()
+
+
+# Rates and offers
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A rate as the meter uses it: its row and nano-dollars per replica-hour."""
+
+    rate_id: str
+    nano_per_hour: int
+    effective_at: datetime
+
+
+def newest_prices(session: Session, account_id: str) -> dict[str, Price]:
+    """Return the newest rate of every hardware of the account, by hardware key."""
+    query = (
+        sm_select(Rate)
+        .where(Rate.account_id == account_id)
+        .order_by(col(Rate.effective_at), col(Rate.id))
+    )
+    return {
+        rate.hardware_key: Price(rate.id, rate.nano_per_hour, rate.effective_at)
+        for rate in session.exec(query)
+    }
+
+
+def price_at(
+    session: Session, account_id: str, hardware_key: str, instant: datetime
+) -> Price | None:
+    """Return the rate in effect at `instant`, or None where none was known then."""
+    query = (
+        sm_select(Rate)
+        .where(Rate.account_id == account_id, Rate.hardware_key == hardware_key)
+        .where(col(Rate.effective_at) <= instant)
+        .order_by(col(Rate.effective_at).desc())
+        .limit(1)
+    )
+    rate = session.exec(query).first()
+    return None if rate is None else Price(rate.id, rate.nano_per_hour, rate.effective_at)
+
+
+def add_rate(
+    session: Session, *, account_id: str, hardware_key: str, nano: int, at: datetime, source: str
+) -> Price:
+    """Store a new rate and return it."""
+    rate = Rate(
+        id=new_id("rat", at),
+        account_id=account_id,
+        hardware_key=hardware_key,
+        nano_per_hour=nano,
+        effective_at=at,
+        source=source,
+    )
+    session.add(rate)
+    session.flush()
+    return Price(rate.id, nano, at)
+
+
+def offers(session: Session, account_id: str) -> dict[str, Offer]:
+    """Return the account's price list as last read, by hardware key."""
+    query = sm_select(Offer).where(Offer.account_id == account_id).order_by(Offer.hardware_key)
+    return {offer.hardware_key: offer for offer in session.exec(query)}
+
+
+def save_offers(session: Session, rows: Sequence[Offer]) -> None:
+    """Insert or replace rows of the price list."""
+    for row in rows:
+        session.merge(row)
+    session.flush()
+
+
+def _chunks(ids: Collection[Any]) -> Iterator[list[Any]]:
+    ordered = sorted(ids)
+    for start in range(0, len(ordered), CHUNK):
+        yield ordered[start : start + CHUNK]

@@ -1,0 +1,121 @@
+"""What cost reports read: few columns of many intervals, and whom they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, Table, and_, extract, select
+from sqlmodel import Session, SQLModel, col
+
+from orchestrator.store.tables import Account, Endpoint, Label
+
+_METER: Table = SQLModel.metadata.tables["meter_interval"]
+_M = _METER.c
+
+
+@dataclass(frozen=True, slots=True)
+class SpanFilter:
+    """Whose intervals to read; None and empty leave a field open."""
+
+    account_id: str | None = None
+    endpoint_ids: Collection[str] | None = None
+    hardware_key: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+def spans(
+    session: Session, start: datetime, end: datetime, wanted: SpanFilter
+) -> Iterator[Row[Any]]:
+    """Yield what intervals that touch `[start, end)` cost; instants are seconds since 1970.
+
+    `ended` is None for an open interval. Rows come in no order.
+    """
+    base = _narrowed(
+        select(
+            _M.endpoint_id,
+            _M.account_id,
+            _M.hardware_key,
+            extract("epoch", _M.started_at).label("started"),
+            extract("epoch", _M.ended_at).label("ended"),
+            _M.replicas,
+            _M.burn_low,
+            _M.burn,
+            _M.burn_high,
+            _M.rounding_nano,
+        ).where(_M.started_at < end),
+        wanted,
+    )
+    for still in (_M.ended_at.is_(None), _M.ended_at > start):
+        yield from session.connection().execute(base.where(still))
+
+
+def _narrowed(query: Select[Any], wanted: SpanFilter) -> Select[Any]:
+    if wanted.account_id is not None:
+        query = query.where(_M.account_id == wanted.account_id)
+    if wanted.hardware_key is not None:
+        query = query.where(_M.hardware_key == wanted.hardware_key)
+    if wanted.endpoint_ids is not None:
+        query = query.where(_M.endpoint_id.in_(sorted(wanted.endpoint_ids)))
+    for key, value in wanted.labels.items():
+        labelled = select(col(Label.endpoint_id)).where(
+            col(Label.key) == key, col(Label.value) == value
+        )
+        query = query.where(_M.endpoint_id.in_(labelled))
+    return query
+
+
+@dataclass(frozen=True, slots=True)
+class LastLook:
+    """Until when an endpoint's open interval is vouched for; None: its account was never read."""
+
+    endpoint_id: str
+    name: str
+    account_id: str
+    account_name: str
+    until: datetime | None
+    live: bool
+
+
+def last_looks(session: Session, account_id: str | None = None) -> list[LastLook]:
+    """Return every endpoint, deleted ones too, with the last look that saw it."""
+    query = select(
+        col(Endpoint.id),
+        col(Endpoint.name),
+        col(Account.id),
+        col(Account.name),
+        col(Account.confirmed_at),
+        col(Endpoint.missing_since),
+        and_(col(Endpoint.deleted_at).is_(None), col(Account.removed_at).is_(None)),
+    ).join(Account, col(Account.id) == col(Endpoint.account_id))
+    if account_id is not None:
+        query = query.where(col(Account.id) == account_id)
+    return [_last_look(row) for row in session.connection().execute(query)]
+
+
+def _last_look(row: Row[Any]) -> LastLook:
+    endpoint_id, name, account_id, account_name, confirmed, missing, live = row
+    until = confirmed if missing is None or confirmed is None else min(confirmed, missing)
+    return LastLook(endpoint_id, name, account_id, account_name, until, bool(live))
+
+
+def labels_of(session: Session, key: str) -> dict[str, str]:
+    """Return the value of one label for every endpoint that has it."""
+    query = select(col(Label.endpoint_id), col(Label.value)).where(col(Label.key) == key)
+    return {row[0]: row[1] for row in session.connection().execute(query)}
+
+
+def open_burns(session: Session, account_id: str | None = None) -> list[Row[Any]]:
+    """Return endpoint id and the three burns of every open interval of accounts still in use."""
+    query = (
+        select(_M.endpoint_id, _M.burn_low, _M.burn, _M.burn_high)
+        .join(Account, col(Account.id) == _M.account_id)
+        .where(_M.ended_at.is_(None), col(Account.removed_at).is_(None))
+    )
+    if account_id is not None:
+        query = query.where(_M.account_id == account_id)
+    return list(session.connection().execute(query))
+
+

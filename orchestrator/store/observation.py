@@ -1,0 +1,219 @@
+"""Reading and writing what the engine's passes see; few statements, narrow rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import bindparam, update
+from sqlmodel import Session, col, select
+
+from orchestrator.store.tables import (
+    Account,
+    Binding,
+    Endpoint,
+    Hold,
+    IdlePolicy,
+    Label,
+    Schedule,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The little that is needed to see whether a listed endpoint has changed."""
+
+    id: str
+    name: str
+    digest: str
+    last_used_at: datetime | None
+    missing_since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedRow:
+    """The columns of a managed endpoint that a decision looks at."""
+
+    id: str
+    name: str
+    status: str
+    status_since: datetime
+    protected: bool
+    observe_only: str
+    billed_low: int
+    billed_expected: int
+    billed_high: int
+    hardware_key: str
+    last_used_at: datetime | None
+    ready_at: datetime | None
+    resumed_at: datetime | None
+    managed_since: datetime | None
+    wish: str
+    wish_reason: str
+    wish_actor: str
+    wish_at: datetime | None
+    asleep_rule: str
+    asleep_since: datetime | None
+    decided_wish: str
+    decided_rule: str
+    decided_reason: str
+    next_edge_at: datetime | None
+    next_edge_wish: str
+    not_before: datetime | None
+    missing_since: datetime | None
+
+
+_KNOWN_COLUMNS = tuple(getattr(Endpoint, name) for name in Known.__dataclass_fields__)
+_MANAGED_COLUMNS = tuple(getattr(Endpoint, name) for name in ManagedRow.__dataclass_fields__)
+
+
+def active_accounts(session: Session) -> Sequence[Account]:
+    """Return all accounts that are connected, in a stable order."""
+    query = select(Account).where(col(Account.removed_at).is_(None)).order_by(Account.id)
+    return session.exec(query).all()
+
+
+def known_endpoints(session: Session, account_id: str) -> dict[str, Known]:
+    """Return what is known of an account's live endpoints, by name."""
+    rows = session.execute(
+        select(*_KNOWN_COLUMNS).where(
+            Endpoint.account_id == account_id, col(Endpoint.deleted_at).is_(None)
+        )
+    )
+    return {row.name: Known(*row) for row in rows}
+
+
+def live_by_name(session: Session, account_id: str, name: str) -> Endpoint | None:
+    """Return the endpoint of that name that is not deleted, if any."""
+    query = select(Endpoint).where(
+        Endpoint.account_id == account_id,
+        Endpoint.name == name,
+        col(Endpoint.deleted_at).is_(None),
+    )
+    return session.exec(query).first()
+
+
+def latest_by_name(session: Session, account_id: str, name: str) -> Endpoint | None:
+    """Return the youngest endpoint that ever had that name, deleted or not."""
+    query = (
+        select(Endpoint)
+        .where(Endpoint.account_id == account_id, Endpoint.name == name)
+        .order_by(col(Endpoint.generation).desc())
+    )
+    return session.exec(query).first()
+
+
+def endpoints_by_id(session: Session, ids: Iterable[str]) -> dict[str, Endpoint]:
+    """Return the endpoints of these ids."""
+    wanted = list(ids)
+    found: dict[str, Endpoint] = {}
+    for start in range(0, len(wanted), 500):
+        chunk = wanted[start : start + 500]
+        rows = session.exec(select(Endpoint).where(col(Endpoint.id).in_(chunk)))
+        found.update((row.id, row) for row in rows)
+    return found
+
+
+def touch_last_used(session: Session, used: Mapping[str, datetime | None]) -> None:
+    """Store new times of last use, by endpoint id, in one statement for all."""
+    if used:
+        session.connection().execute(
+            update(Endpoint)
+            .where(col(Endpoint.id) == bindparam("key"))
+            .values(last_used_at=bindparam("at")),
+            [{"key": key, "at": at} for key, at in used.items()],
+        )
+
+
+def mark_missing(session: Session, ids: Sequence[str], at: datetime | None) -> None:
+    """Note since when endpoints are absent from listings; None when they are back."""
+    if ids:
+        session.execute(update(Endpoint).where(col(Endpoint.id).in_(ids)).values(missing_since=at))
+
+
+def confirm(session: Session, ids: Sequence[str], at: datetime) -> None:
+    """Note that these endpoints were seen unchanged at `at`, outside of a complete listing."""
+    for start in range(0, len(ids), 500):
+        chunk = ids[start : start + 500]
+        session.execute(update(Endpoint).where(col(Endpoint.id).in_(chunk)).values(confirmed_at=at))
+
+
+def managed(session: Session, account_id: str) -> list[ManagedRow]:
+    """Return the managed live endpoints of an account."""
+    rows = session.execute(
+        select(*_MANAGED_COLUMNS).where(
+            Endpoint.account_id == account_id,
+            col(Endpoint.managed).is_(True),
+            col(Endpoint.deleted_at).is_(None),
+        )
+    )
+    return [ManagedRow(*row) for row in rows]
+
+
+def holds_in_force(session: Session, account_id: str, now: datetime) -> Sequence[Hold]:
+    """Return the holds of an account that have begun and not ended."""
+    query = (
+        select(Hold)
+        .join(Endpoint, col(Endpoint.id) == col(Hold.endpoint_id))
+        .where(
+            Endpoint.account_id == account_id,
+            col(Hold.ended_at).is_(None),
+            Hold.until > now,
+            Hold.starts_at <= now,
+        )
+        .order_by(col(Hold.starts_at))
+    )
+    return session.exec(query).all()
+
+
+def schedules_in_force(session: Session) -> Sequence[Schedule]:
+    """Return the enabled schedules."""
+    query = select(Schedule).where(
+        col(Schedule.removed_at).is_(None), col(Schedule.enabled).is_(True)
+    )
+    return session.exec(query).all()
+
+
+def idle_policies_in_force(session: Session) -> Sequence[IdlePolicy]:
+    """Return the enabled idle policies."""
+    query = select(IdlePolicy).where(
+        col(IdlePolicy.removed_at).is_(None), col(IdlePolicy.enabled).is_(True)
+    )
+    return session.exec(query).all()
+
+
+def bindings(session: Session, account_id: str) -> Sequence[Binding]:
+    """Return which rules cover which endpoints of an account."""
+    query = (
+        select(Binding)
+        .join(Endpoint, col(Endpoint.id) == col(Binding.endpoint_id))
+        .where(Endpoint.account_id == account_id, col(Endpoint.managed).is_(True))
+    )
+    return session.exec(query).all()
+
+
+def any_in_status(session: Session, account_id: str, statuses: Iterable[str]) -> bool:
+    """Tell whether a live endpoint of the account is in one of these statuses."""
+    query = select(Endpoint.id).where(
+        Endpoint.account_id == account_id,
+        col(Endpoint.status).in_(list(statuses)),
+        col(Endpoint.deleted_at).is_(None),
+    )
+    return session.exec(query.limit(1)).first() is not None
+
+
+def replace_cloud_labels(session: Session, endpoint_id: str, labels: Mapping[str, str]) -> bool:
+    """Make the imported labels of an endpoint equal to `labels`; tell whether any changed."""
+    query = select(Label).where(Label.endpoint_id == endpoint_id, Label.source == "cloud")
+    held = {row.key: row for row in session.exec(query)}
+    changed = {key: row.value for key, row in held.items()} != dict(labels)
+    if changed:
+        for key, row in held.items():
+            if key not in labels:
+                session.delete(row)
+        for key, value in labels.items():
+            row = held.get(key) or Label(endpoint_id=endpoint_id, key=key, source="cloud")
+            row.value = value
+            session.add(row)
+    return changed

@@ -1,0 +1,72 @@
+"""Schedules, and since when a rule covers an endpoint."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import delete
+from sqlmodel import Session, col, select
+
+from orchestrator.store.paging import Key, Position, beyond
+from orchestrator.store.tables import Binding, Schedule
+
+
+def get(session: Session, schedule_id: str) -> Schedule | None:
+    """Return a schedule that was not removed, by id."""
+    schedule = session.get(Schedule, schedule_id)
+    return None if schedule is None or schedule.removed_at is not None else schedule
+
+
+def name_taken(session: Session, name: str, but: str | None = None) -> bool:
+    """Tell whether a schedule other than `but` bears the name."""
+    query = select(Schedule.id).where(Schedule.name == name, Schedule.id != (but or ""))
+    return session.exec(query).first() is not None
+
+
+def in_force(session: Session) -> Sequence[Schedule]:
+    """Return the schedules that are enabled and not removed, by name."""
+    query = select(Schedule).where(
+        col(Schedule.removed_at).is_(None), col(Schedule.enabled).is_(True)
+    )
+    return session.exec(query.order_by(col(Schedule.name))).all()
+
+
+def page(session: Session, after: Position | None, limit: int) -> Sequence[Schedule]:
+    """Return up to `limit` schedules in the order of name and id."""
+    keys = (Key(col(Schedule.name)), Key(col(Schedule.id)))
+    query = select(Schedule).where(col(Schedule.removed_at).is_(None))
+    if after is not None:
+        query = query.where(beyond(keys, after))
+    return session.exec(query.order_by(*(key.ordering() for key in keys)).limit(limit)).all()
+
+
+def bindings_of_rule(session: Session, rule_id: str) -> dict[str, Binding]:
+    """Return the bindings of a rule, by endpoint."""
+    query = select(Binding).where(Binding.rule_id == rule_id)
+    return {binding.endpoint_id: binding for binding in session.exec(query)}
+
+
+def bindings_of_endpoints(
+    session: Session, endpoint_ids: Collection[str]
+) -> dict[str, dict[str, Binding]]:
+    """Return the bindings of endpoints, by endpoint and rule."""
+    found: dict[str, dict[str, Binding]] = defaultdict(dict)
+    if endpoint_ids:
+        query = select(Binding).where(col(Binding.endpoint_id).in_(endpoint_ids))
+        for binding in session.exec(query):
+            found[binding.endpoint_id][binding.rule_id] = binding
+    return found
+
+
+def unbind(session: Session, rule_id: str, endpoint_ids: Collection[str] | None = None) -> None:
+    """Delete bindings of a rule: those of `endpoint_ids`, or all."""
+    query = delete(Binding).where(col(Binding.rule_id) == rule_id)
+    if endpoint_ids is not None:
+        query = query.where(col(Binding.endpoint_id).in_(endpoint_ids))
+    session.exec(query)
+
+
+def unbind_endpoint(session: Session, endpoint_id: str) -> None:
+    """Delete every binding of an endpoint."""
+    session.exec(delete(Binding).where(col(Binding.endpoint_id) == endpoint_id))

@@ -1,0 +1,414 @@
+"""All tables. Rows are plain records: rules live in `domain`, use cases in `services`.
+
+Instants are UTC, money is integer nano-dollars, ids are opaque text. JSON columns hold values
+that are read whole and never searched by the database.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, Index, UniqueConstraint, text
+from sqlmodel import Field, SQLModel
+
+from orchestrator.store.types import BIG_ID, UtcDateTime
+
+Json = dict[str, Any]
+
+ACTIVE_OPERATION = "status IN ('pending', 'running', 'confirming')"
+
+
+def instant(*, index: bool = False) -> Any:
+    """Return a column for a compulsory instant."""
+    return Field(sa_type=UtcDateTime, index=index, nullable=False)
+
+
+def maybe_instant(*, index: bool = False) -> Any:
+    """Return a column for an instant that may be absent."""
+    return Field(default=None, sa_type=UtcDateTime, index=index, nullable=True)
+
+
+def nano() -> Any:
+    """Return a column for nano-dollars; None where no price is known."""
+    return Field(default=None, sa_type=BigInteger, nullable=True)
+
+
+def document() -> Any:
+    """Return a column for a JSON object."""
+    return Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+
+
+def array() -> Any:
+    """Return a column for a JSON list."""
+    return Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+
+
+class Account(SQLModel, table=True):
+    """A place where endpoints live; holds a reference to credentials, never the secret."""
+
+    __tablename__ = "account"
+
+    id: str = Field(primary_key=True)
+    name: str = Field(unique=True)
+    provider: str
+    namespace: str
+    region: str = ""
+    credential_ref: str
+    options: Json = document()
+    created_at: datetime = instant()
+    removed_at: datetime | None = maybe_instant()
+    # Frozen by a person (`frozen_by`), or by the engine itself where the clock is in doubt.
+    frozen_at: datetime | None = maybe_instant()
+    frozen_by: str = ""
+    frozen_reason: str = ""
+    # Bulk observation: what was read last, and what the next pass owes.
+    confirmed_at: datetime | None = maybe_instant()
+    observed_at: datetime | None = maybe_instant()
+    next_observe_at: datetime | None = maybe_instant()
+    rates_at: datetime | None = maybe_instant()
+    health: str = "new"
+    health_detail: str = ""
+    health_since: datetime | None = maybe_instant()
+    failures: int = 0
+    endpoint_count: int = 0
+    calls: int = 0
+
+
+class Endpoint(SQLModel, table=True):
+    """A deployed model as last seen, with what we were asked to make of it."""
+
+    __tablename__ = "endpoint"
+    __table_args__ = (
+        UniqueConstraint("account_id", "name", "generation", name="uq_endpoint_name"),
+        Index("ix_endpoint_live", "account_id", "deleted_at"),
+        Index("ix_endpoint_status", "status"),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    name: str = Field(index=True)
+    # A name that is deleted and made again is another endpoint with the next generation.
+    generation: int = 1
+    managed: bool = False
+    managed_since: datetime | None = maybe_instant()
+    observe_only: str = ""
+    protected: bool = False
+    owner: str = ""
+
+    status: str
+    cloud_state: str = ""
+    status_since: datetime = instant()
+    message: str = ""
+    url: str = ""
+    digest: str = ""
+    hardware_key: str = Field(default="", index=True)
+    accelerator: str = ""
+    repository: str = ""
+    task: str = ""
+    engine: str = ""
+    access: str = ""
+    min_replicas: int | None = None
+    max_replicas: int | None = None
+    scale_to_zero_minutes: int | None = None
+    ready_replicas: int | None = None
+    target_replicas: int | None = None
+    billed_low: int = 0
+    billed_expected: int = 0
+    billed_high: int = 0
+    spec: Json = document()
+    gaps: list[str] = array()
+
+    first_seen_at: datetime = instant()
+    confirmed_at: datetime = instant()
+    missing_since: datetime | None = maybe_instant()
+    deleted_at: datetime | None = maybe_instant()
+    cloud_created_at: datetime | None = maybe_instant()
+    cloud_created_by: str = ""
+    cloud_updated_at: datetime | None = maybe_instant()
+    cloud_updated_by: str = ""
+    last_used_at: datetime | None = maybe_instant()
+    ready_at: datetime | None = maybe_instant()
+    resumed_at: datetime | None = maybe_instant()
+
+    # The standing wish: what a person last asked for (rule 6).
+    wish: str = ""
+    wish_reason: str = ""
+    wish_actor: str = ""
+    wish_at: datetime | None = maybe_instant()
+    spec_version: int = 1
+    # Which rule put it to sleep, so that the rule's pause is not taken for a person's.
+    asleep_rule: str = ""
+    asleep_since: datetime | None = maybe_instant()
+    # Scaling bounds before our pause, compared after the resume.
+    scaling_before_pause: Json = document()
+    # The last decision, for pages; recomputed at every pass.
+    decided_wish: str = ""
+    decided_rule: str = ""
+    decided_reason: str = ""
+    next_edge_at: datetime | None = maybe_instant()
+    next_edge_wish: str = ""
+    # Back-off after refused or failed changes, and the count of opposite changes by others.
+    not_before: datetime | None = maybe_instant()
+    failures: int = 0
+    opposed: list[str] = array()
+
+
+class Label(SQLModel, table=True):
+    """One label of an endpoint: `ours`, or imported from the cloud as key `cloud:*`."""
+
+    __tablename__ = "label"
+    __table_args__ = (Index("ix_label_key_value", "key", "value"),)
+
+    endpoint_id: str = Field(foreign_key="endpoint.id", primary_key=True)
+    key: str = Field(primary_key=True)
+    value: str = ""
+    source: str = "ours"
+
+
+class Operation(SQLModel, table=True):
+    """A durable record of one change under way, written before its first call."""
+
+    __tablename__ = "operation"
+    __table_args__ = (
+        Index(
+            "uq_operation_active",
+            "endpoint_id",
+            unique=True,
+            sqlite_where=text(ACTIVE_OPERATION),
+            postgresql_where=text(ACTIVE_OPERATION),
+        ),
+        UniqueConstraint("actor", "idempotency_key", name="uq_operation_idempotency"),
+        Index("ix_operation_account_status", "account_id", "status"),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id")
+    endpoint_id: str | None = Field(default=None, foreign_key="endpoint.id", index=True)
+    endpoint_name: str
+    kind: str
+    status: str
+    actor: str
+    rule: str = ""
+    reason: str
+    request: Json = document()
+    idempotency_key: str | None = None
+    request_digest: str = ""
+    steps: list[Json] = array()
+    attempts: int = 0
+    created_at: datetime = instant(index=True)
+    started_at: datetime | None = maybe_instant()
+    next_attempt_at: datetime | None = maybe_instant()
+    accepted_at: datetime | None = maybe_instant()
+    finished_at: datetime | None = maybe_instant()
+    outcome: str = ""
+    superseded_by: str | None = None
+
+
+class Schedule(SQLModel, table=True):
+    """Weekly windows and the endpoints they bind: by selector, account, or one endpoint."""
+
+    __tablename__ = "schedule"
+
+    id: str = Field(primary_key=True)
+    name: str = Field(unique=True)
+    timezone: str
+    windows: list[Json] = array()
+    drain_minutes: int = 30
+    selector: Json = document()
+    shadow: bool = False
+    enabled: bool = True
+    # Endpoint ids over which "apply now" was confirmed; all others start at their next edge.
+    applied_now: list[str] = array()
+    effective_from: datetime = instant()
+    created_at: datetime = instant()
+    created_by: str
+    updated_at: datetime = instant()
+    version: int = 1
+    removed_at: datetime | None = maybe_instant()
+
+
+class IdlePolicy(SQLModel, table=True):
+    """Put what nobody uses to sleep: to zero by default, a pause where the owner opted in."""
+
+    __tablename__ = "idle_policy"
+
+    id: str = Field(primary_key=True)
+    name: str = Field(unique=True)
+    timeout_minutes: int
+    min_awake_minutes: int = 0
+    action: str = "scale_to_zero"
+    selector: Json = document()
+    shadow: bool = False
+    enabled: bool = True
+    effective_from: datetime = instant()
+    created_at: datetime = instant()
+    created_by: str
+    updated_at: datetime = instant()
+    version: int = 1
+    removed_at: datetime | None = maybe_instant()
+
+
+class Binding(SQLModel, table=True):
+    """Since when a rule covers an endpoint: a new match acts from its next edge, not at once."""
+
+    __tablename__ = "binding"
+
+    rule_id: str = Field(primary_key=True)
+    endpoint_id: str = Field(foreign_key="endpoint.id", primary_key=True, index=True)
+    rule_kind: str
+    matched_at: datetime = instant()
+    acts_from: datetime | None = maybe_instant()
+
+
+class Hold(SQLModel, table=True):
+    """A person's "keep it so until T"; `ended_at` is set when it is ended before its time."""
+
+    __tablename__ = "hold"
+
+    id: str = Field(primary_key=True)
+    endpoint_id: str = Field(foreign_key="endpoint.id", index=True)
+    wish: str
+    starts_at: datetime = instant()
+    until: datetime = instant()
+    actor: str
+    source: str = "click"
+    reason: str
+    cost_nano: int | None = nano()
+    ended_at: datetime | None = maybe_instant()
+    ended_by: str = ""
+
+
+class Rate(SQLModel, table=True):
+    """Price per replica-hour from an instant on; a past interval keeps the rate of its time."""
+
+    __tablename__ = "rate"
+    __table_args__ = (
+        UniqueConstraint("account_id", "hardware_key", "effective_at", name="uq_rate"),
+    )
+
+    id: str = Field(primary_key=True)
+    account_id: str = Field(foreign_key="account.id", index=True)
+    hardware_key: str
+    nano_per_hour: int = Field(sa_type=BigInteger)
+    effective_at: datetime = instant()
+    source: str
+
+
+class Offer(SQLModel, table=True):
+    """One row of an account's price list as last read, with quota."""
+
+    __tablename__ = "offer"
+
+    account_id: str = Field(foreign_key="account.id", primary_key=True)
+    hardware_key: str = Field(primary_key=True)
+    accelerator: str = ""
+    accelerators: int = 0
+    memory_gb: str = ""
+    accelerator_memory_gb: str = ""
+    architecture: str = ""
+    status: str = ""
+    nano_per_hour: int | None = nano()
+    quota_max: int | None = None
+    quota_used: int | None = None
+    read_at: datetime = instant()
+
+
+class MeterInterval(SQLModel, table=True):
+    """A stretch in which billed replicas and rate did not change; open while `ended_at` is None.
+
+    `burn_*` are nano-dollars per hour of the whole endpoint; None where the rate is unknown.
+    `evidence` says why we believe it: observed, transition (between two looks), unobserved.
+    """
+
+    __tablename__ = "meter_interval"
+    __table_args__ = (
+        Index("ix_meter_endpoint_start", "endpoint_id", "started_at"),
+        Index("ix_meter_span", "started_at", "ended_at"),
+        Index(
+            "uq_meter_open",
+            "endpoint_id",
+            unique=True,
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+    )
+
+    id: int | None = Field(
+        default=None, sa_column=Column(BIG_ID, primary_key=True, autoincrement=True)
+    )
+    endpoint_id: str = Field(foreign_key="endpoint.id")
+    account_id: str = Field(foreign_key="account.id", index=True)
+    started_at: datetime = instant()
+    ended_at: datetime | None = maybe_instant()
+    status: str
+    evidence: str
+    component: str = "compute"
+    hardware_key: str
+    rate_id: str | None = Field(default=None, foreign_key="rate.id")
+    replicas_low: int
+    replicas: int
+    replicas_high: int
+    burn_low: int | None = nano()
+    burn: int | None = nano()
+    burn_high: int | None = nano()
+    # What a bill rounded to whole units may differ for this run, either way.
+    rounding_nano: int = Field(default=0, sa_type=BigInteger)
+    # Which rule or person made it run or sleep, for savings by cause.
+    cause: str = ""
+
+
+class Event(SQLModel, table=True):
+    """What happened: every change and every refusal to change, in the past tense."""
+
+    __tablename__ = "event"
+    __table_args__ = (Index("ix_event_endpoint", "endpoint_id", "id"),)
+
+    id: int | None = Field(
+        default=None, sa_column=Column(BIG_ID, primary_key=True, autoincrement=True)
+    )
+    at: datetime = instant(index=True)
+    kind: str = Field(index=True)
+    account_id: str | None = Field(default=None, index=True)
+    endpoint_id: str | None = None
+    operation_id: str | None = None
+    actor: str
+    message: str
+    data: Json = document()
+
+
+class ApiToken(SQLModel, table=True):
+    """An API token: only its SHA-256 is stored. Scopes: read, operate, admin."""
+
+    __tablename__ = "api_token"
+
+    id: str = Field(primary_key=True)
+    name: str = Field(unique=True)
+    digest: str = Field(unique=True)
+    scope: str
+    created_at: datetime = instant()
+    expires_at: datetime | None = maybe_instant()
+    last_used_at: datetime | None = maybe_instant()
+    revoked_at: datetime | None = maybe_instant()
+
+
+class WebSession(SQLModel, table=True):
+    """A browser's session, made from a token; only digests of its secrets are stored."""
+
+    __tablename__ = "web_session"
+
+    digest: str = Field(primary_key=True)
+    csrf_digest: str
+    token_id: str = Field(foreign_key="api_token.id", index=True)
+    created_at: datetime = instant()
+    expires_at: datetime = instant()
+
+
+class Setting(SQLModel, table=True):
+    """A named fact of the whole installation, such as the global freeze."""
+
+    __tablename__ = "setting"
+
+    key: str = Field(primary_key=True)
+    value: Json = document()
+    updated_at: datetime = instant()

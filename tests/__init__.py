@@ -1,0 +1,1 @@
+"""Tests; a package, so that no other `tests` on the path can stand before it."""

@@ -1,0 +1,155 @@
+"""Fixtures for all tests: both databases with the migrated schema, a browser, no network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from orchestrator.store import migrate
+from orchestrator.store.database import Database
+from tests.support.browser import find_browser
+from tests.support.isolation import isolate
+from tests.support.postgres import PostgresServer, PostgresUnavailableError
+
+pytest_plugins = ["tests.support.no_skips"]
+
+FOLDER = "TEST_POSTGRES_FOLDER"
+BOTH = ("sqlite", "postgres")
+
+settings.register_profile("dev", deadline=None)
+# The same examples at every run, so that a red build can be run again.
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile(
+    "soak", deadline=None, max_examples=5_000, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose, before workers are started, the folder of the one Postgres that they share."""
+    if not hasattr(config, "workerinput"):
+        server = PostgresServer.at_new_folder()
+        os.environ[FOLDER] = str(server.folder)
+        config.add_cleanup(server.stop)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        isolate(patch, tmp_path_factory.mktemp("home"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> Path:
+    """Return a Chromium for Playwright's `executable_path`."""
+    found = find_browser()
+    if found is None:
+        pytest.skip("no browser: install chromium")
+    return found
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> PostgresServer:
+    """Return the running server of this test run."""
+    server = PostgresServer(Path(os.environ[FOLDER]))
+    try:
+        server.ensure_started()
+    except (PostgresUnavailableError, OSError, KeyError) as error:
+        pytest.skip(f"no Postgres: {error}")
+    return server
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a SQLite file with the migrated schema, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "store.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: PostgresServer) -> str:
+    """Return the name of a database with the migrated schema, to be copied."""
+    name = postgres_server.create()
+    _migrate(postgres_server.url(name))
+    return name
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """Return the address of a fresh SQLite store with the migrated schema."""
+    path = tmp_path / "store.db"
+    shutil.copyfile(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, postgres_template: str) -> Iterator[str]:
+    """Return the address of a fresh Postgres store with the migrated schema."""
+    with postgres_server.copy_of(postgres_template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """Return the address of a Postgres database without any table."""
+    with postgres_server.copy_of("template0") as url:
+        yield url
+
+
+@pytest.fixture(params=BOTH)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Return the address of a fresh migrated store, on SQLite and on Postgres in turn."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture(params=BOTH)
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the address of a store without any table, on SQLite and on Postgres in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/empty.db"
+    return str(request.getfixturevalue("empty_postgres_url"))
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Return a fresh migrated store, on SQLite and on Postgres in turn."""
+    yield from _opened(database_url)
+
+
+@pytest.fixture
+def sqlite_database(sqlite_url: str) -> Iterator[Database]:
+    """Return a fresh migrated SQLite store."""
+    yield from _opened(sqlite_url)
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Iterator[Database]:
+    """Return a fresh migrated Postgres store."""
+    yield from _opened(postgres_url)
+
+
+@pytest.fixture
+def empty_database(empty_database_url: str) -> Iterator[Database]:
+    """Return a store without any table, on SQLite and on Postgres in turn."""
+    yield from _opened(empty_database_url)
+
+
+def _opened(url: str) -> Iterator[Database]:
+    database = Database(url)
+    yield database
+    database.dispose()
+
+
+def _migrate(url: str) -> None:
+    database = Database(url)
+    migrate.upgrade(database)
+    database.dispose()
