@@ -84,7 +84,6 @@ def configure(
 
     Safe to call again; the last call holds.
     """
-    out = sys.stderr if stream is None else stream
     before: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -98,11 +97,11 @@ def configure(
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(out)
+    handler = _StandardError() if stream is None else logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*before, structlog.stdlib.ExtraAdder()],
-            processors=_last_processors(fmt, colours=_is_terminal(out)),
+            processors=_last_processors(fmt, colours=_is_terminal(stream or sys.stderr)),
         )
     )
     _route_standard_logging(handler, level.upper())
@@ -134,6 +133,15 @@ def _last_processors(fmt: str, *, colours: bool) -> list[Processor]:
         redact_event,
         renderer,
     ]
+
+
+class _StandardError(logging.StreamHandler[TextIO]):
+    """Writes to what is standard error at that moment, as it may be redirected later."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 def _is_terminal(stream: TextIO) -> bool:

@@ -213,11 +213,13 @@ class Settings(BaseSettings):
     def sources(self) -> list[SettingSource]:
         """Return every setting, in alphabetical order, with its value and its origin."""
         return [
-            SettingSource(
-                name, _shown(getattr(self, name)), *self._origins.get(name, ("default", ""))
-            )
+            SettingSource(name, _shown(getattr(self, name)), *self._origin(name))
             for name in sorted(type(self).model_fields)
         ]
+
+    def _origin(self, name: str) -> tuple[str, str]:
+        unset = ("argument" if name in self.model_fields_set else "default", "")
+        return self._origins.get(name, unset)
 
 
 def load() -> Settings:

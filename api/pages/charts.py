@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from orchestrator.domain.schedules.model import DAY_NAMES, Window
+from orchestrator.domain.schedules.text import format_window
+
 COLOURS = 6
-OTHER = "other"
+_DAY_MINUTES = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def stack(
     slots: Sequence[Slot], texts: Sequence[tuple[int, str]], width: int = 760, height: int = 190
 ) -> StackChart:
     """Lay out columns under a scale whose ticks are `texts`, pairs of amount and label."""
-    left, right, above, below = 52, 6, 10, 22
+    left, right, above, below = 46, 4, 14, 22
     floor = float(height - below)
     peak = max([1, *(amount for amount, _ in texts), *(slot.high for slot in slots)])
     scale = (floor - above) / peak
@@ -89,6 +92,13 @@ def stack(
     )
     y_ticks = tuple(Tick(round(floor - amount * scale, 1), text) for amount, text in texts)
     return StackChart(width, height, left, floor, columns, y_ticks, labelled)
+
+
+def thinned(slots: Sequence[Slot]) -> list[Slot]:
+    """Return the columns with every second label only, for a narrow chart."""
+    labelled = [index for index, slot in enumerate(slots) if slot.label]
+    kept = set(labelled[::-2])
+    return [slot if index in kept else replace(slot, label="") for index, slot in enumerate(slots)]
 
 
 def _column(slot: Slot, x: float, step: float, floor: float, scale: float) -> Column:
@@ -142,9 +152,7 @@ class TimeBar:
     ticks: tuple[Tick, ...]
 
 
-def time_bar(
-    stretches: Sequence[Stretch], start: datetime, end: datetime, width: int = 1000
-) -> TimeBar:
+def time_bar(stretches: Sequence[Stretch], start: datetime, end: datetime, width: int) -> TimeBar:
     """Lay out stretches between two instants; what lies outside is cut off."""
     height, total = 34, (end - start).total_seconds()
 
@@ -169,3 +177,77 @@ def share(part: int, whole: int, width: int = 100) -> float:
     if whole <= 0 or part <= 0:
         return 0.0
     return max(round(min(part / whole, 1) * width, 2), 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A day of the week: its name, the top of its lane, and what is open on it."""
+
+    name: str
+    y: int
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WeekGrid:
+    """Seven lanes of 24 hours; `now` is the place of the present minute: x and the lane's top."""
+
+    width: int
+    height: int
+    left: int
+    lane: int
+    lanes: tuple[Lane, ...]
+    ticks: tuple[Tick, ...]
+    now: tuple[float, int] | None
+
+
+def week_grid(windows: Iterable[Window], wall: datetime | None = None) -> WeekGrid:
+    """Lay out the nominal week of some windows; `wall` is the time on the zone's clocks."""
+    width, left, lane, gap = 400, 30, 15, 4
+    scale = (width - left) / _DAY_MINUTES
+    opened = sorted(
+        (piece for window in windows for piece in _pieces(window)), key=lambda one: one[3]
+    )
+    lanes = tuple(
+        Lane(
+            name,
+            day * (lane + gap),
+            tuple(
+                _open_box(left, scale, day * (lane + gap), lane, piece)
+                for piece in opened
+                if piece[0] == day
+            ),
+        )
+        for day, name in enumerate(DAY_NAMES)
+    )
+    ticks = tuple(
+        Tick(round(left + hour * 60 * scale, 1), f"{hour:02d}") for hour in range(0, 25, 6)
+    )
+    mark = None
+    if wall is not None:
+        minute = wall.hour * 60 + wall.minute
+        mark = (round(left + minute * scale, 1), wall.weekday() * (lane + gap))
+    return WeekGrid(width, 7 * (lane + gap) + 14, left, lane, lanes, ticks, mark)
+
+
+Piece = tuple[int, int, int, bool, str]
+
+
+def _pieces(window: Window) -> Iterator[Piece]:
+    """Yield (day, first minute, last minute, keeps running, text), cut at midnights."""
+    begin = window.start.hour * 60 + window.start.minute
+    end = window.end.hour * 60 + window.end.minute
+    text = format_window(window) + (", kept running" if window.keep_running else "")
+    for day in sorted(window.days):
+        if not window.ends_next_day:
+            yield day, begin, end, window.keep_running, text
+            continue
+        yield day, begin, _DAY_MINUTES, window.keep_running, text
+        if end:
+            yield (day + 1) % 7, 0, end, window.keep_running, text
+
+
+def _open_box(left: int, scale: float, y: int, height: int, piece: Piece) -> Box:
+    _, begin, end, keep, text = piece
+    x = round(left + begin * scale, 2)
+    return Box(x, y, round((end - begin) * scale, 2), height, "keep" if keep else "up", text)

@@ -29,6 +29,11 @@ from orchestrator.services.web_sessions import Visit
 from orchestrator.store import freeze
 
 LIVE_HEADER = "X-Live"
+_FILTERS = (
+    *("ago", "absolute", "when", "day", "iso", "span", "hours"),
+    *("money", "price", "dollars", "plural"),
+    *("state", "doing", "next_verb"),
+)
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 
 
@@ -54,9 +59,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(static=_static, version=__version__)
-    for name in (
-        "ago absolute day dollars doing hours iso money next_verb plural price span state when"
-    ).split():
+    for name in _FILTERS:
         made.filters[name] = getattr(words, name)
     made.filters["wish"] = words.wish_words
     return made

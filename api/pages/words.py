@@ -65,7 +65,8 @@ def _band(figure: Figure) -> str:
     below, above = _cents(figure.nano - figure.low), _cents(figure.high - figure.nano)
     if below == above:
         return f"±{above:,}" if above else ""
-    parts = (f"−{below:,}" if below else "", f"+{above:,}" if above else "")
+    minus = "\N{MINUS SIGN}"
+    parts = (f"{minus}{below:,}" if below else "", f"+{above:,}" if above else "")
     return " ".join(part for part in parts if part)
 
 

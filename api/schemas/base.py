@@ -11,7 +11,6 @@ from pydantic_core import PydanticCustomError
 
 from orchestrator.services.errors import nearest
 
-
 Item = TypeVar("Item")
 
 

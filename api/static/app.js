@@ -37,13 +37,21 @@ function startFilters() {
   if (!form) return;
   let wait = 0;
   const send = () => {
+    if (!form.reportValidity()) return;
+    const key = form.elements.namedItem("key");
+    if (key) key.hidden = form.elements.namedItem("group_by").value !== "label";
     const wanted = new URLSearchParams();
     for (const [key, value] of new FormData(form)) if (value) wanted.append(key, value);
+    // A page whose frame also depends on the filters is loaded anew.
+    if ("page" in form.dataset && !(key && !key.hidden && !key.value)) {
+      location.assign(`${form.getAttribute("action")}?${wanted}`);
+      return;
+    }
     go(`${form.getAttribute("action")}${wanted.size ? `?${wanted}` : ""}`, true);
   };
   form.addEventListener("input", (event) => {
     clearTimeout(wait);
-    wait = setTimeout(send, event.target.type === "search" ? 200 : 0);
+    wait = setTimeout(send, ["search", "text", "date"].includes(event.target.type) ? 500 : 0);
   });
   form.addEventListener("submit", (event) => {
     event.preventDefault();

@@ -91,7 +91,7 @@ def sentences(run: Session, answer: Json) -> list[str]:
     hold = answer.get("hold")
     if hold:
         cost = hold.get("cost")
-        priced = f", costs {formats.price(cost, '')}" if hold.get("wish") != "paused" else ""
+        priced = f", costs {formats.amount(cost)}" if hold.get("wish") != "paused" else ""
         lines.append(
             f"held {hold['wish']} until {run.out.at(hold['until'])}{priced} ({hold['id']})"
         )
@@ -102,7 +102,7 @@ def flat(value: Any, prefix: str = "") -> dict[str, str]:
     """Return nested values as dotted names and texts, without those that are empty."""
     if isinstance(value, dict):
         if "amount" in value and "currency" in value:
-            return {prefix: formats.money(value) if "low" in value else formats.price(value, "")}
+            return {prefix: formats.amount(value) if "low" in value else formats.price(value, "")}
         out: dict[str, str] = {}
         for key, item in value.items():
             out |= flat(item, f"{prefix}.{key}" if prefix else str(key))

@@ -29,23 +29,30 @@ def money(figure: Json | None) -> str:
     """Return an amount with its uncertainty, such as `$12.30 ±0.10`; unknown reads `unpriced`."""
     if figure is None:
         return UNPRICED
-    amount = Decimal(figure["amount"])
+    middle = Decimal(figure["amount"])
     unpriced = int(figure.get("unpriced_seconds") or 0)
-    if not amount and unpriced and not Decimal(figure.get("high") or 0):
+    if not middle and unpriced and not Decimal(figure.get("high") or 0):
         return UNPRICED
-    below = amount - Decimal(figure.get("low") or figure["amount"])
-    above = Decimal(figure.get("high") or figure["amount"]) - amount
-    shown = _amount(amount, figure) + _band(below, above)
+    below = middle - Decimal(figure.get("low") or figure["amount"])
+    above = Decimal(figure.get("high") or figure["amount"]) - middle
+    shown = _amount(middle, figure) + _band(below, above)
     return f"{shown} + {duration(unpriced)} unpriced" if unpriced else shown
+
+
+def amount(figure: Json | None) -> str:
+    """Return an amount without uncertainty, such as `$12.30`; unknown reads `unpriced`."""
+    if figure is None or figure.get("amount") is None:
+        return UNPRICED
+    return money(figure) if "low" in figure else _amount(Decimal(figure["amount"]), figure)
 
 
 def price(figure: Json | None, unit: str = "/h") -> str:
     """Return a price such as `$0.80/h`; an unknown one reads `unpriced`, never zero."""
     if figure is None or figure.get("amount") is None:
         return UNPRICED
-    amount = Decimal(figure["amount"])
-    places = min(4, max(2, -int(amount.normalize().as_tuple().exponent)))
-    return _amount(amount, figure, places) + unit
+    exact = Decimal(figure["amount"])
+    places = min(4, max(2, -int(exact.normalize().as_tuple().exponent)))
+    return _amount(exact, figure, places) + unit
 
 
 def duration(seconds: float) -> str:
@@ -135,8 +142,8 @@ def _aware(moment: datetime, zone: tzinfo | None) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _amount(amount: Decimal, figure: Json, places: int = 2) -> str:
-    shown = format_dollars(to_nano(amount), places)
+def _amount(exact: Decimal, figure: Json, places: int = 2) -> str:
+    shown = format_dollars(to_nano(exact), places)
     currency = figure.get("currency") or "USD"
     return shown if currency == "USD" else f"{shown.replace('$', '')} {plain(currency)}"
 

@@ -47,8 +47,9 @@ def check(operation: Operation) -> None:
 
 def _timed_out(operation: Operation, timeout: timedelta) -> CliError:
     waited = formats.duration(timeout.total_seconds())
+    state = f"{operation['kind']} of {_target(operation)} is still {operation['status']}"
     return CliError(
-        f"{operation['kind']} of {_target(operation)} is still {operation['status']} after {waited}",
+        f"{state} after {waited}",
         ExitCode.TIMED_OUT,
         f"it goes on; see `orchestrator operations show {operation['id']}`",
     )
@@ -74,9 +75,10 @@ def _progress(run: Session) -> Iterator[Callable[[str], None]]:
         yield _silent
     elif sys.stderr.isatty():
         from rich.console import Console  # noqa: PLC0415 - loaded only where a spinner turns
+        from rich.markup import escape  # noqa: PLC0415 - as above
 
         with Console(stderr=True, no_color=not run.colour).status("waiting") as status:
-            yield lambda text: status.update(text)
+            yield lambda text: status.update(escape(text))
     else:
         yield _Lines()
 

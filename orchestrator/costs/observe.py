@@ -90,6 +90,16 @@ class Look:
         """Return whether this look was answered before the last was asked: the clock was set."""
         return self.confirmed_at is not None and self.seen_at < self.confirmed_at
 
+    @property
+    def lived_twice_s(self) -> int:
+        """Return the seconds that may be missing where the clock was set back, else 0.
+
+        They are the way from the last look back to this one, and one more gap at most.
+        """
+        if self.confirmed_at is None or not self.went_back:
+            return 0
+        return seconds_between(self.seen_at, self.confirmed_at + self.gap_limit)
+
     def of(self, seen: Observation) -> Look:
         """Return the look that saw this endpoint."""
         return replace(
@@ -179,7 +189,9 @@ def _changed(
     other = nothing(current, seen.status) if after is None else after
     older = [widened(each, other, doubt, ceiling) for each in within[:-1]]
     gap = _halves(within[-1], other, seen.updated_at)
-    pieces = older + [widened(each, _opposite(each, current, other), doubt, ceiling) for each in gap]
+    pieces = older + [
+        widened(each, _opposite(each, current, other), doubt, ceiling) for each in gap
+    ]
     successor = [] if after is None else [after]
     allowance = _allowance(pieces, current, other, look, wide=wide)
     return settled([*before, *_with_rounding([*pieces, *successor], allowance)])
@@ -223,7 +235,7 @@ def _allowance(
     else:
         begun = max(0, now - (current.burn_high or 0))
     repeated = max(0, seconds_between(next_second(look.seen_at), current.started_at))
-    return amount_for(begun, look.granularity_s) + amount_for(now, repeated)
+    return amount_for(begun, look.granularity_s + look.lived_twice_s) + amount_for(now, repeated)
 
 
 def _with_rounding(stretches: list[Stretch], allowance: int) -> list[Stretch]:
@@ -236,14 +248,8 @@ def _with_rounding(stretches: list[Stretch], allowance: int) -> list[Stretch]:
 
 
 def _repeated(current: Stretch, look: Look) -> Stretch:
-    """Allow for the time that a clock set back made us live twice.
-
-    It is at least the way from the last look back to this one, and one more interval at most.
-    """
-    if look.confirmed_at is None:
-        return current
-    twice = seconds_between(look.seen_at, look.confirmed_at + look.gap_limit)
-    allowance = amount_for(current.burn_high or 0, twice)
+    """Allow for the time that a clock set back made us live twice."""
+    allowance = amount_for(current.burn_high or 0, look.lived_twice_s)
     return replace(current, rounding_nano=max(current.rounding_nano, allowance))
 
 
@@ -252,8 +258,37 @@ def _begun(
 ) -> list[Stretch]:
     """A first sight: what the last look did not show began in the gap.
 
-    `tail` holds the end of an earlier life, where there is one, and the gap starts there.
+    `tail` holds the end of an earlier life, where there is one, and then the gap starts there.
     """
-    until = next_second(look.seen_at)
     since = _absent_until(tail, seen, look)
-    ...
+    until = next_second(look.seen_at) if since is None else max(since, next_second(look.seen_at))
+    after = opened(
+        until,
+        status=seen.status,
+        hardware_key=seen.hardware_key,
+        billed=seen.billed,
+        price=price,
+        cause=seen.cause or "",
+    )
+    absent = nothing(after, Status.UNKNOWN)
+    pieces: list[Stretch] = []
+    if since is not None and since < until:
+        late = until - since > look.gap_limit + SECOND
+        doubt = Evidence.UNOBSERVED if late else Evidence.TRANSITION
+        ceiling = _ceiling(after, seen)
+        gap = replace(absent, started_at=since, ended_at=until)
+        halves = _halves(gap, after, seen.created_at)
+        pieces = [widened(each, _opposite(each, absent, after), doubt, ceiling) for each in halves]
+    allowance = _allowance(pieces, absent, after, look, wide=bool(pieces))
+    return settled(_with_rounding([*pieces, after], allowance))
+
+
+def _absent_until(tail: Sequence[Stretch], seen: Observation, look: Look) -> datetime | None:
+    if tail:
+        return tail[-1].ended_at
+    if look.confirmed_at is None:
+        return None
+    since = whole_second(look.confirmed_at)
+    if seen.created_at is not None:
+        since = max(since, whole_second(seen.created_at - CLOCK_SKEW))
+    return since

@@ -163,9 +163,11 @@ def cut(
         whole = each if each.ended_at is not None else replace(each, ended_at=until)
         if whole.started_at >= since:
             within.append(whole)
-            continue
-        before.append(replace(whole, ended_at=min(since, whole.ended_at or until)))
-        within.append(replace(whole, started_at=since, id=None, rounding_nano=0))
+        elif whole.ended_at is not None and whole.ended_at < since:
+            before.append(whole)
+        else:
+            before.append(replace(whole, ended_at=since))
+            within.append(replace(whole, started_at=since, id=None, rounding_nano=0))
     return before, within
 
 

@@ -5,12 +5,14 @@ The one way in for every answer, be it from a listing, a direct read or a change
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from orchestrator.costs.meter import Observation
+from orchestrator.costs import meter
+from orchestrator.costs.observe import Observation
 from orchestrator.domain.decide import Rule
 from orchestrator.domain.endpoints import Snapshot
 from orchestrator.domain.status import AWAKE, Status
@@ -30,6 +32,14 @@ class Sight:
     digest: str
     asked_at: datetime
     answered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How closely an account is watched and how its cloud bills, for the ledger."""
+
+    gap_limit: timedelta
+    granularity_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,8 @@ def discover(session: Session, account: Account, sight: Sight) -> Change:
         endpoint_id=endpoint.id,
         data={"status": snapshot.status, "hardware": snapshot.hardware.key},
     )
-    return Change(endpoint, None, _observation(endpoint, sight, sight.asked_at, cause=""))
+    metered = _observation(endpoint, sight, account.confirmed_at, moved=True)
+    return Change(endpoint, None, metered)
 
 
 def is_stale(endpoint: Endpoint, snapshot: Snapshot) -> bool:
@@ -95,21 +106,25 @@ def is_stale(endpoint: Endpoint, snapshot: Snapshot) -> bool:
 
 
 def refresh(
-    session: Session, account: Account, endpoint: Endpoint, sight: Sight, *, cause: str = ""
+    session: Session,
+    account: Account,
+    endpoint: Endpoint,
+    sight: Sight,
+    *,
+    cause: str | None = None,
 ) -> Change:
     """Store a new sight of a known endpoint; `cause` says who made it change, if we know."""
     before = Status(endpoint.status)
     prior = vouched_until(account, endpoint)
-    updated = endpoint.cloud_updated_at
+    updated, bound = endpoint.cloud_updated_at, endpoint.max_replicas
     _keep_scaling(endpoint, before, sight.snapshot.status)
     _take_over(session, endpoint, sight)
     endpoint.missing_since = None
     endpoint.confirmed_at = sight.asked_at
     if sight.snapshot.status is not before:
         _status_changed(session, endpoint, before, sight)
-    metered = _observation(
-        endpoint, sight, prior, cause=cause, updated=updated != sight.snapshot.updated_at
-    )
+    moved = updated != sight.snapshot.updated_at or sight.snapshot.updated_at is None
+    metered = _observation(endpoint, sight, prior, cause=cause, moved=moved, bound=bound)
     return Change(endpoint, before, metered)
 
 
@@ -190,23 +205,63 @@ def _status_changed(session: Session, endpoint: Endpoint, before: Status, sight:
 
 
 def _observation(
-    endpoint: Endpoint, sight: Sight, prior: datetime, *, cause: str, updated: bool = False
+    endpoint: Endpoint,
+    sight: Sight,
+    prior: datetime | None,
+    *,
+    moved: bool,
+    cause: str | None = None,
+    bound: int | None = None,
 ) -> Observation:
+    bounds = [each for each in (bound, endpoint.max_replicas) if each is not None]
     return Observation(
         endpoint_id=endpoint.id,
-        account_id=endpoint.account_id,
-        confirmed_at=prior,
-        seen_at=sight.answered_at,
         status=sight.snapshot.status,
         billed=sight.snapshot.billed,
         hardware_key=endpoint.hardware_key,
-        max_replicas=endpoint.max_replicas,
+        max_replicas=max(bounds, default=None),
+        moved=moved,
+        created_at=sight.snapshot.created_at,
         updated_at=sight.snapshot.updated_at,
-        changed_in_cloud=updated,
         cause=cause,
+        confirmed_at=prior,
+        seen_at=sight.answered_at,
     )
 
 
+def record_meter(session: Session, account_id: str, watch: Watch, observed: Observation) -> None:
+    """Write one observation, made outside of a complete listing, to the ledger."""
+    assert observed.seen_at is not None  # noqa: S101 - every observation here has its own instant
+    notes = meter.meter_endpoints(
+        session,
+        account_id=account_id,
+        confirmed_at=observed.confirmed_at,
+        seen_at=observed.seen_at,
+        gap_limit=watch.gap_limit,
+        observations=[observed],
+        granularity_s=watch.granularity_s,
+    )
+    announce(session, account_id, notes, observed.seen_at)
+
+
+def announce(
+    session: Session, account_id: str, notes: Sequence[meter.MeterNote], at: datetime
+) -> None:
+    """Record what made figures less certain."""
+    for note in notes:
+        events.record(
+            session,
+            at=at,
+            kind=note.kind,
+            actor=ENGINE,
+            message=note.message,
+            account_id=account_id,
+            endpoint_id=note.endpoint_ids[0] if len(note.endpoint_ids) == 1 else None,
+            data={"endpoints": len(note.endpoint_ids)},
+        )
+
+
 def asleep_by(endpoint: Endpoint, rule: str, at: datetime) -> None:
-    """Remember which rule put the endpoint to sleep."""
-    endpoint.asleep_rule, endpoint.asleep_since = (rule or Rule.STANDING), at
+    """Remember which rule put the endpoint to sleep; `rule` reads `idle:pol_…`, or is empty."""
+    endpoint.asleep_rule = rule.partition(":")[0] or Rule.STANDING
+    endpoint.asleep_since = at

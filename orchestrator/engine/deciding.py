@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from orchestrator.costs import burn
 from orchestrator.domain.decide import Decision, Proposal, Rule, decide
 from orchestrator.domain.endpoints import BilledReplicas, Usage
 from orchestrator.domain.idle import Activity
@@ -57,7 +56,7 @@ class Decider:
         with self._context.database.read() as session:
             book = Rulebook.load(session, account, now)
             rows = observation.managed(session, account.id)
-            burns = burn.burn_by_endpoint(session, account.id)
+            burns = observation.burns(session, account.id)
         judged = [self._judge(provider, book, row, look, now) for row in rows]
         wanted = [_wanted(item, burns.get(item.row.id)) for item in judged]
         # An endpoint that this pass did not see is left to the next one that does.
@@ -80,29 +79,34 @@ class Decider:
     def _judge(
         self, provider: Provider, book: Rulebook, row: ManagedRow, look: Look, now: datetime
     ) -> _Judged:
-        read_at = look.asked_at if row.id in look.seen else None
+        read_at = look.asked_at if row.id in look.tells_use else None
         activity = listed_activity(row, read_at)
         facts = book.facts(row, activity, now)
         decision = decide(facts, now)
-        if self._wants_usage(book, row, decision):
-            usage = self._read_usage(provider, row, book.longest_idle_timeout(row.id), now)
+        if self._wants_usage(book, row, activity, decision):
+            span = book.longest_idle_timeout(row.id)
+            veto = activity.covered_to is not None
+            usage = self._read_usage(provider, row, span, now, veto=veto)
             if usage is not None:
                 facts = replace(facts, activity=merge_usage(activity, usage))
                 decision = decide(facts, now)
         return _Judged(row, decision, _next_wish(book, row, decision))
 
     @staticmethod
-    def _wants_usage(book: Rulebook, row: ManagedRow, decision: Decision) -> bool:
+    def _wants_usage(
+        book: Rulebook, row: ManagedRow, activity: Activity, decision: Decision
+    ) -> bool:
         """Counts are read where the listing tells nothing, and as a veto before an idle stop."""
         if row.status != Status.RUNNING or not book.has_idle_rule(row.id):
             return False
-        return row.last_used_at is None or decision.rule is Rule.IDLE
+        return activity.covered_to is None or decision.rule is Rule.IDLE
 
     def _read_usage(
-        self, provider: Provider, row: ManagedRow, span: timedelta, now: datetime
+        self, provider: Provider, row: ManagedRow, span: timedelta, now: datetime, *, veto: bool
     ) -> Usage | None:
+        """Read the request counts; a veto is read anew, a watch every few minutes."""
         held = self._usage.get(row.id)
-        if held is not None and now - held[0] < USAGE_EVERY and row.last_used_at is None:
+        if held is not None and now - held[0] < USAGE_EVERY and not veto:
             return held[1]
         try:
             usage = provider.usage(row.name, now - span, now)

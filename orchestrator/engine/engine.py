@@ -117,6 +117,7 @@ class Engine:
     def _read_rates(self, account: Account, provider: Provider, now: datetime) -> None:
         if account.rates_at is not None and now - account.rates_at < self._cadence.rates:
             return
+        asked_at = self._context.clock.now()
         try:
             offers = provider.hardware()
         except ProviderError as error:
@@ -126,7 +127,13 @@ class Engine:
         with self._context.database.write() as session:
             row = session.get_one(Account, account.id)
             changes = rates.record_offers(
-                session, account_id=row.id, offers=offers, at=at, source=f"{row.provider} prices"
+                session,
+                row.id,
+                offers,
+                at,
+                f"{row.provider} price list",
+                asked_at=asked_at,
+                granularity_s=provider.capabilities.billing_granularity_s,
             )
             row.rates_at = at
             account.rates_at = at
@@ -160,4 +167,4 @@ class Engine:
 
 
 def _back_off(failures: int) -> timedelta:
-    return min(FIRST_BACK_OFF * 2 ** min(max(failures - 1, 0), 10), LONGEST_BACK_OFF)
+    return min(FIRST_BACK_OFF * (1 << min(max(failures - 1, 0), 10)), LONGEST_BACK_OFF)

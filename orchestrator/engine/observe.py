@@ -10,7 +10,17 @@ from sqlmodel import Session
 from orchestrator.costs import meter
 from orchestrator.domain.endpoints import Snapshot
 from orchestrator.engine import adoption, outside
-from orchestrator.engine.apply import ENGINE, Change, Sight, discover, is_stale, refresh
+from orchestrator.engine.apply import (
+    ENGINE,
+    Change,
+    Sight,
+    Watch,
+    announce,
+    discover,
+    is_stale,
+    record_meter,
+    refresh,
+)
 from orchestrator.providers.base import (
     CredentialsError,
     Listing,
@@ -38,21 +48,24 @@ class Look:
 
     asked_at: datetime
     answered_at: datetime
+    watch: Watch
     complete: bool = False
     usable: bool = False
     seen: set[str] = field(default_factory=set)
+    # Those for which this listing names a time of last use; an old time proves nothing now.
+    tells_use: set[str] = field(default_factory=set)
     absent: list[Known] = field(default_factory=list)
     retry_after: timedelta | None = None
-    in_transition: bool = False
 
 
 def observe(context: Context, account: Account, provider: Provider, gap_limit: timedelta) -> Look:
     """Look at the whole account once and store what changed."""
     listing = provider.list_endpoints()
-    look = Look(listing.asked_at, listing.answered_at)
+    watch = Watch(gap_limit, provider.capabilities.billing_granularity_s)
+    look = Look(listing.asked_at, listing.answered_at, watch)
     with context.database.write() as session:
         account = session.merge(account)
-        _store_listing(session, account, listing, look, gap_limit)
+        _store_listing(session, account, listing, look)
         _note_health(session, account, listing, look)
         _note_skew(session, account, listing)
         account.calls += listing.calls
@@ -61,9 +74,7 @@ def observe(context: Context, account: Account, provider: Provider, gap_limit: t
     return look
 
 
-def _store_listing(
-    session: Session, account: Account, listing: Listing, look: Look, gap_limit: timedelta
-) -> None:
+def _store_listing(session: Session, account: Account, listing: Listing, look: Look) -> None:
     known = observation.known_endpoints(session, account.id)
     seen = {sighting.name: sighting for sighting in listing.sightings}
     absent = [item for name, item in known.items() if name not in seen]
@@ -75,19 +86,14 @@ def _store_listing(
     changes = _store_sightings(session, account, known, seen, look)
     look.seen.update(known[name].id for name in seen if name in known)
     look.seen.update(change.endpoint.id for change in changes)
+    ids = {name: held.id for name, held in known.items()}
+    ids.update((change.endpoint.name, change.endpoint.id) for change in changes)
+    look.tells_use.update(ids[s.name] for s in seen.values() if s.last_used_at and s.name in ids)
     back = [known[n].id for n in seen if n in known and known[n].missing_since is not None]
     if listing.complete:
         look.absent = sorted(absent, key=lambda k: (k.missing_since is None, k.name))
         _mark_absent(session, account, absent, listing.answered_at)
-    meter.meter_pass(
-        session,
-        account_id=account.id,
-        confirmed_at=account.confirmed_at,
-        seen_at=listing.answered_at,
-        gap_limit=gap_limit,
-        observations=[change.metered for change in changes],
-        seen_ids=look.seen,
-    )
+    _meter(session, account, changes, [item.id for item in absent], look)
     observation.mark_missing(session, back, None)
     if look.complete:
         account.confirmed_at = listing.asked_at
@@ -97,6 +103,27 @@ def _store_listing(
         observation.confirm(session, sorted(unchanged), listing.asked_at)
     if look.usable:
         account.observed_at = listing.answered_at
+
+
+def _meter(
+    session: Session, account: Account, changes: list[Change], absent: list[str], look: Look
+) -> None:
+    observations = [change.metered for change in changes]
+    if not look.complete:
+        for observed in observations:
+            record_meter(session, account.id, look.watch, observed)
+        return
+    notes = meter.meter_pass(
+        session,
+        account_id=account.id,
+        confirmed_at=account.confirmed_at,
+        seen_at=look.answered_at,
+        gap_limit=look.watch.gap_limit,
+        observations=observations,
+        unseen=absent,
+        granularity_s=look.watch.granularity_s,
+    )
+    announce(session, account.id, notes, look.answered_at)
 
 
 def _loses_many(absent: int, known: int) -> bool:
@@ -189,29 +216,32 @@ def _settle_absent(
                 endpoint_id=known.id,
             )
         return
-    store_read(context, account.id, known.id, snapshot, asked_at)
+    store_read(context, account.id, Reading(known.id, snapshot, asked_at), look.watch)
     look.seen.add(known.id)
 
 
-def store_read(
-    context: Context,
-    account_id: str,
-    endpoint_id: str,
-    snapshot: Snapshot | None,
-    asked_at: datetime,
-) -> None:
-    """Store a direct read; None means that the cloud said it is not there."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A direct read of one endpoint; `snapshot` is None when the cloud said it is not there."""
+
+    endpoint_id: str
+    snapshot: Snapshot | None
+    asked_at: datetime
+
+
+def store_read(context: Context, account_id: str, reading: Reading, watch: Watch) -> None:
+    """Store a direct read: what it shows, or that the endpoint is gone."""
     answered_at = context.clock.now()
     with context.database.write() as session:
         account = session.get_one(Account, account_id)
-        endpoint = session.get_one(Endpoint, endpoint_id)
-        if snapshot is None:
-            outside.gone(session, account, endpoint, answered_at)
+        endpoint = session.get_one(Endpoint, reading.endpoint_id)
+        if reading.snapshot is None:
+            outside.gone(session, account, endpoint, answered_at, watch)
             return
-        sight = Sight(snapshot, "", asked_at, answered_at)
+        sight = Sight(reading.snapshot, "", reading.asked_at, answered_at)
         change = take_in(session, account, endpoint, sight)
         if change is not None:
-            meter.meter_one(session, change.metered)
+            record_meter(session, account_id, watch, change.metered)
 
 
 def _note_health(session: Session, account: Account, listing: Listing, look: Look) -> None:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from orchestrator.costs import meter
 from orchestrator.domain.endpoints import Snapshot
 from orchestrator.domain.plan import Kind
 from orchestrator.engine import adoption, outside
-from orchestrator.engine.apply import ENGINE, Sight, asleep_by, discover, refresh
+from orchestrator.engine.apply import ENGINE, Sight, asleep_by, discover, record_meter, refresh
 from orchestrator.engine.calls import Calls, restored_scaling
 from orchestrator.engine.goals import Progress, progress
-from orchestrator.engine.observe import Look, store_read
+from orchestrator.engine.observe import Look, Reading, store_read
 from orchestrator.providers.base import (
     AmbiguousError,
     CapacityError,
@@ -108,7 +107,7 @@ class Operator:
             return True
         if endpoint is None:
             return self._settle_create(operation_id, snapshot, asked_at)
-        store_read(self._context, self._account.id, endpoint.id, snapshot, asked_at)
+        self._store_read(endpoint.id, snapshot, asked_at)
         operation, endpoint = self._load(operation_id)
         if operation.status != "running" or endpoint is None:
             return True
@@ -116,6 +115,10 @@ class Operator:
             return False
         self._accepted(operation_id, endpoint.id)
         return True
+
+    def _store_read(self, endpoint_id: str, snapshot: Snapshot | None, asked_at: datetime) -> None:
+        reading = Reading(endpoint_id, snapshot, asked_at)
+        store_read(self._context, self._account.id, reading, self._look.watch)
 
     def _settle_create(
         self, operation_id: str, snapshot: Snapshot | None, asked_at: datetime
@@ -159,7 +162,7 @@ class Operator:
             if operation.endpoint_id is None:
                 adoption.own_created(session, change.endpoint, operation, now)
             _step(operation, operation.kind, now, "accepted", snapshot.cloud_state)
-            meter.meter_one(session, change.metered)
+            record_meter(session, account.id, self._look.watch, change.metered)
             self._look.seen.add(change.endpoint.id)
 
     def _store_answer(
@@ -174,7 +177,7 @@ class Operator:
                 cause = operation.rule or operation.actor
                 sight = Sight(snapshot, "", asked_at, now)
                 change = refresh(session, account, endpoint, sight, cause=cause)
-                meter.meter_one(session, change.metered)
+                record_meter(session, account.id, self._look.watch, change.metered)
         self._accepted(operation_id, endpoint_id)
 
     def _accepted(self, operation_id: str, endpoint_id: str) -> None:
@@ -198,7 +201,7 @@ class Operator:
             return
         reached = progress(operation, endpoint)
         if operation.kind == Kind.DELETE:
-            self._confirm_gone(operation, endpoint)
+            self._confirm_gone(endpoint)
         elif reached is Progress.FAILED:
             detail = endpoint.message or "the cloud gives no reason"
             self._end(operation.id, "failed", f"the cloud says {endpoint.cloud_state}: {detail}")
@@ -213,13 +216,13 @@ class Operator:
         if now - accepted > outside.SETTLING:
             self._end(operation.id, "failed", "it was accepted, and then undone by somebody else")
 
-    def _confirm_gone(self, operation: Operation, endpoint: Endpoint) -> None:
+    def _confirm_gone(self, endpoint: Endpoint) -> None:
         asked_at = self._context.clock.now()
         try:
             snapshot = self._provider.get_endpoint(endpoint.name)
         except ProviderError:
             return  # the next pass reads it again; nothing is believed meanwhile
-        store_read(self._context, operation.account_id, endpoint.id, snapshot, asked_at)
+        self._store_read(endpoint.id, snapshot, asked_at)
 
     def _restore_scaling(self, operation: Operation, endpoint: Endpoint, now: datetime) -> bool:
         """Put replica bounds back that a resume has changed; True while that is under way."""
@@ -250,7 +253,7 @@ class Operator:
             row = session.get_one(Endpoint, endpoint.id)
             sight = Sight(snapshot, "", asked_at, self._context.clock.now())
             change = refresh(session, account, row, sight, cause=operation.rule)
-            meter.meter_one(session, change.metered)
+            record_meter(session, account.id, self._look.watch, change.metered)
         return True
 
     def _failed_attempt(self, operation_id: str, error: ProviderError, *, looking: bool) -> None:
@@ -344,7 +347,7 @@ def _wait_for(operation: Operation, error: ProviderError) -> timedelta:
         return error.retry_after
     if isinstance(error, CapacityError):
         return CAPACITY_RETRY
-    return min(FIRST_RETRY * 2 ** min(operation.attempts, 10), LONGEST_RETRY)
+    return min(FIRST_RETRY * (1 << min(operation.attempts, 10)), LONGEST_RETRY)
 
 
 def _kind_of(error: ProviderError) -> str:
@@ -362,6 +365,6 @@ def _cool_down(endpoint: Endpoint, now: datetime, *, failed: bool) -> None:
     if not failed:
         endpoint.failures, endpoint.not_before = 0, None
         return
-    wait = min(FIRST_COOL_DOWN * 2 ** min(endpoint.failures, 10), LONGEST_COOL_DOWN)
+    wait = min(FIRST_COOL_DOWN * (1 << min(endpoint.failures, 10)), LONGEST_COOL_DOWN)
     endpoint.failures += 1
     endpoint.not_before = now + wait

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from orchestrator.costs import meter
+from orchestrator.costs.observe import Observation
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import AWAKE, Status, Wish
-from orchestrator.engine.apply import ENGINE, Change, vouched_until
+from orchestrator.engine.apply import ENGINE, Change, Watch, record_meter, vouched_until
 from orchestrator.services import clicks
 from orchestrator.store import events, holds, operations, schedules
 from orchestrator.store.tables import Account, Endpoint
@@ -88,7 +88,9 @@ def _stand_down(session: Session, endpoint: Endpoint, at: datetime) -> bool:
     return True
 
 
-def gone(session: Session, account: Account, endpoint: Endpoint, at: datetime) -> None:
+def gone(
+    session: Session, account: Account, endpoint: Endpoint, at: datetime, watch: Watch
+) -> None:
     """Record that the cloud plainly says an endpoint is not there; it is never made again."""
     if endpoint.deleted_at is not None:
         return
@@ -107,7 +109,17 @@ def gone(session: Session, account: Account, endpoint: Endpoint, at: datetime) -
     endpoint.managed = False
     endpoint.billed_low = endpoint.billed_expected = endpoint.billed_high = 0
     session.add(endpoint)
-    meter.meter_deleted(session, endpoint_id=endpoint.id, confirmed_at=prior, seen_at=at)
+    ended = Observation(
+        endpoint_id=endpoint.id,
+        status=Status.DELETED,
+        hardware_key=endpoint.hardware_key,
+        max_replicas=endpoint.max_replicas,
+        moved=True,
+        deleted=True,
+        confirmed_at=prior,
+        seen_at=at,
+    )
+    record_meter(session, account.id, watch, ended)
     holds.end_all(session, endpoint.id, at, ENGINE)
     schedules.unbind_endpoint(session, endpoint.id)
     events.record(

@@ -31,6 +31,11 @@ _SECRET_NAME = re.compile(
     r"|private|(^|[_-])auth|bearer|cookie|session|signature|(^|[_-])salt|(^|[_-])dsn"
     r"|connection[_-]?string|webhook|(^|[_-])key(s|$|[_-])|encrypt|license"
 )
+# Pairs inside of longer texts: `--api-key x`, `API_KEY=x`, `"api_key": "x"`.
+_PAIR = re.compile(
+    r"""--?([A-Za-z][\w-]*)[ =](\S+) | \b([A-Z_][A-Z0-9_]*)=(\S+) | "([\w-]+)"\s*:\s*"([^"]+)\"""",
+    re.VERBOSE,
+)
 _REVISION_NAME = re.compile(r"(?i)revision|commit|sha|digest")
 _HARMLESS = re.compile(r"(?i)|true|false|yes|no|on|off|none|null|-?\d{1,7}(\.\d{1,6})?")
 
@@ -57,11 +62,16 @@ def looks_secret(name: str, value: str) -> bool:
 
 
 def _value_looks_secret(name: str, value: str) -> bool:
-    if redact(value) != value:
+    if redact(value) != value or any(_is_secret_pair(pair) for pair in _PAIR.findall(value)):
         return True
     if _REVISION_NAME.search(name):
         return False
     return any(_is_random(run) for run in _LONG_RUN.findall(value))
+
+
+def _is_secret_pair(groups: tuple[str, ...]) -> bool:
+    name, value = "".join(groups[0::2]), "".join(groups[1::2])
+    return bool(_SECRET_NAME.search(name)) and not _HARMLESS.fullmatch(value)
 
 
 def _is_random(run: str) -> bool:
@@ -86,7 +96,9 @@ class Redactor:
             return value
         if not self.key:
             return f"{MARKER}set"
-        digest = hmac.new(self.key, f"{name}\0{value}".encode(), hashlib.sha256)
+        digest = hmac.new(
+            self.key, f"{name}\0{value}".encode("utf-8", "surrogatepass"), hashlib.sha256
+        )
         return MARKER + digest.hexdigest()[:24]
 
     def setting(self, name: str, value: str) -> str:

@@ -1,1 +1,1 @@
-"""."""
+"""Simulated clouds in virtual time, spoken to over HTTP or in process."""

@@ -1,4 +1,4 @@
-"""Users, tokens and namespaces, and who may do what (facts sections 1 and 2)."""
+"""Users, tokens and namespaces, and who may do what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The price list of `GET /v2/provider` (facts section 8, prices of 2026-05) and its history."""
+"""The price list of `GET /v2/provider` and its history.
+
+Prices are those of the page `support/pricing` of the Inference Endpoints documentation, 2026-05.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ class Hardware:
 
     @property
     def sku(self) -> str:
-        """The product of a bill line; it names no region (facts section 7)."""
+        """The product of a bill line; it names no region."""
         return f"endpoints/{self.vendor}/{self.instance_type}/{self.size}"
 
 
@@ -138,7 +141,7 @@ class Catalog:
         return sorted({at for at, _ in self._prices.get(hardware_id, []) if start < at < end})
 
     def vendors(self, at: int, quota: Callable[[Hardware], dict[str, int]]) -> list[dict[str, Any]]:
-        """The `vendors` list of `GET /v2/provider[/{namespace}]` (facts 3.5)."""
+        """The `vendors` list of `GET /v2/provider[/{namespace}]`."""
         offers = sorted(self._offers.values(), key=lambda offer: (offer.vendor, offer.region))
         return [
             {"name": vendor, "status": "available", "regions": self._regions(list(rows), at, quota)}

@@ -12,7 +12,10 @@ from orchestrator.sandbox.world import World
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A request with the parts of its path; `instant` is the moment that a read shows."""
+    """A request with the parts of its path.
+
+    `instant` is the moment that a read shows; further pages begin `shift` places later.
+    """
 
     world: World
     request: Request
@@ -21,6 +24,7 @@ class Context:
     name: str = ""
     endpoint_id: str = ""
     rest: str = ""
+    shift: int = 0
 
     @property
     def past(self) -> bool:

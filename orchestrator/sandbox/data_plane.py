@@ -1,4 +1,4 @@
-"""Requests to an endpoint's own address, `/data/{endpoint id}/...` (facts section 5)."""
+"""Requests to an endpoint's own address, `/data/{endpoint id}/...`."""
 
 from __future__ import annotations
 

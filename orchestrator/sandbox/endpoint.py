@@ -100,9 +100,14 @@ class Endpoint:
         return hardware_id(self.spec)
 
     def change(self, at: int, **values: Any) -> None:
-        """Begin a new stretch at `at` that differs in these fields from the one before."""
-        used_at = self.last_used(at)
-        self.frames.append(replace(self.frame, at=at, used_at=used_at, **values))
+        """Begin a new stretch at `at` that differs in these fields from the one before.
+
+        A stretch without length is not kept.
+        """
+        fresh = replace(self.frame, at=at, used_at=self.last_used(at), **values)
+        if self.frame.at == at:
+            self.frames.pop()
+        self.frames.append(fresh)
 
     def configure(self, spec: Spec) -> int:
         """Keep new settings, and return their number for `change(spec=...)`."""
@@ -133,9 +138,10 @@ class Endpoint:
             found += [latest] if latest else []
         return max(found, default=None)
 
-    def _manual(self, after: int, until: int) -> int | None:
+    def _manual(self, start: int, until: int) -> int | None:
         place = bisect_right(self.requests, until)
-        return self.requests[place - 1] if place and self.requests[place - 1] > after else None
+        latest = self.requests[place - 1] if place else None
+        return latest if latest is not None and latest >= start else None
 
     def request_count(self, after: int, until: int) -> int:
         """Requests of any outcome in (after, until]."""

@@ -43,14 +43,19 @@ class Exchange:
             if early is not None:
                 self._log_unreached(request, early)
                 return replace(early, delay_s=delay)
-            stale = max((f.seconds for f in faults if f.kind == "stale_read"), default=0.0)
-            response = self._api.answer(
-                request, seconds_ago=stale if request.method == "GET" else 0.0
-            )
-            outcome = self._after(faults, spoil(request, response, faults))
-            if outcome.ending != "answered" or outcome.response is not response:
-                self._mark_lost(outcome)
+            response = self._answer(request, faults)
+            shown = spoil(response, faults)
+            outcome = self._after(faults, shown)
+            if outcome.ending != "answered" or outcome.response is not shown:
+                world.calls.mark_last_lost()
             return replace(outcome, delay_s=delay + response.wait_s)
+
+    def _answer(self, request: Request, faults: list[Fault]) -> Response:
+        if request.method != "GET":
+            return self._api.answer(request)
+        stale = max((fault.seconds for fault in faults if fault.kind == "stale_read"), default=0.0)
+        shift = sum(fault.items for fault in faults if fault.kind == "shifting_pages")
+        return self._api.answer(request, seconds_ago=stale, shift=shift)
 
     def _before(self, fault: Fault) -> Outcome | None:
         match fault.kind:
@@ -92,10 +97,6 @@ class Exchange:
                 delivered=False,
             )
         )
-
-    def _mark_lost(self, outcome: Outcome) -> None:
-        if outcome.ending != "answered" or (outcome.response and outcome.response.status >= 400):
-            self._world.calls.mark_last_lost()
 
 
 def _refusal(fault: Fault) -> Response:

@@ -103,8 +103,8 @@ def empty_listing() -> Fault:
 
 
 def shifting_pages(*, repeat: bool = False) -> Fault:
-    """Further pages have moved by one: an item falls between two pages, or is on both."""
-    return Fault("shifting_pages", value=repeat)
+    """Pages after the first have moved by one: an item falls between two pages, or is on both."""
+    return Fault("shifting_pages", items=-1 if repeat else 1)
 
 
 def unknown_state(word: str = "hibernating", *, name: str | None = None) -> Fault:

@@ -1,4 +1,4 @@
-"""The Hub's part: who am I, and what the bill says (facts sections 1 and 7).
+"""The Hub's part: who am I, and what the bill says.
 
 Of a bill line's fields some were never seen in the wild: `entityId` is the endpoint's id, `label`
 its name, `quantity` replica-hours with `unitLabel` `hour`. A period is a calendar month in UTC.

@@ -28,8 +28,12 @@ class HuggingFaceApi:
         """The answer to a request, which is also written to the call log."""
         return self.answer(request)
 
-    def answer(self, request: Request, *, seconds_ago: float = 0.0) -> Response:
-        """Like `handle`; reads of endpoints show the world as it was so many seconds ago."""
+    def answer(self, request: Request, *, seconds_ago: float = 0.0, shift: int = 0) -> Response:
+        """Like `handle`, with faults of reading.
+
+        Endpoints are shown as they were so many seconds ago; pages after the first begin `shift`
+        places later.
+        """
         with self.world.lock:
             instant = self.world.instant - round(seconds_ago * SECOND)
             parts: dict[str, str] = {}
@@ -37,7 +41,8 @@ class HuggingFaceApi:
             try:
                 entry, parts = find(_ROUTES, request)
                 mutating = entry.mutating
-                response = entry.handler(Context(self.world, request, instant, **parts))
+                context = Context(self.world, request, instant, shift=shift, **parts)
+                response = entry.handler(context)
             except ApiError as error:
                 response = error.response()
             self._log(request, response, parts, mutating=mutating)

@@ -28,7 +28,7 @@ def to_datetime(instant: int) -> datetime:
 
 
 def rfc3339(instant: int) -> str:
-    """RFC 3339 with zero to nine fractional digits and `Z`, as the service prints (facts 3.3)."""
+    """RFC 3339 with zero to nine fractional digits and `Z`, as the service prints."""
     whole, micros = divmod(instant, SECOND)
     text = (_EPOCH + timedelta(seconds=whole)).strftime("%Y-%m-%dT%H:%M:%S")
     if micros == 0:

@@ -1,9 +1,9 @@
-"""The state machine of an endpoint (facts section 4).
+"""The state machine of an endpoint, with the words of the `huggingface_hub` client.
 
 create, resume -> pending -> initializing -> running; update -> updating -> running or
 updateFailed; pause -> paused; idle or asked -> scaledToZero, and a request -> initializing.
 Autoscaling looks every ten minutes at the requests of the last ten and goes to
-ceil(requests / 600) replicas within min and max; more replicas take a start-up time, fewer go at
+ceil(requests / 1200) replicas within min and max; more replicas take a start-up time, fewer go at
 once. Scale to zero counts from the last request, or from the instant of `running` if later.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import replace
+from typing import Literal
 
 from orchestrator.sandbox.endpoint import Endpoint, Spec
 from orchestrator.sandbox.instants import MINUTE
@@ -33,12 +34,14 @@ from orchestrator.sandbox.traffic import BLOCK
 
 WAITING = "Endpoint waiting to be scheduled"
 NO_CAPACITY = "Endpoint waiting for capacity: no {0} instance is available"
+Settled = Literal["running", "paused", "scaledToZero", "failed"]
 _MESSAGES = {
     "running": "Endpoint is ready",
     "paused": "Endpoint is paused",
     "scaledToZero": "Endpoint is scaled to zero",
     "failed": "Endpoint failed to deploy",
 }
+_SERVING = frozenset({"running", "updating", "updateFailed"})
 _UP = frozenset({"running", "updating", "updateFailed", "initializing", "pending"})
 
 
@@ -71,12 +74,11 @@ class Lifecycle:
             if self.switches.pause_paused == "refuse":
                 raise ApiError(400, "Bad Request: Endpoint is already paused")
             return
-        serving = endpoint.state in {"running", "updating", "updateFailed"}
-        ready = endpoint.ready if serving else 0
+        ready = endpoint.ready if endpoint.state in _SERVING else 0
         target = endpoint.target if self.switches.pause_keeps_target_replica else 0
         seconds = drain_seconds(self.seed, endpoint)
         self._enter(
-            endpoint, "paused", "Endpoint is paused", ready=ready, target=target, **self._stamp(by)
+            endpoint, "paused", _MESSAGES["paused"], ready=ready, target=target, **self._stamp(by)
         )
         if ready:
             self._arm(endpoint, "drained", seconds)
@@ -115,37 +117,31 @@ class Lifecycle:
     def update(self, endpoint: Endpoint, spec: Spec, by: str) -> None:
         """Apply new settings: rolled out if the container changes, else in place."""
         rolls = self.switches.scaling_change_rolls or _container(spec) != _container(endpoint.spec)
-        stamp = self._stamp(by) | {"spec": endpoint.configure(spec)}
-        if endpoint.state in {"pending", "initializing"}:
-            endpoint.change(self._now, **stamp)
+        state = endpoint.state
+        endpoint.change(self._now, spec=endpoint.configure(spec), **self._stamp(by))
+        if self._starts_afresh(endpoint, rolls=rolls):
             self.start(endpoint, by)
-        elif endpoint.state == "failed":
-            endpoint.change(self._now, **stamp)
-            if not self.switches.update_from_failed:
-                return
-            self.start(endpoint, by)
-        elif endpoint.state == "paused" or (endpoint.state == "scaledToZero" and rolls):
-            endpoint.change(self._now, **stamp)
-        elif endpoint.state == "scaledToZero":
-            endpoint.change(self._now, **stamp)
-            if endpoint.scaling["minReplica"] > 0:
-                self.start(endpoint, by)
-        elif rolls:
-            self._roll(endpoint, **stamp)
-        else:
-            endpoint.change(self._now, **stamp)
+        elif state in {"pending", "initializing"}:
+            endpoint.change(self._now, target=replica_bounds(endpoint)[0])
+        elif state in _SERVING and rolls:
+            self._roll(endpoint)
+        elif state == "running":
             self._adjust(endpoint)
 
-    def _roll(self, endpoint: Endpoint, **stamp: object) -> None:
-        self._enter(
-            endpoint,
-            "updating",
-            "Endpoint waiting for the update",
-            ready=endpoint.ready,
-            **stamp,
-        )
+    def _starts_afresh(self, endpoint: Endpoint, *, rolls: bool) -> bool:
+        match endpoint.state:
+            case "pending" | "initializing":
+                return rolls
+            case "failed":
+                return self.switches.update_from_failed
+            case "scaledToZero":
+                return bool(endpoint.scaling["minReplica"])
+        return False
+
+    def _roll(self, endpoint: Endpoint) -> None:
         low, high = replica_bounds(endpoint)
-        endpoint.change(self._now, target=min(max(low, endpoint.ready), high))
+        target = min(max(low, endpoint.ready), high)
+        self._enter(endpoint, "updating", "Endpoint waiting for the update", target=target)
         endpoint.starts += 1
         outcome = self.conditions.outcome(endpoint)
         if outcome == "fail":
@@ -158,18 +154,17 @@ class Lifecycle:
         self.timeline.clear(endpoint)
         endpoint.deleted_at = self._now
 
-    def place(self, endpoint: Endpoint, state: str, used_at: int | None) -> None:
+    def place(self, endpoint: Endpoint, state: Settled, used_at: int | None) -> None:
         """Put a new endpoint into a state, as of its creation."""
         low, _ = replica_bounds(endpoint)
-        up = state in {"running", "updating", "updateFailed"}
         target = 0 if state == "scaledToZero" else low
         endpoint.frames[-1] = replace(
             endpoint.frame,
             state=state,
-            message=_MESSAGES.get(state, WAITING),
-            ready=low if up else 0,
+            message=_MESSAGES[state],
+            ready=low if state == "running" else 0,
             target=target,
-            addressed=state not in {"pending", "initializing", "failed"},
+            addressed=state != "failed",
             used_at=used_at,
             error="Container exited with code 1" if state == "failed" else None,
         )
@@ -181,8 +176,12 @@ class Lifecycle:
     def wake(self, endpoint: Endpoint) -> None:
         """A request has reached a sleeping endpoint."""
         low, _ = replica_bounds(endpoint)
-        self._enter(endpoint, "pending", WAITING, ready=0, target=low)
-        self.on_schedule(endpoint)
+        kind = instance_type(endpoint.spec)
+        if self.conditions.out_of_capacity(kind, self._now) is None:
+            self._initialize(endpoint, low)
+        else:
+            self._enter(endpoint, "pending", WAITING, ready=0, target=low)
+            self.on_schedule(endpoint)
 
     # Timers
 
@@ -196,9 +195,13 @@ class Lifecycle:
         returns = self.conditions.out_of_capacity(kind, self._now)
         if returns is not None:
             self._wait_for_capacity(endpoint, kind, returns)
-            return
+        else:
+            self._initialize(endpoint, endpoint.target)
+
+    def _initialize(self, endpoint: Endpoint, target: int) -> None:
         endpoint.starts += 1
-        self._enter(endpoint, "initializing", "Endpoint is initializing", ready=0)
+        text = "Endpoint is initializing"
+        self._enter(endpoint, "initializing", text, ready=0, target=target)
         outcome = self.conditions.outcome(endpoint)
         if outcome == "fail":
             self._arm(endpoint, "fails", failure_seconds(self.seed, endpoint))
@@ -228,7 +231,7 @@ class Lifecycle:
         self._enter(
             endpoint,
             "running",
-            "Endpoint is ready",
+            _MESSAGES["running"],
             ready=frame.target,
             addressed=True,
             serving=frame.spec,
@@ -241,7 +244,7 @@ class Lifecycle:
         text = "Scheduling failure: not enough hardware capacity"
         if endpoint.state == "initializing":
             text = "Container exited with code 1"
-        self._enter(endpoint, "failed", "Endpoint failed to deploy", ready=0, error=text)
+        self._enter(endpoint, "failed", _MESSAGES["failed"], ready=0, error=text)
 
     def on_updated(self, endpoint: Endpoint) -> None:
         """updating -> running, with the new settings."""
@@ -299,9 +302,7 @@ class Lifecycle:
         self.timeline.set(endpoint, kind, after(self._now, seconds))
 
     def _sleep(self, endpoint: Endpoint, **stamp: object) -> None:
-        self._enter(
-            endpoint, "scaledToZero", "Endpoint is scaled to zero", ready=0, target=0, **stamp
-        )
+        self._enter(endpoint, "scaledToZero", _MESSAGES["scaledToZero"], ready=0, target=0, **stamp)
         self._await_request(endpoint)
 
     def _await_request(self, endpoint: Endpoint) -> None:

@@ -1,4 +1,7 @@
-"""The management API, v2 (facts sections 2 and 3): endpoints, providers, quotas."""
+"""The management API, v2: endpoints, providers, quotas.
+
+After the published OpenAPI document of the service and what `huggingface_hub` 2.4 sends and needs.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,13 @@ def list_endpoints(context: Context) -> Response:
     limit, after = _limit(context), _read_cursor(context.request.query.get("cursor"))
     if context.past or context.request.query.keys() & {"tags", "search"}:
         found = list(_matching(context))
-        page = [item for number, item in found if number > after][:limit]
-        numbers = [number for number, _ in found if number > after]
-        more, total = len(numbers) > limit, len(found)
-        last = numbers[limit - 1] if more else 0
+        begin = sum(number <= after for number, _ in found) + (context.shift if after else 0)
+        chosen = found[max(begin, 0) :][:limit]
+        page, more = [item for _, item in chosen], max(begin, 0) + limit < len(found)
+        total, last = len(found), chosen[-1][0] if chosen else 0
     else:
         world = context.world
-        shown, more = world.shelf.page(context.namespace, after, limit)
+        shown, more = world.shelf.page(context.namespace, after, limit, context.shift)
         page = [world.renderer.item(endpoint, world.instant) for endpoint in shown]
         total, last = world.shelf.size(context.namespace), shown[-1].number if shown else 0
     cursor = json.dumps(_cursor(last) if more else None).encode()

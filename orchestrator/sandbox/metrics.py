@@ -1,4 +1,4 @@
-"""Graphs of an endpoint (facts section 6): `AllGraphs`, the older one-metric form, OpenMetrics.
+"""Graphs of an endpoint: `AllGraphs`, the older one-metric form, OpenMetrics.
 
 `x` is in seconds since the epoch. Points of a graph stand for the bucket that ends at `x`; there
 are at most 240. Only counts and replicas are simulated: latencies and hardware use follow from

@@ -1,4 +1,4 @@
-"""What happens to one inference request (facts section 5)."""
+"""What happens to one inference request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accelerators in use against the limits of a namespace (facts section 5)."""
+"""Accelerators in use against the limits of a namespace."""
 
 from __future__ import annotations
 

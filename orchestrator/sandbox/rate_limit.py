@@ -1,4 +1,4 @@
-"""The Hub's rate limit (facts sections 9 and 13)."""
+"""The Hub's rate limit, with the IETF headers that `huggingface_hub` reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An endpoint as the API shows it (facts 3.3), with its bytes kept until they change."""
+"""An endpoint as the API shows it, with its bytes kept until they change."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def new_spec(payload: Mapping[str, Any], switches: Switches) -> Spec:
 
 
 def merged(spec: Spec, payload: Mapping[str, Any]) -> Spec:
-    """The settings after an update: objects merge, null clears, some fields replace (facts 2)."""
+    """The settings after an update: objects merge, null clears, some fields replace."""
     check_types(payload, partial=True)
     patch = {key: value for key, value in payload.items() if key not in _READ_ONLY}
     result = _merge(deepcopy(spec), _known(patch, _FIELDS))

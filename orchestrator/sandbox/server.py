@@ -52,6 +52,8 @@ class _Sandbox:
 
     async def _delay(self, outcome: Outcome) -> None:
         """Wait until virtual time has moved on, or as long in real time if it stands still."""
+        if not outcome.delay_s:
+            return
         until = self._world.now + timedelta(seconds=outcome.delay_s)
         ticks = 0
         while self._clock() < until and ticks * _TICK_S < outcome.delay_s:
@@ -119,6 +121,15 @@ def _cut(transport: asyncio.Transport) -> None:
     transport.close()
 
 
+def _listen(port: int) -> socket.socket:
+    # With the protocol named, asyncio switches Nagle's delay off on accepted connections.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    listener.listen(128)
+    return listener
+
+
 class SandboxServer:
     """Serves a world on 127.0.0.1 from a thread; a context manager.
 
@@ -127,7 +138,7 @@ class SandboxServer:
 
     def __init__(self, world: World, clock: Clock | None = None, *, port: int = 0) -> None:
         self._world = world
-        self._socket = socket.create_server(("127.0.0.1", port))
+        self._socket = _listen(port)
         config = uvicorn.Config(
             create_app(world, clock or (lambda: world.now)),
             http=_Protocol,
@@ -152,8 +163,8 @@ class SandboxServer:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and wait for it."""
-        self._server.should_exit = True
+        """End, and wait for it; open requests are cut."""
+        self._server.should_exit = self._server.force_exit = True
         self._thread.join()
         self._socket.close()
 

@@ -47,10 +47,15 @@ class Shelf:
         """The endpoints of a namespace with the deleted ones."""
         return [found for found in self.by_number.values() if found.namespace == namespace]
 
-    def page(self, namespace: str, after: int, limit: int) -> tuple[list[Endpoint], bool]:
-        """Up to `limit` endpoints with a greater number, and whether more follow."""
+    def page(
+        self, namespace: str, after: int, limit: int, shift: int
+    ) -> tuple[list[Endpoint], bool]:
+        """Up to `limit` endpoints with a greater number, and whether more follow.
+
+        A page that is not the first begins `shift` places later.
+        """
         order = self._order.get(namespace, [])
-        begin = bisect_right(order, after)
+        begin = max(bisect_right(order, after) + (shift if after else 0), 0)
         numbers = order[begin : begin + limit]
         return [self.by_number[number] for number in numbers], begin + limit < len(order)
 

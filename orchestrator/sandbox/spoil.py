@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from orchestrator.sandbox.faults import Fault
-from orchestrator.sandbox.messages import Json, Request, Response
+from orchestrator.sandbox.messages import Json, Response
 
 _FIELDS = {"unknown_state", "wrong_type", "extra_field", "missing_field"}
-_LISTINGS = {"partial_listing", "empty_listing", "shifting_pages"}
+_LISTINGS = {"partial_listing", "empty_listing"}
 
 
-def spoil(request: Request, response: Response, faults: Sequence[Fault]) -> Response:
+def spoil(response: Response, faults: Sequence[Fault]) -> Response:
     """The response with the faults that change its body; others leave it as it is."""
     chosen = [fault for fault in faults if fault.kind in _FIELDS | _LISTINGS]
     if not chosen or response.status != 200:
@@ -25,21 +25,19 @@ def spoil(request: Request, response: Response, faults: Sequence[Fault]) -> Resp
         if fault.kind in _FIELDS:
             _spoil_fields(value, fault)
         elif "items" in value:
-            _spoil_listing(request, value, fault)
+            _spoil_listing(value, fault)
     body = json.dumps(value, separators=(",", ":")).encode()
     return Response(response.status, response.headers, body, response.wait_s)
 
 
-def _spoil_listing(request: Request, page: Json, fault: Fault) -> None:
+def _spoil_listing(page: Json, fault: Fault) -> None:
     items: list[Any] = page["items"]
     if fault.kind == "empty_listing":
         page.update(items=[], nextCursor=None, totalItems=0)
-    elif fault.kind == "partial_listing":
-        page["items"] = items[: max(len(items) - fault.items, 0)]
-        if fault.lose_cursor:
-            page["nextCursor"] = None
-    elif request.query.get("cursor") and items:
-        page["items"] = [items[0], *items] if fault.value else items[1:]
+        return
+    page["items"] = items[: max(len(items) - fault.items, 0)]
+    if fault.lose_cursor:
+        page["nextCursor"] = None
 
 
 def _spoil_fields(value: Json, fault: Fault) -> None:

@@ -34,7 +34,6 @@ class Switches:
     omitted_timeout_minutes: int | None = 15
     url_while_paused: bool = False
     health_counts_as_activity: bool = True
-    management_get_counts_as_activity: bool = False
 
     quota_counts: Literal["max", "target", "min"] = "max"
     no_quota_status: int = 400

@@ -14,7 +14,7 @@ from orchestrator.sandbox.endpoint import Endpoint, Frame, Spec
 from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.instants import SECOND, hex_id, to_datetime, to_instant
 from orchestrator.sandbox.ledger import BillLine, Ledger
-from orchestrator.sandbox.lifecycle import WAITING, Lifecycle
+from orchestrator.sandbox.lifecycle import WAITING, Lifecycle, Settled
 from orchestrator.sandbox.messages import ApiError
 from orchestrator.sandbox.physics import Conditions
 from orchestrator.sandbox.proxy import DataPlaneAnswer, answer
@@ -126,7 +126,7 @@ class World(Recorder):
         created_by: str = "console-user",
         traffic: Traffic | None = None,
         startup_s: float | None = None,
-        state: str | None = None,
+        state: Settled | None = None,
         created_at: datetime | None = None,
         used_at: datetime | None = None,
     ) -> Endpoint:
@@ -241,6 +241,11 @@ class World(Recorder):
         """The next starts or updates of this endpoint fail, or never end."""
         key = f"{namespace}/{name}"
         self.conditions.broken_starts.setdefault(key, []).extend([outcome] * times)
+
+    @recorded
+    def set_payment(self, namespace: str, *, can_pay: bool) -> None:
+        """Whether the namespace can pay for new replicas; raises KeyError."""
+        self.accounts.namespaces[namespace].can_pay = can_pay
 
     @recorded
     def set_price(self, hardware_id: str, usd_per_hour: Decimal, *, at: datetime) -> None:

@@ -124,15 +124,15 @@ class Rulebook:
 def listed_activity(row: ManagedRow, read_at: datetime | None) -> Activity:
     """Return the evidence that a listing gives: the time of the last request, or nothing.
 
-    `read_at` is when the listing was asked for. An endpoint that names no last use may never
-    have been used or may not tell; the listing alone cannot say which.
+    `read_at` is when the listing that named it was asked for, None where the latest named none:
+    such an endpoint may never have been used or may not tell, and an old time proves nothing.
     """
     started = max(
         (t for t in (row.ready_at, row.managed_since, row.resumed_at) if t is not None),
         default=None,
     )
-    if row.last_used_at is None:
-        return Activity(started_at=started)
+    if row.last_used_at is None or read_at is None:
+        return Activity(last_request_at=row.last_used_at, started_at=started)
     return Activity(
         last_request_at=row.last_used_at,
         covered_to=read_at,

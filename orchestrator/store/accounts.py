@@ -73,9 +73,3 @@ def offers(
     if after is not None:
         query = query.where(beyond(keys, after))
     return session.exec(query.order_by(*(key.ordering() for key in keys)).limit(limit)).all()
-
-
-def offers_of(session: Session, account_id: str) -> Sequence[Offer]:
-    """Return the whole price list of an account."""
-    query = select(Offer).where(Offer.account_id == account_id).order_by(col(Offer.hardware_key))
-    return session.exec(query).all()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import ColumnElement, SQLColumnExpression, delete, exists, func
@@ -193,6 +192,12 @@ def replace_our_labels(session: Session, endpoint_id: str, labels: Mapping[str, 
         session.add(Label(endpoint_id=endpoint_id, key=key, value=value, source=OURS))
 
 
+def add_our_labels(session: Session, endpoint_id: str, labels: Mapping[str, str]) -> None:
+    """Set labels of ours, and leave the others."""
+    for key, value in labels.items():
+        session.merge(Label(endpoint_id=endpoint_id, key=key, value=value, source=OURS))
+
+
 def open_intervals(session: Session, ids: Collection[str]) -> dict[str, MeterInterval]:
     """Return the meter interval that is running for each endpoint, where one is."""
     if not ids:
@@ -203,15 +208,11 @@ def open_intervals(session: Session, ids: Collection[str]) -> dict[str, MeterInt
     return {interval.endpoint_id: interval for interval in session.exec(query)}
 
 
-def intervals_between(
-    session: Session, endpoint_id: str, start: datetime, end: datetime, limit: int
-) -> Sequence[MeterInterval]:
-    """Return meter intervals of an endpoint that meet `[start, end)`, in order."""
-    query = (
-        select(MeterInterval)
-        .where(MeterInterval.endpoint_id == endpoint_id, col(MeterInterval.started_at) < end)
-        .where(col(MeterInterval.ended_at).is_(None) | (col(MeterInterval.ended_at) > start))
-        .order_by(col(MeterInterval.started_at), col(MeterInterval.id))
-        .limit(limit)
+def managed(session: Session, ids: Collection[str] | None = None) -> Sequence[Endpoint]:
+    """Return managed endpoints that were not deleted: those of `ids`, or all."""
+    query = select(Endpoint).where(
+        col(Endpoint.managed).is_(True), col(Endpoint.deleted_at).is_(None)
     )
-    return session.exec(query).all()
+    if ids is not None:
+        query = query.where(col(Endpoint.id).in_(ids))
+    return session.exec(query.order_by(col(Endpoint.name), col(Endpoint.id))).all()

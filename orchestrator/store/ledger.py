@@ -17,7 +17,6 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
-    func,
     insert,
     or_,
     select,
@@ -72,11 +71,11 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What is known of a live endpoint without looking again; `dated`: its cloud dates changes."""
+    """What is stored of an endpoint with an open interval and bounds what it may cost."""
 
     endpoint_id: str
     max_replicas: int | None
-    dated: bool
+    updated_at: datetime | None
 
 
 _COLUMNS = (
@@ -127,27 +126,10 @@ def _stretch(row: Row[Any]) -> Stretch:
     return Stretch(**values, nano_per_hour=row.nano_per_hour, id=row.id)
 
 
-def last_ends(session: Session, endpoint_ids: Collection[str]) -> dict[str, datetime]:
-    """Return when the last interval of each endpoint ended, for those that have intervals."""
-    ends: dict[str, datetime] = {}
-    for ids in _chunks(endpoint_ids):
-        query = (
-            select(_M.endpoint_id, func.max(_M.ended_at, type_=_M.ended_at.type).label("ended_at"))
-            .where(_M.endpoint_id.in_(ids))
-            .group_by(_M.endpoint_id)
-        )
-        for row in session.connection().execute(query):
-            if row.ended_at is not None:
-                ends[row.endpoint_id] = row.ended_at
-    return ends
-
-
 def standing(session: Session, account_id: str) -> list[Standing]:
     """Return every endpoint of the account with an open interval."""
     query = (
-        select(
-            col(Endpoint.id), col(Endpoint.max_replicas), col(Endpoint.cloud_updated_at).isnot(None)
-        )
+        select(col(Endpoint.id), col(Endpoint.max_replicas), col(Endpoint.cloud_updated_at))
         .join(MeterInterval, col(MeterInterval.endpoint_id) == col(Endpoint.id))
         .where(col(Endpoint.account_id) == account_id, _M.ended_at.is_(None))
         .order_by(col(Endpoint.id))
@@ -155,7 +137,18 @@ def standing(session: Session, account_id: str) -> list[Standing]:
     return [Standing(*row) for row in session.connection().execute(query)]
 
 
-def endpoints_priced_by(
+def max_replicas(session: Session, endpoint_ids: Collection[str]) -> dict[str, int]:
+    """Return the stored upper bound of replicas of those endpoints that have one."""
+    found: dict[str, int] = {}
+    for ids in _chunks(endpoint_ids):
+        query = select(col(Endpoint.id), col(Endpoint.max_replicas)).where(
+            col(Endpoint.id).in_(ids), col(Endpoint.max_replicas).is_not(None)
+        )
+        found |= {row[0]: row[1] for row in session.connection().execute(query)}
+    return found
+
+
+def endpoints_on(
     session: Session, account_id: str, hardware_key: str, since: datetime
 ) -> list[str]:
     """Return the endpoints that ran, or could have, on this hardware after `since`."""

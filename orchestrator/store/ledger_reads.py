@@ -15,6 +15,8 @@ from orchestrator.store.tables import Account, Endpoint, Label
 _METER: Table = SQLModel.metadata.tables["meter_interval"]
 _M = _METER.c
 
+AnyRow = Row[*tuple[Any, ...]]
+
 
 @dataclass(frozen=True, slots=True)
 class SpanFilter:
@@ -26,9 +28,7 @@ class SpanFilter:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-def spans(
-    session: Session, start: datetime, end: datetime, wanted: SpanFilter
-) -> Iterator[Row[Any]]:
+def spans(session: Session, start: datetime, end: datetime, wanted: SpanFilter) -> Iterator[AnyRow]:
     """Yield what intervals that touch `[start, end)` cost; instants are seconds since 1970.
 
     `ended` is None for an open interval. Rows come in no order.
@@ -36,7 +36,6 @@ def spans(
     base = _narrowed(
         select(
             _M.endpoint_id,
-            _M.account_id,
             _M.hardware_key,
             extract("epoch", _M.started_at).label("started"),
             extract("epoch", _M.ended_at).label("ended"),
@@ -92,13 +91,14 @@ def last_looks(session: Session, account_id: str | None = None) -> list[LastLook
     ).join(Account, col(Account.id) == col(Endpoint.account_id))
     if account_id is not None:
         query = query.where(col(Account.id) == account_id)
-    return [_last_look(row) for row in session.connection().execute(query)]
+    return [
+        LastLook(*row[:4], until=_earlier(row[4], row[5]), live=bool(row[6]))
+        for row in session.connection().execute(query)
+    ]
 
 
-def _last_look(row: Row[Any]) -> LastLook:
-    endpoint_id, name, account_id, account_name, confirmed, missing, live = row
-    until = confirmed if missing is None or confirmed is None else min(confirmed, missing)
-    return LastLook(endpoint_id, name, account_id, account_name, until, bool(live))
+def _earlier(confirmed: datetime | None, missing: datetime | None) -> datetime | None:
+    return confirmed if confirmed is None or missing is None else min(confirmed, missing)
 
 
 def labels_of(session: Session, key: str) -> dict[str, str]:
@@ -107,7 +107,7 @@ def labels_of(session: Session, key: str) -> dict[str, str]:
     return {row[0]: row[1] for row in session.connection().execute(query)}
 
 
-def open_burns(session: Session, account_id: str | None = None) -> list[Row[Any]]:
+def open_burns(session: Session, account_id: str | None = None) -> list[AnyRow]:
     """Return endpoint id and the three burns of every open interval of accounts still in use."""
     query = (
         select(_M.endpoint_id, _M.burn_low, _M.burn, _M.burn_high)
@@ -117,5 +117,3 @@ def open_burns(session: Session, account_id: str | None = None) -> list[Row[Any]
     if account_id is not None:
         query = query.where(_M.account_id == account_id)
     return list(session.connection().execute(query))
-
-

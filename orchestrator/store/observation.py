@@ -16,6 +16,7 @@ from orchestrator.store.tables import (
     Hold,
     IdlePolicy,
     Label,
+    MeterInterval,
     Schedule,
 )
 
@@ -201,6 +202,16 @@ def any_in_status(session: Session, account_id: str, statuses: Iterable[str]) ->
         col(Endpoint.deleted_at).is_(None),
     )
     return session.exec(query.limit(1)).first() is not None
+
+
+def burns(session: Session, account_id: str) -> dict[str, int]:
+    """Return what each endpoint costs now, in nano-dollars per hour, where that is known."""
+    rows = session.execute(
+        select(MeterInterval.endpoint_id, MeterInterval.burn).where(
+            MeterInterval.account_id == account_id, col(MeterInterval.ended_at).is_(None)
+        )
+    )
+    return {row.endpoint_id: row.burn for row in rows if row.burn is not None}
 
 
 def replace_cloud_labels(session: Session, endpoint_id: str, labels: Mapping[str, str]) -> bool:

@@ -93,3 +93,8 @@ def page(
     if after is not None:
         query = query.where(beyond(keys, after))
     return session.exec(query.order_by(*(key.ordering() for key in keys)).limit(limit)).all()
+
+
+def lock(session: Session, operation_id: str) -> Operation | None:
+    """Return an operation by id, read anew and locked until the transaction ends."""
+    return session.get(Operation, operation_id, with_for_update=True, populate_existing=True)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_
+from sqlalchemy import ColumnElement, and_, case, func, or_, select
 from sqlalchemy.orm import defer
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from orchestrator.store.tables import (
     Account,
@@ -55,45 +55,41 @@ class FleetRecord:
     burn: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class TeamSize:
-    """How many live endpoints a team has; the team without the label is the empty text."""
-
-    team: str
-    endpoints: int
-    billed: int
-
-
 def state_counts(session: Session) -> dict[str, int]:
     """Return how many live endpoints are in each state."""
-    query = select(Endpoint.status, func.count()).join(Account, _account()).where(*_LIVE)
-    rows = session.exec(query.group_by(Endpoint.status)).all()
-    return {status: count for status, count in rows}  # noqa: C416 - rows are not plain pairs
+    query = _joined(select(col(Endpoint.status), func.count())).where(*_LIVE)
+    return {row[0]: row[1] for row in _rows(session, query.group_by(col(Endpoint.status)))}
 
 
-def team_sizes(session: Session) -> list[TeamSize]:
-    """Return the teams with live endpoints, by name."""
-    team = func.coalesce(Label.value, "")
-    query = _joined(select(team, func.count(), func.count(col(MeterInterval.id))))
-    rows = session.execute(query.where(*_LIVE).group_by(team).order_by(team)).all()
-    return [TeamSize(name, endpoints, billed) for name, endpoints, billed in rows]
+def unmanaged(session: Session) -> int:
+    """Return how many live endpoints are only observed."""
+    observed = col(Endpoint.managed).is_(False)
+    return int(_rows(session, _joined(select(func.count())).where(*_LIVE, observed))[0][0])
+
+
+def team_sizes(session: Session) -> dict[str, int]:
+    """Return how many live endpoints each team has; without the label: the empty text."""
+    team = func.coalesce(col(Label.value), "")
+    query = _joined(select(team, func.count())).where(*_LIVE).group_by(team)
+    return {row[0]: row[1] for row in _rows(session, query)}
 
 
 def fleet_ids(session: Session, wanted: FleetQuery) -> list[str]:
     """Return the ids of the live endpoints that match, in the order asked for."""
     query = _joined(select(col(Endpoint.id))).where(*_LIVE, *_conditions(wanted))
     ordered = query.order_by(*_order(wanted.sort), col(Endpoint.name), col(Endpoint.id))
-    return [row[0] for row in session.execute(ordered).all()]
+    return [row[0] for row in _rows(session, ordered)]
 
 
 def fleet_records(session: Session, ids: Sequence[str]) -> list[FleetRecord]:
     """Return endpoints by id, in the order of `ids`; the spec stays in the database."""
-    columns = select(Endpoint, Account.name, Label.value, MeterInterval.id, MeterInterval.burn)
+    meter = (col(MeterInterval.id), col(MeterInterval.burn))
+    query = _joined(select(Endpoint, col(Account.name), col(Label.value), *meter))
     unread = defer(Endpoint.spec)  # type: ignore[arg-type] # a column, typed as its value
-    query = _joined(columns).where(col(Endpoint.id).in_(ids)).options(unread)
+    rows = _rows(session, query.where(col(Endpoint.id).in_(ids)).options(unread))
     found = {
         endpoint.id: FleetRecord(endpoint, account, team, interval is not None, burn)
-        for endpoint, account, team, interval, burn in session.execute(query).all()
+        for endpoint, account, team, interval, burn in rows
     }
     return [found[one] for one in ids if one in found]
 
@@ -103,35 +99,36 @@ def bound_rules(session: Session, ids: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for table in (Schedule, IdlePolicy):
         query = (
-            select(Binding.endpoint_id, table.name)
+            select(col(Binding.endpoint_id), col(table.name))
             .join(table, col(table.id) == col(Binding.rule_id))
             .where(col(Binding.endpoint_id).in_(ids), col(table.enabled).is_(True))
             .where(col(table.removed_at).is_(None))
-            .order_by(table.name)
+            .order_by(col(table.name))
         )
-        for endpoint_id, name in session.exec(query).all():
+        for endpoint_id, name in _rows(session, query):
             found.setdefault(endpoint_id, []).append(name)
     return found
 
 
-def _account() -> ColumnElement[bool]:
-    return col(Account.id) == col(Endpoint.account_id)
+def _rows(session: Session, query: Any) -> Sequence[Any]:
+    rows: Sequence[Any] = session.exec(query).all()
+    return rows
 
 
-def _joined(query: Any) -> Select[Any]:
+def _joined(query: Any) -> Any:
     team = and_(col(Label.endpoint_id) == col(Endpoint.id), col(Label.key) == TEAM)
     metered = and_(
         col(MeterInterval.endpoint_id) == col(Endpoint.id),
         col(MeterInterval.ended_at).is_(None),
         col(MeterInterval.replicas_high) > 0,
     )
-    joined: Select[Any] = (
+    account = col(Account.id) == col(Endpoint.account_id)
+    return (
         query.select_from(Endpoint)
-        .join(Account, _account())
+        .join(Account, account)
         .outerjoin(Label, team)
         .outerjoin(MeterInterval, metered)
     )
-    return joined
 
 
 def _conditions(wanted: FleetQuery) -> list[ColumnElement[bool]]:
@@ -143,7 +140,7 @@ def _conditions(wanted: FleetQuery) -> list[ColumnElement[bool]]:
     if wanted.managed is not None:
         conditions.append(col(Endpoint.managed).is_(wanted.managed))
     if wanted.team is not None:
-        conditions.append(func.coalesce(Label.value, "") == wanted.team)
+        conditions.append(func.coalesce(col(Label.value), "") == wanted.team)
     return conditions
 
 

@@ -16,6 +16,12 @@ def get(session: Session, policy_id: str) -> IdlePolicy | None:
     return None if policy is None or policy.removed_at is not None else policy
 
 
+def by_name(session: Session, name: str) -> IdlePolicy | None:
+    """Return a policy that was not removed, by name."""
+    query = select(IdlePolicy).where(IdlePolicy.name == name, col(IdlePolicy.removed_at).is_(None))
+    return session.exec(query).first()
+
+
 def name_taken(session: Session, name: str, but: str | None = None) -> bool:
     """Tell whether a policy other than `but` bears the name."""
     query = select(IdlePolicy.id).where(IdlePolicy.name == name, IdlePolicy.id != (but or ""))

@@ -18,6 +18,12 @@ def get(session: Session, schedule_id: str) -> Schedule | None:
     return None if schedule is None or schedule.removed_at is not None else schedule
 
 
+def by_name(session: Session, name: str) -> Schedule | None:
+    """Return a schedule that was not removed, by name."""
+    query = select(Schedule).where(Schedule.name == name, col(Schedule.removed_at).is_(None))
+    return session.exec(query).first()
+
+
 def name_taken(session: Session, name: str, but: str | None = None) -> bool:
     """Tell whether a schedule other than `but` bears the name."""
     query = select(Schedule.id).where(Schedule.name == name, Schedule.id != (but or ""))

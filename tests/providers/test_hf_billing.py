@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.domain.endpoints import BilledReplicas, Scaling
@@ -134,6 +134,7 @@ def test_the_account_can_know_about_pending(
     assert billed(Status.PENDING, 0, 2, terms=BillingTerms(pending=billing)) == expected
 
 
+@settings(deadline=None)
 @given(st.sampled_from(HF_STATES), counts, counts, st.booleans(), terms)
 def test_bounds_are_always_in_order(
     status: Status, ready: int | None, target: int | None, scaled: bool, terms: BillingTerms
@@ -144,6 +145,7 @@ def test_bounds_are_always_in_order(
     assert isinstance(found, BilledReplicas)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(HF_STATES), st.integers(0, 6), st.integers(0, 6), terms)
 def test_not_knowing_a_count_never_narrows_the_bounds(
     status: Status, ready: int, target: int, terms: BillingTerms

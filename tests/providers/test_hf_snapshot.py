@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.domain.endpoints import Scaling, Snapshot
@@ -23,6 +23,11 @@ PASSWORD = "correct-horse-battery"
 
 def read(raw: Mapping[str, Any]) -> Snapshot:
     return Mapper(BillingTerms(), Redactor(KEY)).snapshot(raw)
+
+
+def endpoint_with(path: str, value: Any) -> dict[str, Any]:
+    changes: dict[str, Any] = {path: value}
+    return endpoint(**changes)
 
 
 def paths_of(raw: Mapping[str, Any], at: str = "") -> Iterator[str]:
@@ -120,7 +125,7 @@ class TestGaps:
     @pytest.mark.parametrize("path", sorted(paths_of(endpoint())))
     @pytest.mark.parametrize("value", [..., None, 7, "x", [], {}, True, [None], -1])
     def test_no_single_field_can_break_it(self, path: str, value: object) -> None:
-        snapshot = read(endpoint(**{path: value}))
+        snapshot = read(endpoint_with(path, value))
         json.dumps(snapshot.spec)
         assert isinstance(snapshot.status, Status)
 
@@ -143,11 +148,11 @@ class TestGaps:
         ],
     )
     def test_a_missing_field_is_named(self, path: str) -> None:
-        assert path.replace("__", ".") in read(endpoint(**{path: ...})).gaps
+        assert path.replace("__", ".") in read(endpoint_with(path, ...)).gaps
 
     @pytest.mark.parametrize("path", ["status__url", "status__lastUsedAt", "status__message"])
     def test_fields_that_may_be_absent_are_no_gaps(self, path: str) -> None:
-        assert read(endpoint(**{path: ...})).gaps == ()
+        assert read(endpoint_with(path, ...)).gaps == ()
 
     @pytest.mark.parametrize("value", ["7", 1.5, -1, True, None, [1]])
     def test_an_odd_count_is_unknown_not_zero(self, value: object) -> None:
@@ -156,16 +161,21 @@ class TestGaps:
         assert "status.readyReplica" in snapshot.gaps
         assert snapshot.billed.high == 3
 
+    @settings(deadline=None)
     @given(
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-            lambda inner: st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(sorted(endpoint()) + ["state", "image", "env"]), inner),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from([*sorted(endpoint()), "state", "image", "env"]), inner
+                )
+            ),
             max_leaves=12,
         )
     )
     def test_no_answer_breaks_it(self, value: object) -> None:
-        raw = {key: value for key in endpoint()}
+        raw = dict.fromkeys(endpoint(), value)
         assert isinstance(read(raw), Snapshot)
 
 
@@ -207,6 +217,9 @@ class TestSpec:
             {"model__env": {"OPENAI_API_KEY": PASSWORD}},
             {"model__env": {"DATABASE": f"postgres://ada:{PASSWORD}@db/x"}},
             {"model__env": {"OPTIONS": "sk-" + PASSWORD}},
+            {"model__env": {"OPTIONS": {"value": PASSWORD}}},
+            {"model__args": [{"value": PASSWORD}]},
+            {"model__args": ["sh", "-c", f"HF_TOKEN={PASSWORD} serve"]},
             {"model__secrets": {"X": PASSWORD}},
             {"model__args": ["--api-key", PASSWORD]},
             {"model__args": [f"--hf-token={PASSWORD}"]},

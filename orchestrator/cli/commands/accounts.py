@@ -39,6 +39,7 @@ def show(ctx: typer.Context, account: AccountArg) -> None:
 def add(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="What you will call it.")],
+    *,
     namespace: Annotated[str, typer.Option(help="The user or organisation at the cloud.")],
     credential: Annotated[
         str,

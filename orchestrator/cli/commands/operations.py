@@ -18,6 +18,7 @@ OperationArg = Annotated[str, typer.Argument(metavar="OPERATION", help="Its id."
 @app.command("list", epilog="Example: orchestrator operations list --status running")
 def list_operations(
     ctx: typer.Context,
+    *,
     endpoint: Annotated[str | None, typer.Option(help="Only of this endpoint.")] = None,
     account: options.AccountOption = None,
     status: Annotated[

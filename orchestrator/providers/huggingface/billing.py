@@ -140,7 +140,9 @@ def _old_and_new(counts: _Counts) -> int:
 
 def _failed(counts: _Counts, terms: BillingTerms) -> BilledReplicas:
     if terms.failed is Billing.FREE:
-        return BilledReplicas(counts.up, counts.up, counts.top if counts.ready is None else counts.up)
+        return BilledReplicas(
+            counts.up, counts.up, counts.top if counts.ready is None else counts.up
+        )
     sure = counts.most if terms.failed is Billing.BILLED else counts.up
     return BilledReplicas(sure, sure, counts.most if counts.known else counts.top)
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+_MOST = 1_000_000
+
 
 def instant_of(value: object) -> datetime | None:
     """Return an RFC 3339 timestamp with up to 9 fractional digits as UTC; None if it is none."""
@@ -19,10 +21,10 @@ def instant_of(value: object) -> datetime | None:
 
 
 def count_of(value: object) -> int | None:
-    """Return a JSON number that counts something; None for all else, also for negative ones."""
+    """Return a JSON number that counts something, up to a million; None for all else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return int(value) if value >= 0 and value == value // 1 else None
+    return int(value) if 0 <= value <= _MOST and value == value // 1 else None
 
 
 class Fields:

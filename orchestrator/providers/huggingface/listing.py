@@ -6,10 +6,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from orchestrator.clock import Clock
+from orchestrator.domain.endpoints import Snapshot
 from orchestrator.providers.base import Listing, ProviderError, Sighting, UnavailableError
 from orchestrator.providers.huggingface.fields import count_of, instant_of
 from orchestrator.providers.huggingface.session import Call, Session, Tally
@@ -31,6 +31,17 @@ def digest_of(raw: Mapping[str, Any]) -> str:
     return hashlib.blake2b(_ENCODE(item).encode(), digest_size=16).hexdigest()
 
 
+@dataclass(slots=True, repr=False)
+class _Row:
+    """Makes the snapshot of a row when it is asked for; never shows the row, which has secrets."""
+
+    _raw: Mapping[str, Any]
+    _mapper: Mapper
+
+    def __call__(self) -> Snapshot:
+        return self._mapper.snapshot(self._raw)
+
+
 @dataclass(slots=True)
 class _Reading:
     """What the pages gave so far."""
@@ -40,6 +51,7 @@ class _Reading:
     cursors: set[str] = field(default_factory=set)
     totals: list[int] = field(default_factory=list)
     repeated: int = 0
+    nameless: int = 0
 
 
 def read_listing(url: str, session: Session, mapper: Mapper, clock: Clock) -> Listing:
@@ -49,10 +61,13 @@ def read_listing(url: str, session: Session, mapper: Mapper, clock: Clock) -> Li
     error: ProviderError | None = None
     try:
         _read_pages(url, session, mapper, reading, tally)
-        _check_totals(reading)
     except ProviderError as failed:
         error = failed
         reading.problems.append(str(failed))
+    else:
+        _check_totals(reading)
+    if reading.nameless:
+        reading.problems.append(f"{reading.nameless} items of the list have no name")
     return Listing(
         sightings=tuple(reading.seen.values()),
         complete=not reading.problems,
@@ -90,21 +105,21 @@ def _take_page(page: Mapping[str, Any], number: int, mapper: Mapper, reading: _R
     if total is not None:
         reading.totals.append(total)
     for item in items:
-        _take_item(item, number, mapper, reading)
+        _take_item(item, mapper, reading)
     if total is None and "nextCursor" not in page and len(items) >= PAGE_LIMIT:
         reading.problems.append(f"page {number} is full and does not say whether there are more")
 
 
-def _take_item(item: object, number: int, mapper: Mapper, reading: _Reading) -> None:
+def _take_item(item: object, mapper: Mapper, reading: _Reading) -> None:
     name = item.get("name") if isinstance(item, dict) else None
     if not isinstance(item, dict) or not isinstance(name, str) or not name:
-        reading.problems.append(f"page {number} has an item without a name")
+        reading.nameless += 1
         return
     status = item.get("status")
     used = status.get("lastUsedAt") if isinstance(status, dict) else None
     reading.repeated += name in reading.seen
     reading.seen[name] = Sighting(
-        name, digest_of(item), instant_of(used) if used else None, partial(mapper.snapshot, item)
+        name, digest_of(item), instant_of(used) if used else None, _Row(item, mapper)
     )
 
 
@@ -122,7 +137,7 @@ def _next_cursor(page: Mapping[str, Any], reading: _Reading) -> str | None:
 
 def _check_totals(reading: _Reading) -> None:
     """Compare with the cloud's own count: endpoints that come or go meanwhile shift the pages."""
-    found, totals = len(reading.seen), set(reading.totals)
+    found, totals = len(reading.seen) + reading.nameless, set(reading.totals)
     if len(totals) > 1:
         reading.problems.append("the number of endpoints changed while the pages were read")
     elif totals and totals != {found}:

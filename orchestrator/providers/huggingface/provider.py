@@ -33,7 +33,7 @@ from orchestrator.providers.huggingface.listing import read_listing
 from orchestrator.providers.huggingface.payloads import create_payload, update_payload
 from orchestrator.providers.huggingface.session import Call, Session, path
 from orchestrator.providers.huggingface.snapshot import Mapper
-from orchestrator.providers.huggingface.usage import read_usage
+from orchestrator.providers.huggingface.usage import asked_span, read_usage
 
 _log = logging.getLogger(__name__)
 
@@ -141,7 +141,8 @@ class HuggingFaceProvider:
 
     def usage(self, name: str, start: datetime, end: datetime) -> Usage | None:
         """Return counted requests of `[start, end)`; None when this plan or token is not told."""
-        span = {"start": _rfc3339(start), "stop": _rfc3339(end)}
+        since, until = asked_span(start, end)
+        span = {"start": _rfc3339(since), "stop": _rfc3339(until)}
         call = Call("POST", f"{self._at(name)}/metrics", f"count requests of {name}", body=span)
         try:
             raw = self._session.read(call)

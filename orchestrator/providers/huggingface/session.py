@@ -44,9 +44,10 @@ class Timeouts:
 
 @dataclass(slots=True)
 class Tally:
-    """What a series of calls came to: their number, and the `Date` of the last answer."""
+    """What a series of calls came to: number, seconds waited, and the `Date` of the last answer."""
 
     calls: int = 0
+    waited_s: float = 0.0
     cloud_time: datetime | None = None
 
 
@@ -69,7 +70,7 @@ def path(*parts: str) -> str:
     for part in parts:
         if part in ("", ".", ".."):
             raise RefusedError(f"{part!r} cannot be a name: names are of the form a-z, 0-9 and -.")
-    return "/".join(quote(part, safe="") for part in parts)
+    return "/".join(quote(part, safe="", errors="surrogatepass") for part in parts)
 
 
 class Session:
@@ -118,7 +119,7 @@ class Session:
                 return self._once(call, tally, change=False)
             except UnavailableError as error:
                 delay = self._delay(attempt, error)
-                if delay is None:
+                if delay is None or not self._may_wait(delay, tally):
                     raise
             self._sleep(delay)
         raise AssertionError("the last attempt returns or raises")
@@ -144,6 +145,13 @@ class Session:
         if wanted is None:
             return _backoff(attempt)
         return wanted.total_seconds() if wanted <= self._retry_cap else None
+
+    def _may_wait(self, delay: float, tally: Tally | None) -> bool:
+        """Return whether a series of calls, such as the pages of a list, may still wait so long."""
+        if tally is None:
+            return True
+        tally.waited_s += delay
+        return tally.waited_s <= 3 * self._retry_cap.total_seconds()
 
     def _once(self, call: Call, tally: Tally | None, *, change: bool) -> dict[str, Any]:
         secret = "" if call.anonymous else self._token()

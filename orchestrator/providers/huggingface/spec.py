@@ -103,7 +103,12 @@ def _model(raw: Mapping[str, Any], redactor: Redactor, omitted: list[str]) -> di
         kept["secrets"] = sorted(str(name) for name in raw["secrets"] if isinstance(name, str))
     for key in ("command", "args"):
         if isinstance(raw.get(key), list):
-            kept[key] = redactor.arguments([str(word) for word in raw[key]])
+            kept[key] = redactor.arguments(
+                [
+                    str(word) if _is_scalar(word) else redactor.marker(key, str(word))
+                    for word in raw[key]
+                ]
+            )
     return kept
 
 
@@ -124,7 +129,9 @@ def _image(
 
 def _environment(raw: Mapping[str, Any], redactor: Redactor) -> dict[str, str]:
     return {
-        str(name): redactor.setting(str(name), value if isinstance(value, str) else str(value))
+        str(name): (redactor.setting if _is_scalar(value) else redactor.marker)(
+            str(name), str(value)
+        )
         for name, value in sorted(raw.items())
     }
 

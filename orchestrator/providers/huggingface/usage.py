@@ -12,18 +12,26 @@ from orchestrator.domain.endpoints import Usage
 from orchestrator.providers.huggingface.fields import Fields, count_of, instant_of
 
 _MILLISECONDS_FROM = 10**11
+_FARTHEST = timedelta(days=1)
+_SHORTEST_LEAD = timedelta(minutes=5)
+
+
+def asked_span(start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """Return the span to ask for: it begins earlier, so that points on both sides cover `start`."""
+    return start - max(_SHORTEST_LEAD, (end - start) / 10), end
 
 
 def read_usage(raw: Mapping[str, Any], start: datetime, end: datetime) -> Usage:
     """Return what the graph of status codes says of `[start, end)`.
 
     Whether a point stands for the time before or after it is not documented, so that only time
-    between two neighbouring points counts as covered; a null makes its point unknown. The graphs
-    hold counts; fractions (a rate would give them) are rounded up, so that use never reads as none.
+    between two neighbouring points counts as covered, and requests at the edges count as inside.
+    A null makes its point unknown. Fractions (a rate would give them) are rounded up, so that use
+    never reads as none.
     """
-    points, doubtful = _points(raw)
-    step = _step(points, raw)
-    inside = {at: value for at, value in points.items() if start - step < at < end}
+    points, doubtful = _points(raw, start, end)
+    step = _step(sorted(points), raw)
+    inside = {at: value for at, value in points.items() if start - step < at <= end}
     known = sorted(at for at in points if at not in doubtful)
     busy = [at for at, value in inside.items() if value > 0]
     return Usage(
@@ -31,27 +39,36 @@ def read_usage(raw: Mapping[str, Any], start: datetime, end: datetime) -> Usage:
         end=end,
         requests=math.ceil(sum(inside.values())),
         covered_seconds=_covered(known, step, start, end),
-        last_request_at=min(max(busy) + step, end) if busy else None,
+        last_request_at=max(start, min(max(busy) + step, end)) if busy else None,
         in_flight=_in_flight(raw),
     )
 
 
-def _points(raw: Mapping[str, Any]) -> tuple[dict[datetime, float], set[datetime]]:
+def _points(
+    raw: Mapping[str, Any], start: datetime, end: datetime
+) -> tuple[dict[datetime, float], set[datetime]]:
     """Return requests of any outcome by instant, and the instants with a null among them."""
+    reach = end - start + _FARTHEST
     found: dict[datetime, float] = {}
     doubtful: set[datetime] = set()
     for series in _series(raw, "responseStatusCodeGrouped"):
         for at, value in _data(series):
+            if not start - reach < at < end + reach:
+                continue
             found[at] = found.get(at, 0) + (value or 0)
             if value is None:
                 doubtful.add(at)
     return found, doubtful
 
 
-def _step(points: Mapping[datetime, float], raw: Mapping[str, Any]) -> timedelta:
-    """Return the time from point to point: the shortest distance, or a stated shorter window."""
-    gaps = [later - earlier for earlier, later in pairwise(sorted(points))]
-    step = min(gaps, default=timedelta(0))
+def _step(points: list[datetime], raw: Mapping[str, Any]) -> timedelta:
+    """Return the time from point to point: the shortest distance, or a stated shorter window.
+
+    The first and the last distance may be cut off by the span, so that they count only when there
+    are no others.
+    """
+    gaps = [later - earlier for earlier, later in pairwise(points)]
+    step = min(gaps[1:-1] or gaps, default=timedelta(0))
     stated = count_of(raw.get("timeWindowSeconds"))
     return min(step, timedelta(seconds=stated)) if stated else step
 

@@ -1,0 +1,248 @@
+"""One endpoint: what it is, why it is so, what it cost, and what happened."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from fastapi import APIRouter, Response
+from sqlmodel import Session
+
+from orchestrator.api.pages import charts, words
+from orchestrator.api.pages.actions import actions_for
+from orchestrator.api.pages.fleet import replicas, short_hardware
+from orchestrator.api.pages.shell import PageOf, PageRoute
+from orchestrator.api.pages.spending import axis
+from orchestrator.costs import report
+from orchestrator.costs.figures import Burn, Figure
+from orchestrator.costs.report import DayCost
+from orchestrator.domain.decide import Considered, Decision, Rule, decide
+from orchestrator.domain.money import NANO
+from orchestrator.services import find
+from orchestrator.services.clicks import facts_of
+from orchestrator.services.overview import STALE_AFTER, confirmed_at
+from orchestrator.store import (
+    accounts,
+    endpoints,
+    events,
+    holds,
+    ledger,
+    operations,
+    policies,
+    schedules,
+)
+from orchestrator.store.events import EventFilter
+from orchestrator.store.ledger_reads import SpanFilter
+from orchestrator.store.operations import OperationFilter
+from orchestrator.store.tables import (
+    Account,
+    Binding,
+    Endpoint,
+    IdlePolicy,
+    MeterInterval,
+    Schedule,
+)
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+TIMELINE = timedelta(days=7)
+DAYS = 30
+MOST_EVENTS = 30
+MOST_LINES = 200
+MOST_OPERATIONS = 10
+_RULES = {
+    Rule.NOT_MANAGED: "Managed?",
+    Rule.FROZEN: "Freeze",
+    Rule.DELETION: "Deletion",
+    Rule.HOLD: "Holds",
+    Rule.SCHEDULE: "Schedules",
+    Rule.IDLE: "Idle policies",
+    Rule.STANDING: "Standing wish",
+}
+_OUTCOMES = {
+    "decided": "decides",
+    "no_opinion": "says nothing",
+    "not_yet": "not yet in force",
+    "shadow": "would have decided (shadow)",
+    "proposed": "proposes only: it is protected",
+    "not_reached": "not reached",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleLine:
+    """One rule in the order in which they are asked."""
+
+    name: str
+    outcome: str
+    said: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class BoundRule:
+    """A schedule or policy that binds the endpoint; `acts_from` is None where it acts already."""
+
+    kind: str
+    name: str
+    link: str
+    acts_from: datetime | None
+    shadow: bool
+
+
+@router.get("/endpoints/{ref:path}")
+def endpoint_page(page: PageOf, ref: str) -> Response:
+    """Show one endpoint, by id or by `account/name`."""
+    with page.context.database.read() as session:
+        endpoint = find.endpoint(session, ref)
+        values = _values(session, endpoint, page.now)
+    return page.render("endpoint.html", "/", **values)
+
+
+def _values(session: Session, endpoint: Endpoint, now: datetime) -> dict[str, Any]:
+    account = accounts.by_ids(session, [endpoint.account_id])[endpoint.account_id]
+    operation = operations.active_of(session, [endpoint.id]).get(endpoint.id)
+    seen = confirmed_at(endpoint, {account.id: account})
+    decision = _decision(session, account, endpoint, now)
+    return {
+        "at": endpoint,
+        "account": account,
+        "operation": operation,
+        "actions": actions_for(endpoint, operation),
+        "seen": seen,
+        "stale": now - seen > STALE_AFTER,
+        "hardware": short_hardware(endpoint.hardware_key, endpoint.accelerator),
+        "replicas": replicas(endpoint),
+        "labels": endpoints.labels_of(session, [endpoint.id]).get(endpoint.id, []),
+        "decision": decision,
+        "rules": rule_lines(decision) if decision else [],
+        "bound": _bound(session, endpoint),
+        "held": holds.active_of(session, [endpoint.id], now).get(endpoint.id, []),
+        "spec": json.dumps(endpoint.spec, indent=2, sort_keys=True, ensure_ascii=False),
+        **_history(session, endpoint),
+        **_money(session, endpoint, now),
+        **_timeline(session, endpoint, seen, now),
+    }
+
+
+def _decision(
+    session: Session, account: Account, endpoint: Endpoint, now: datetime
+) -> Decision | None:
+    if endpoint.deleted_at is not None:
+        return None
+    return decide(facts_of(session, account, endpoint, now), now)
+
+
+def rule_lines(decision: Decision) -> list[RuleLine]:
+    """Return the rules as they were considered, and then those that were not reached."""
+    lines = [_rule_line(one) for one in decision.considered]
+    order = list(Rule)
+    later = order[order.index(decision.rule) + 1 :]
+    lines += [RuleLine(_RULES[rule], "not_reached", _OUTCOMES["not_reached"], "") for rule in later]
+    return lines
+
+
+def _rule_line(one: Considered) -> RuleLine:
+    said = _OUTCOMES.get(one.outcome, one.outcome.replace("_", " "))
+    return RuleLine(_RULES[one.rule], one.outcome, said, one.detail)
+
+
+def _bound(session: Session, endpoint: Endpoint) -> list[BoundRule]:
+    bindings = schedules.bindings_of_endpoints(session, [endpoint.id]).get(endpoint.id, {})
+    found = [_bound_rule(session, binding) for binding in bindings.values()]
+    return sorted((one for one in found if one), key=lambda one: (one.kind, one.name))
+
+
+def _bound_rule(session: Session, binding: Binding) -> BoundRule | None:
+    rule: Schedule | IdlePolicy | None
+    if binding.rule_kind == "schedule":
+        link = f"/schedules/{binding.rule_id}"
+        kind, rule = "Schedule", schedules.get(session, binding.rule_id)
+    else:
+        link, kind, rule = "/policies", "Policy", policies.get(session, binding.rule_id)
+    if rule is None or not rule.enabled:
+        return None
+    return BoundRule(kind, rule.name, link, binding.acts_from, rule.shadow)
+
+
+def _history(session: Session, endpoint: Endpoint) -> dict[str, Any]:
+    told = events.newest(session, EventFilter(endpoint_id=endpoint.id), MOST_EVENTS)
+    wanted = OperationFilter(endpoint_id=endpoint.id)
+    return {
+        "events": told,
+        "operations": operations.page(session, wanted, None, MOST_OPERATIONS),
+    }
+
+
+def _money(session: Session, endpoint: Endpoint, now: datetime) -> dict[str, Any]:
+    ids = [endpoint.id]
+    month = report.month_to_date(session, now, endpoint_ids=ids)
+    series = report.daily_series(session, DAYS, now, filters=SpanFilter(endpoint_ids=ids))
+    burns = report.burn_now(session, account_id=endpoint.account_id).endpoints
+    peak = max([0, *(one.figure.high for one in series)])
+    steps = [(step, axis(step)) for step in charts.scale_steps(peak, NANO)]
+    slots = [_slot(one, now) for one in series]
+    return {
+        "burn": burns.get(endpoint.id, Burn()),
+        "month": month.endpoints.get(endpoint.id, Figure()),
+        "month_name": f"{month.start:%B}",
+        "days": series[::-1],
+        "total": sum((one.figure for one in series), Figure()),
+        "chart": charts.stack(slots, steps, height=150),
+        "narrow_chart": charts.stack(charts.thinned(slots), steps, width=340, height=150),
+    }
+
+
+def _slot(one: DayCost, now: datetime) -> charts.Slot:
+    today = one.day == now.astimezone(UTC).date()
+    label = f"{one.day.day} {one.day:%b}" if one.day.day in {1, 8, 15, 22} else ""
+    return charts.Slot(
+        label="today" if today else label,
+        parts=(("fill-1", one.figure.nano),),
+        low=one.figure.low,
+        high=one.figure.high,
+        title=f"{one.day:%a} {words.day(one.day)}: {words.money(one.figure)}",
+        partial=today,
+        incomplete=bool(one.figure.unpriced_seconds),
+    )
+
+
+def _timeline(
+    session: Session, endpoint: Endpoint, seen: datetime, now: datetime
+) -> dict[str, Any]:
+    """An open interval is drawn to the last look that vouches for it, and no further."""
+    start = now - TIMELINE
+    spans = ledger.timeline(session, endpoint.id, start, now)
+    stretches = [_stretch(one, min(seen, now)) for one in spans]
+    return {
+        "timeline": charts.time_bar(stretches, start, now, width=1340),
+        "narrow_timeline": charts.time_bar(stretches, start, now, width=340),
+        "timeline_legend": _legend(spans),
+        "timeline_lines": [one.title for one in stretches[::-1][:MOST_LINES]],
+    }
+
+
+def _stretch(one: MeterInterval, seen: datetime) -> charts.Stretch:
+    end = one.ended_at or max(seen, one.started_at)
+    state = words.state(one.status)
+    length = words.hours(int((end - one.started_at).total_seconds()))
+    title = f"{state.text} for {length} from {words.absolute(one.started_at)}"
+    if one.replicas_high:
+        title += f", {words.plural(one.replicas, 'replica')} billed"
+    if one.replicas_low != one.replicas_high:
+        title += f" (between {one.replicas_low} and {one.replicas_high})"
+    return charts.Stretch(one.started_at, end, f"tint-{state.tone}", title)
+
+
+def _legend(spans: Sequence[MeterInterval]) -> list[tuple[str, str]]:
+    """Each colour once, with the states that it stands for here."""
+    names: dict[str, list[str]] = {}
+    for one in spans:
+        state = words.state(one.status)
+        known = names.setdefault(f"tint-{state.tone}", [])
+        if state.text not in known:
+            known.append(state.text)
+    return [(fill, ", ".join(texts)) for fill, texts in names.items()]

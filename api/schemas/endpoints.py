@@ -1,0 +1,268 @@
+"""Endpoints in answers."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from orchestrator.api.schemas.base import Answer, Instant
+from orchestrator.api.schemas.money import Money, Price, money, price
+from orchestrator.api.schemas.operations import (
+    HoldOut,
+    OperationOut,
+    Ref,
+    hold_out,
+    operation_out,
+)
+from orchestrator.domain.status import Status
+from orchestrator.services.views import EndpointView, Explanation
+from orchestrator.store.endpoints import OURS
+from orchestrator.store.tables import Endpoint
+
+UNKNOWN = "?"
+
+
+class HardwareOut(Answer):
+    """What a replica runs on; `key` is what the price list knows it by."""
+
+    key: str = Field(examples=["aws/us-east-1/nvidia-l4/x1"])
+    vendor: str = Field(examples=["aws"])
+    region: str = Field(examples=["us-east-1"])
+    instance_type: str = Field(examples=["nvidia-l4"])
+    instance_size: str = Field(examples=["x1"])
+    accelerator: str = Field(examples=["gpu"])
+
+
+class ModelOut(Answer):
+    """What is served, by which engine, and to whom."""
+
+    repository: str = Field(examples=["Qwen/Qwen3-4B"])
+    task: str = Field(examples=["text-generation"])
+    engine: str = Field(examples=["vLLM"])
+    access: str = Field(examples=["authenticated"])
+
+
+class ScalingOut(Answer):
+    """Bounds of replicas and the cloud's own idle timer; null where the cloud does not tell."""
+
+    min_replicas: int | None
+    max_replicas: int | None
+    scale_to_zero_minutes: int | None
+
+
+class BilledOut(Answer):
+    """How many replicas the cloud bills now."""
+
+    low: int
+    expected: int
+    high: int
+
+
+class ReplicasOut(Answer):
+    """Replicas that are ready, wanted and billed; null where the cloud does not tell."""
+
+    ready: int | None
+    target: int | None
+    billed: BilledOut
+
+
+class WishOut(Answer):
+    """What a person last asked for."""
+
+    wish: str = Field(examples=["running"])
+    reason: str
+    actor: str
+    at: Instant | None
+
+
+class DecisionOut(Answer):
+    """What the rules want, as of the last pass of the engine."""
+
+    wish: str | None
+    rule: str = Field(examples=["schedule:sch_01jd2w9k4v8m5r0aq7t3xzbcde"])
+    reason: str
+
+
+class NextChange(Answer):
+    """When the rules will say something else, and what."""
+
+    at: Instant
+    wish: str | None
+
+
+class EndpointOut(Answer):
+    """All that is known of an endpoint."""
+
+    id: str = Field(examples=["ep_01jd2w9k4v8m5r0aq7t3xzbcde"])
+    account: Ref
+    name: str = Field(examples=["search-prod"])
+    managed: bool
+    protected: bool
+    observe_only: str
+    owner: str
+    status: Status
+    cloud_state: str = Field(examples=["scaledToZero"])
+    status_since: Instant
+    message: str
+    url: str
+    hardware: HardwareOut
+    model: ModelOut
+    scaling: ScalingOut
+    replicas: ReplicasOut
+    labels: dict[str, str]
+    cloud_labels: dict[str, str]
+    wish: WishOut | None
+    decision: DecisionOut | None
+    next_change: NextChange | None
+    holds: list[HoldOut]
+    burn_per_hour: Price | None
+    month_to_date: Money
+    last_used_at: Instant | None
+    first_seen_at: Instant
+    confirmed_at: Instant
+    created_at: Instant | None
+    updated_at: Instant | None
+    deleted_at: Instant | None
+    operation: OperationOut | None
+    gaps: list[str]
+
+
+class ConsideredOut(Answer):
+    """One rule that was looked at."""
+
+    rule: str
+    outcome: Literal["decided", "no_opinion", "not_reached", "not_yet", "shadow", "proposed"]
+    detail: str
+
+
+class WhyOut(Answer):
+    """Which rule decides at an instant, and why; the rules are those of today."""
+
+    endpoint: Ref
+    at: Instant
+    wish: str | None
+    rule: str
+    reason: str
+    next_change: NextChange | None
+    considered: list[ConsideredOut]
+
+
+def endpoint_out(view: EndpointView) -> EndpointOut:
+    """Return an endpoint as it is answered."""
+    row = view.endpoint
+    ours = {label.key: label.value for label in view.labels if label.source == OURS}
+    theirs = {
+        label.key.removeprefix("cloud:"): label.value
+        for label in view.labels
+        if label.source != OURS
+    }
+    return EndpointOut(
+        id=row.id,
+        account=Ref(id=view.account.id, name=view.account.name),
+        name=row.name,
+        managed=row.managed,
+        protected=row.protected,
+        observe_only=row.observe_only,
+        owner=row.owner,
+        status=Status(row.status),
+        cloud_state=row.cloud_state,
+        status_since=row.status_since,
+        message=row.message,
+        url=row.url,
+        hardware=hardware_out(row.hardware_key, row.accelerator),
+        labels=ours,
+        cloud_labels=theirs,
+        holds=[hold_out(hold, row.name) for hold in view.holds],
+        burn_per_hour=price(view.burn),
+        month_to_date=money(view.month),
+        operation=None
+        if view.operation is None
+        else operation_out(view.operation, view.account.name),
+        gaps=row.gaps,
+        **_shape(row),
+        **_wanted(row),
+        **_instants(row),
+    )
+
+
+def hardware_out(key: str, accelerator: str) -> HardwareOut:
+    """Return hardware from its key."""
+    parts = [*key.split("/"), UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN][:4]
+    vendor, region, instance_type, instance_size = parts
+    return HardwareOut(
+        key=key,
+        vendor=vendor or UNKNOWN,
+        region=region,
+        instance_type=instance_type,
+        instance_size=instance_size,
+        accelerator=accelerator,
+    )
+
+
+def why_out(view: Endpoint, explanation: Explanation, at: Instant) -> WhyOut:
+    """Return an explanation as it is answered."""
+    decision = explanation.decision
+    edge = explanation.next_at
+    return WhyOut.model_validate(
+        {
+            "endpoint": Ref(id=view.id, name=view.name),
+            "at": at,
+            "wish": decision.wish,
+            "rule": f"{decision.rule}:{decision.rule_id}".rstrip(":"),
+            "reason": decision.reason,
+            "next_change": None if edge is None else {"at": edge, "wish": explanation.next_wish},
+            "considered": [
+                {"rule": item.rule, "outcome": item.outcome, "detail": item.detail}
+                for item in explanation.considered
+            ],
+        }
+    )
+
+
+def _shape(row: Endpoint) -> dict[str, Any]:
+    return {
+        "model": ModelOut(
+            repository=row.repository, task=row.task, engine=row.engine, access=row.access
+        ),
+        "scaling": ScalingOut(
+            min_replicas=row.min_replicas,
+            max_replicas=row.max_replicas,
+            scale_to_zero_minutes=row.scale_to_zero_minutes,
+        ),
+        "replicas": ReplicasOut(
+            ready=row.ready_replicas,
+            target=row.target_replicas,
+            billed=BilledOut(
+                low=row.billed_low, expected=row.billed_expected, high=row.billed_high
+            ),
+        ),
+    }
+
+
+def _wanted(row: Endpoint) -> dict[str, Any]:
+    edge = row.next_edge_at
+    return {
+        "wish": None
+        if not row.wish
+        else WishOut(wish=row.wish, reason=row.wish_reason, actor=row.wish_actor, at=row.wish_at),
+        "decision": None
+        if not row.decided_rule
+        else DecisionOut(
+            wish=row.decided_wish or None, rule=row.decided_rule, reason=row.decided_reason
+        ),
+        "next_change": None
+        if edge is None
+        else NextChange(at=edge, wish=row.next_edge_wish or None),
+    }
+
+
+def _instants(row: Endpoint) -> dict[str, Any]:
+    return {
+        "last_used_at": row.last_used_at,
+        "first_seen_at": row.first_seen_at,
+        "confirmed_at": row.confirmed_at,
+        "created_at": row.cloud_created_at,
+        "updated_at": row.cloud_updated_at,
+        "deleted_at": row.deleted_at,
+    }

@@ -1,0 +1,151 @@
+"""Operations and holds in answers, and what a click is asked with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from orchestrator.api.schemas.base import Answer, Body, Instant, Reason
+from orchestrator.api.schemas.money import Price, price
+from orchestrator.store.tables import Hold, Operation
+
+OperationStatus = Literal[
+    "pending", "running", "confirming", "succeeded", "failed", "superseded", "cancelled"
+]
+
+
+class Ref(Answer):
+    """A thing by id and name; the id is null for an endpoint that is still being created."""
+
+    id: str | None = Field(examples=["ep_01jd2w9k4v8m5r0aq7t3xzbcde"])
+    name: str = Field(examples=["search-prod"])
+
+
+class Step(Answer):
+    """One thing that was done for an operation."""
+
+    name: str = Field(examples=["pause"])
+    at: Instant
+    state: str = Field(examples=["accepted"])
+    detail: str = Field("", examples=["attempt 1"])
+
+
+class OperationOut(Answer):
+    """A change under way or done."""
+
+    id: str = Field(examples=["op_01jd2w9k4v8m5r0aq7t3xzbcde"])
+    kind: str = Field(examples=["pause"])
+    status: OperationStatus
+    endpoint: Ref
+    account: Ref
+    actor: str = Field(examples=["alice"])
+    rule: str = Field("", examples=["schedule:sch_01jd2w9k4v8m5r0aq7t3xzbcde"])
+    reason: str = Field(examples=["load test is over"])
+    steps: list[Step]
+    attempts: int
+    created_at: Instant
+    started_at: Instant | None
+    accepted_at: Instant | None
+    finished_at: Instant | None
+    next_attempt_at: Instant | None
+    outcome: str = Field("", examples=["it is paused"])
+    superseded_by: str | None = None
+
+
+class HoldOut(Answer):
+    """A person's "keep it so until then"; `cost` is null where no price is known."""
+
+    id: str = Field(examples=["hld_01jd2w9k4v8m5r0aq7t3xzbcde"])
+    endpoint: Ref
+    wish: Literal["running", "available", "paused"]
+    starts_at: Instant
+    until: Instant
+    actor: str
+    reason: str
+    cost: Price | None
+    ended_at: Instant | None = None
+    ended_by: str = ""
+
+
+class ClickOut(OperationOut):
+    """An operation, and the hold that was made because the click went against a rule."""
+
+    hold: HoldOut | None = None
+
+
+class EstimateOut(OperationOut):
+    """An operation on a cloud's side of an endpoint, with what it will cost.
+
+    Prices are per hour and per 730 hours, at the least and at the most replicas.
+    """
+
+    price_per_replica_hour: Price | None = None
+    price_per_hour: Price | None = Field(None, description="At the least replicas.")
+    price_per_hour_most: Price | None = None
+    price_per_month: Price | None = Field(None, description="At the least replicas.")
+    price_per_month_most: Price | None = None
+    payload: dict[str, Any] = Field(default_factory=dict, description="Without secret values.")
+    warnings: list[str] = Field(default_factory=list)
+
+
+class ClickBody(Body):
+    """Why, and until when."""
+
+    reason: Reason = ""
+    until: Instant | None = Field(
+        None, description="Hold it so until then; else the rules say when a click ends."
+    )
+
+
+def operation_fields(row: Operation, account_name: str) -> dict[str, Any]:
+    """Return an operation's fields, for an answer that has more of them."""
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "status": row.status,
+        "endpoint": Ref(id=row.endpoint_id, name=row.endpoint_name),
+        "account": Ref(id=row.account_id, name=account_name),
+        "actor": row.actor,
+        "rule": row.rule,
+        "reason": row.reason,
+        "steps": [_step(step) for step in row.steps],
+        "attempts": row.attempts,
+        "created_at": row.created_at,
+        "started_at": row.started_at,
+        "accepted_at": row.accepted_at,
+        "finished_at": row.finished_at,
+        "next_attempt_at": row.next_attempt_at,
+        "outcome": row.outcome,
+        "superseded_by": row.superseded_by,
+    }
+
+
+def operation_out(row: Operation, account_name: str) -> OperationOut:
+    """Return an operation as it is answered."""
+    return OperationOut(**operation_fields(row, account_name))
+
+
+def hold_out(row: Hold, endpoint_name: str) -> HoldOut:
+    """Return a hold as it is answered."""
+    return HoldOut.model_validate(
+        {
+            "id": row.id,
+            "endpoint": Ref(id=row.endpoint_id, name=endpoint_name),
+            "wish": row.wish,
+            "starts_at": row.starts_at,
+            "until": row.until,
+            "actor": row.actor,
+            "reason": row.reason,
+            "cost": price(row.cost_nano),
+            "ended_at": row.ended_at,
+            "ended_by": row.ended_by,
+        }
+    )
+
+
+def _step(stored: Mapping[str, Any]) -> Step:
+    return Step.model_validate(
+        {name: stored.get(name, "") for name in ("name", "at", "state", "detail")}
+    )

@@ -1,0 +1,213 @@
+// Dialogs before a change: what it will do, until when and for how much, from a dry run.
+
+import { call, el, problemBox, toast, uuid } from "./dom.js";
+import { localize, when } from "./times.js";
+
+const dialog = document.getElementById("ask");
+const UNTIL = "until";
+const REASON = "reason";
+
+// What each action asks, and where it goes. `always` is said whatever the dry run answers.
+const ACTIONS = {
+  pause: { title: "Pause", verb: "Pause", path: "pause", fields: [UNTIL, REASON], always: "All replicas stop. Only a resume wakes it; requests get an error until then." },
+  resume: { title: "Resume", verb: "Resume", path: "resume", fields: [UNTIL, REASON], always: "Replicas start, and are billed from their start on." },
+  "scale-to-zero": { title: "Scale to zero", verb: "Scale to zero", path: "scale-to-zero", fields: [REASON], always: "All replicas stop. The next request wakes it, after a cold start." },
+  "hold-running": { title: "Keep running", verb: "Keep running", path: "resume", fields: [UNTIL, REASON], needsUntil: true, always: "No rule puts it to sleep until then." },
+  "hold-paused": { title: "Keep paused", verb: "Keep paused", path: "pause", fields: [UNTIL, REASON], needsUntil: true, always: "No rule wakes it until then." },
+  adopt: { title: "Adopt", verb: "Adopt", path: "adopt", fields: ["team"], always: "Nothing changes now: what it does today becomes what is wanted of it. From then on rules that match it act from their next edge." },
+  release: { title: "Release", verb: "Release", path: "release", fields: [], always: "It stays as it is and is only observed and counted from now on. No rule acts on it." },
+  delete: { title: "Delete", verb: "Delete for good", method: "DELETE", path: "", fields: ["name"], danger: true, always: "The endpoint and its address are gone for good. Its costs stay in the ledger." },
+  "end-hold": { title: "End the hold on", verb: "End the hold", method: "DELETE", url: ({ hold }) => `/v1/holds/${encodeURIComponent(hold)}`, fields: [], always: "Its rules decide again at once." },
+  "remove-schedule": { title: "Remove schedule", verb: "Remove", method: "DELETE", url: ({ endpoint }) => `/v1/schedules/${encodeURIComponent(endpoint)}`, fields: [], danger: true, leave: "/schedules", always: "Its windows no longer act on any endpoint. What is asleep by it stays asleep until another rule or a person wakes it." },
+  "remove-policy": { title: "Remove policy", verb: "Remove", method: "DELETE", url: ({ endpoint }) => `/v1/policies/${encodeURIComponent(endpoint)}`, fields: [], danger: true, leave: "/policies", always: "It no longer acts on any endpoint." },
+  freeze: { title: "Freeze everything", verb: "Freeze", method: "PUT", url: () => "/v1/freeze", fields: [REASON], needsReason: true, danger: true, plain: true, always: "No rule and no request changes any endpoint until it is unfrozen. What runs keeps running and is billed. Observing and counting go on." },
+  unfreeze: { title: "Unfreeze", verb: "Unfreeze", method: "DELETE", url: () => "/v1/freeze", fields: [], plain: true, always: "Rules act again at once: endpoints outside their windows go to sleep." },
+  "freeze-account": { title: "Freeze account", verb: "Freeze", method: "PUT", url: () => "/v1/freeze", fields: [REASON], needsReason: true, danger: true, body: ({ endpoint }) => ({ account: endpoint }), always: "No rule and no request changes any endpoint of this account until it is unfrozen." },
+  "unfreeze-account": { title: "Unfreeze account", verb: "Unfreeze", method: "DELETE", url: ({ endpoint }) => `/v1/freeze?account=${encodeURIComponent(endpoint)}`, fields: [], always: "Rules act again at once on its endpoints." },
+};
+
+const UNTIL_CHOICES = [
+  ["", "Its rules change again (usual)"],
+  ["1", "1 hour from now"],
+  ["2", "2 hours from now"],
+  ["4", "4 hours from now"],
+  ["at", "A time that I choose…"],
+];
+
+let refreshPage = () => undefined;
+
+const target = (action, data) =>
+  action.url ? action.url(data) : `/v1/endpoints/${encodeURIComponent(data.endpoint)}${action.path ? `/${action.path}` : ""}`;
+
+const localInput = (at) => new Date(at - at.getTimezoneOffset() * 60000).toISOString().slice(0, 16);
+
+function untilField(action) {
+  const choices = UNTIL_CHOICES.filter(([value]) => value || !action.needsUntil);
+  const at = el("input", { type: "datetime-local", name: "until-at", hidden: true, min: localInput(new Date()) });
+  at.setAttribute("aria-label", "Until when");
+  const select = el("select", { name: "until", id: "ask-until", on: {
+    change: () => {
+      at.hidden = select.value !== "at";
+      at.required = !at.hidden;
+      if (!at.hidden && !at.value) at.value = localInput(new Date(Date.now() + 8 * 3600000));
+    },
+  } }, choices.map(([value, text]) => el("option", { value }, text)));
+  return el("div", { className: "field" }, el("label", { htmlFor: "ask-until" }, "Until"), select, at);
+}
+
+const FIELDS = {
+  until: untilField,
+  reason: (action) => el("div", { className: "field" },
+    el("label", { htmlFor: "ask-reason" }, "Reason", action.needsReason ? "" : el("span", { className: "hint" }, " (optional; others will read it)")),
+    el("input", { id: "ask-reason", name: "reason", maxLength: 500, autocomplete: "off", required: Boolean(action.needsReason) })),
+  team: () => el("div", { className: "field" },
+    el("label", { htmlFor: "ask-team" }, "Team", el("span", { className: "hint" }, " (optional; becomes the label team)")),
+    el("input", { id: "ask-team", name: "team", maxLength: 120, autocomplete: "off" })),
+  name: (action, data) => el("div", { className: "field" },
+    el("label", { htmlFor: "ask-name" }, "Type its name, ", el("code", {}, data.name), ", to confirm"),
+    el("input", { id: "ask-name", name: "name", required: true, autocomplete: "off", spellcheck: false })),
+};
+
+function bodyOf(action, data, form) {
+  const body = action.body?.(data) ?? {};
+  const value = (name) => form.elements.namedItem(name)?.value?.trim() ?? "";
+  if (action.fields.includes(REASON) && value("reason")) body.reason = value("reason");
+  if (action.fields.includes(UNTIL)) {
+    const choice = value("until");
+    if (choice === "at" && value("until-at")) body.until = new Date(value("until-at")).toISOString();
+    else if (choice && choice !== "at") body.until = new Date(Date.now() + Number(choice) * 3600000).toISOString();
+  }
+  if (value("team")) body.labels = { ...(data.labels ? JSON.parse(data.labels) : {}), team: value("team") };
+  return body;
+}
+
+function urlOf(action, data, form, dry) {
+  const url = new URL(target(action, data), location.origin);
+  const name = form.elements.namedItem("name")?.value;
+  if (action.fields.includes("name")) url.searchParams.set("confirm", dry ? data.name : name);
+  if (dry) url.searchParams.set("dry_run", "true");
+  return url.pathname + url.search;
+}
+
+const dollars = (money) => {
+  const amount = Number(money.amount);
+  return `$${amount.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
+};
+
+const timeOf = (text) => el("time", { dateTime: text, title: text }, when(new Date(text)));
+
+// The dry run in words: who decides after it, until when, and what the hold costs.
+function answerRows(answer) {
+  const rows = [];
+  const hold = answer?.hold;
+  if (hold) {
+    rows.push(["Held until", timeOf(hold.until)]);
+    if (hold.cost) rows.push(["Costs about", dollars(hold.cost)]);
+    else if (hold.wish !== "paused") rows.push(["Costs", el("span", { className: "unpriced" }, "unpriced")]);
+  }
+  const price = answer?.price_per_hour ?? answer?.burn_per_hour;
+  if (price) rows.push(["Price", `${dollars(price)} an hour`]);
+  if (answer?.next_change?.at) rows.push(["Next change", timeOf(answer.next_change.at)]);
+  return rows;
+}
+
+function showAnswer(box, action, answer) {
+  const said = [action.always, answer?.detail ?? answer?.message].filter(Boolean);
+  const rows = answerRows(answer);
+  box.replaceChildren(...said.map((text) => el("p", {}, text)));
+  if (rows.length) box.append(el("dl", {}, rows.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])));
+  localize(box);
+  box.removeAttribute("aria-busy");
+}
+
+function preview(action, data, form, box, problems) {
+  let asked = 0;
+  let waiting = null;
+  const ask = async () => {
+    const mine = ++asked;
+    waiting?.abort();
+    waiting = new AbortController();
+    box.setAttribute("aria-busy", "true");
+    const method = action.method ?? "POST";
+    try {
+      const body = method === "DELETE" ? undefined : bodyOf(action, data, form);
+      const answer = await call(method, urlOf(action, data, form, true), body, { signal: waiting.signal });
+      if (mine !== asked) return;
+      problems.replaceChildren();
+      showAnswer(box, action, answer);
+    } catch (error) {
+      if (mine !== asked || error.name === "AbortError") return;
+      showAnswer(box, action, null);
+      problems.replaceChildren(problemBox(error));
+    }
+  };
+  return ask;
+}
+
+async function send(action, data, form, problems, button) {
+  button.disabled = true;
+  const method = action.method ?? "POST";
+  try {
+    const body = method === "DELETE" ? undefined : bodyOf(action, data, form);
+    const answer = await call(method, urlOf(action, data, form, false), body, { key: form.dataset.key });
+    dialog.close();
+    const queued = answer?.operation ?? answer;
+    const name = data.name ? ` ${data.name}` : "";
+    toast(queued?.kind ? `${action.title}${name}: asked for, under way.` : `${action.title}${name}: done.`);
+    if (action.leave) location.assign(action.leave);
+    else refreshPage();
+  } catch (error) {
+    problems.replaceChildren(problemBox(error));
+    // A refusal ends the attempt; after a lost answer the same key finds the first try again.
+    if (error.body?.status) form.dataset.key = uuid();
+    button.disabled = false;
+  }
+}
+
+function open(name, data) {
+  const action = ACTIONS[name];
+  const opener = document.activeElement;
+  const box = el("div", { className: "will", "aria-live": "polite" }, el("p", {}, action.always));
+  const problems = el("div");
+  const button = el("button", { className: action.danger ? "danger" : "main" }, action.verb);
+  const form = el("form", { method: "dialog", data: { key: uuid() } },
+    el("h2", { id: "ask-title" }, data.name && !action.plain ? `${action.title} ${data.name}?` : `${action.title}?`),
+    box,
+    action.fields.map((field) => FIELDS[field](action, data)),
+    problems,
+    el("footer", {}, el("button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"), button));
+  const ask = preview(action, data, form, box, problems);
+  let wait = 0;
+  const stopTyping = () => {
+    if (!action.fields.includes("name")) return;
+    button.disabled = form.elements.namedItem("name").value !== data.name;
+  };
+  form.addEventListener("input", (event) => {
+    stopTyping();
+    if (event.target.name?.startsWith("until")) {
+      clearTimeout(wait);
+      wait = setTimeout(ask, 150);
+    }
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    send(action, data, form, problems, button);
+  });
+  stopTyping();
+  dialog.replaceChildren(form);
+  dialog.addEventListener("close", () => opener?.isConnected && opener.focus?.(), { once: true });
+  dialog.showModal();
+  (form.querySelector("input:not([hidden]), select") ?? button).focus();
+  ask();
+}
+
+export function start(refresh) {
+  if (!dialog) return;
+  refreshPage = refresh;
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-act]");
+    if (button && button.dataset.act in ACTIONS) open(button.dataset.act, { ...button.dataset });
+  });
+  // A click on the backdrop is a click on the dialog itself.
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+}

@@ -1,0 +1,301 @@
+"""`orchestrator endpoints create|update` and `orchestrator hardware`."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.cli import changes, client, formats, options, waiting
+from orchestrator.cli.commands.endpoints import app
+from orchestrator.cli.errors import CliError, ExitCode
+from orchestrator.cli.output import Column
+from orchestrator.cli.session import Session, session
+
+Json = dict[str, Any]
+HARDWARE_PARTS = ("vendor", "region", "instance_type", "instance_size")
+
+HardwareOption = Annotated[
+    str, typer.Option(metavar="KEY", help="Such as aws/us-east-1/nvidia-l4/x1; see `hardware`.")
+]
+EnvOption = Annotated[
+    list[str] | None, typer.Option("--env", metavar="KEY=VALUE", help="Environment; repeatable.")
+]
+SecretOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--secret",
+        metavar="KEY=REF",
+        help="Secret read from env:NAME or file:/path, never from the command line; repeatable.",
+    ),
+]
+ImageOption = Annotated[
+    str | None, typer.Option(metavar="JSON", help="Container image as JSON, or @file.")
+]
+LabelOption = Annotated[
+    list[str] | None,
+    typer.Option("--label", "-l", metavar="KEY=VALUE", help="Label it; repeatable."),
+]
+IdleOption = Annotated[
+    str | None,
+    typer.Option(
+        "--idle", metavar="MINUTES", help="The cloud's own timer to zero, in minutes; off for none."
+    ),
+]
+
+
+@app.command(
+    epilog="Example: orchestrator endpoints create chat -a acme --repository Qwen/Qwen3-4B "
+    "--hardware aws/us-east-1/nvidia-l4/x1 --min 0 --idle 15 --dry-run"
+)
+def create(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="Its name at the cloud.")],
+    *,
+    account: Annotated[str, typer.Option("--account", "-a", help="In this account.")],
+    repository: Annotated[str, typer.Option(help="The model, such as Qwen/Qwen3-4B.")],
+    hardware: HardwareOption,
+    minimum: Annotated[int, typer.Option("--min", min=0, help="Least replicas.")] = 0,
+    maximum: Annotated[int, typer.Option("--max", min=1, help="Most replicas.")] = 1,
+    idle: IdleOption = None,
+    task: Annotated[str | None, typer.Option(help="Such as text-generation.")] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
+    framework: Annotated[str | None, typer.Option(help="pytorch, llamacpp or custom.")] = None,
+    access: Annotated[str | None, typer.Option(help="authenticated, public or private.")] = None,
+    image: ImageOption = None,
+    env: EnvOption = None,
+    secret: SecretOption = None,
+    command: Annotated[list[str] | None, typer.Option(help="One word of the command.")] = None,
+    argument: Annotated[list[str] | None, typer.Option("--arg", help="One argument.")] = None,
+    label: LabelOption = None,
+    owner: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
+    wait: options.WaitOption = False,
+    timeout: options.TimeoutOption = "30m",
+    yes: options.YesOption = False,
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Create an endpoint, after showing what it will cost; --dry-run only shows."""
+    run = session(ctx)
+    body = _without_empty(
+        {
+            "account": account,
+            "name": name,
+            "repository": repository,
+            "hardware": _hardware(run, account, hardware),
+            "scaling": _scaling(minimum, maximum, idle),
+            "task": task,
+            "revision": revision,
+            "framework": framework,
+            "access": access,
+            "image": _image(image),
+            "environment": options.pairs(env, "variable"),
+            "secrets": _secrets(secret),
+            "command": command,
+            "arguments": argument,
+            "labels": options.pairs(label),
+            "owner": owner,
+        }
+    )
+    where = client.path("endpoints")
+    if dry_run or not yes:
+        rehearsal = changes.Change(run, dry_run=True).send("POST", where, body=body)
+        if dry_run:
+            changes.tell(run, rehearsal)
+            return
+        _ask(run, name, rehearsal)
+    change = changes.Change(run, wait=wait, timeout=options.length(timeout))
+    _finish(change, change.send("POST", where, body=body))
+
+
+@app.command(
+    epilog="Example: orchestrator endpoints update chat --max 3 --label team=search --wait"
+)
+def update(
+    ctx: typer.Context,
+    endpoint: options.EndpointArg,
+    *,
+    label: LabelOption = None,
+    unlabel: Annotated[
+        list[str] | None, typer.Option(metavar="KEY", help="Remove a label; repeatable.")
+    ] = None,
+    owner: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
+    protected: Annotated[
+        bool | None, typer.Option(help="Protected: rules only propose, and never act.")
+    ] = None,
+    minimum: Annotated[int | None, typer.Option("--min", min=0, help="Least replicas.")] = None,
+    maximum: Annotated[int | None, typer.Option("--max", min=1, help="Most replicas.")] = None,
+    idle: IdleOption = None,
+    hardware: Annotated[
+        str | None, typer.Option(metavar="KEY", help="Move it to this hardware.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
+    image: ImageOption = None,
+    env: EnvOption = None,
+    secret: SecretOption = None,
+    wait: options.WaitOption = False,
+    timeout: options.TimeoutOption = "30m",
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Change an endpoint: what is ours at once, what is the cloud's by an operation."""
+    run = session(ctx)
+    where = client.path("endpoints", changes.resolve(run, endpoint))
+    body = _without_empty(
+        {
+            "owner": owner,
+            "protected": protected,
+            "revision": revision,
+            "image": _image(image),
+            "environment": options.pairs(env, "variable"),
+            "secrets": _secrets(secret),
+        }
+    )
+    touched = (minimum, maximum, idle) != (None, None, None)
+    if label or unlabel or hardware or touched:
+        present: Json = run.api.get(where)
+        if label or unlabel:
+            body["labels"] = _labels(present, options.pairs(label), unlabel or [])
+        if hardware:
+            body["hardware"] = _hardware(run, present["account"]["id"], hardware)
+        if touched:
+            body["scaling"] = _new_scaling(present, minimum, maximum, idle)
+    if not body:
+        raise CliError("nothing to change", ExitCode.USAGE, "see --help for what can be changed")
+    change = changes.Change(run, dry_run, wait, options.length(timeout))
+    _finish(change, change.send("PATCH", where, body=body))
+
+
+def hardware(ctx: typer.Context, account: options.AccountOption = None) -> None:
+    """List the hardware that an account can use, with prices and quota."""
+    run = session(ctx)
+    page = run.api.pages(client.path("hardware"), {"account": account})
+    run.out.items(page, _OFFERS, rows=[_flat_offer(item) for item in page["items"]], key="key")
+
+
+def _flat_offer(offer: Json) -> Json:
+    nested = offer.get("hardware")
+    return {**nested, **offer} if isinstance(nested, dict) else offer
+
+
+def _quota(offer: Json) -> str:
+    quota = offer.get("quota")
+    known = quota if isinstance(quota, dict) else offer
+    used = known.get("used", known.get("quota_used"))
+    most = known.get("max", known.get("quota_max"))
+    return formats.NOTHING if most is None else f"{'?' if used is None else used} of {most}"
+
+
+_OFFERS = (
+    Column("hardware", lambda o: str(o["key"])),
+    Column("price", lambda o: formats.price(o.get("price_per_hour")), right=True),
+    Column("accelerators", lambda o: str(o.get("accelerators") or formats.NOTHING), right=True),
+    Column("kind", lambda o: str(o.get("architecture") or o.get("accelerator") or "")),
+    Column("status", lambda o: str(o.get("status") or "")),
+    Column("quota", _quota, right=True),
+)
+
+
+def _hardware(run: Session, account: str, key: str) -> Json:
+    """Return the parts of a hardware key with its accelerator, from the account's price list."""
+    page = run.api.pages(client.path("hardware"), {"account": account})
+    offers = {str(offer["key"]): offer for offer in map(_flat_offer, page["items"])}
+    offer = offers.get(key)
+    if offer is None:
+        close = difflib.get_close_matches(key, sorted(offers), n=1, cutoff=0.3)
+        remedy = f"did you mean {close[0]}?" if close else "see `orchestrator hardware`"
+        raise CliError(f"{key!r} is no hardware of {account}", ExitCode.USAGE, remedy)
+    parts = dict(zip(HARDWARE_PARTS, key.split("/"), strict=True))
+    return {**parts, "accelerator": offer.get("accelerator") or ""}
+
+
+def _scaling(minimum: int, maximum: int, idle: str | None) -> Json:
+    return {
+        "min_replicas": minimum,
+        "max_replicas": maximum,
+        "scale_to_zero_minutes": _idle(idle),
+    }
+
+
+def _new_scaling(present: Json, minimum: int | None, maximum: int | None, idle: str | None) -> Json:
+    """Return the whole scaling of an endpoint with the given parts replaced."""
+    old = present.get("scaling") or {}
+    timer = old.get("scale_to_zero_minutes") if idle is None else _idle(idle)
+    given = {"min_replicas": minimum, "max_replicas": maximum}
+    new = {name: old.get(name) if value is None else value for name, value in given.items()}
+    unknown = [name for name, value in new.items() if value is None]
+    if unknown:
+        raise CliError(
+            f"the cloud does not tell {' and '.join(unknown)} of this endpoint",
+            ExitCode.USAGE,
+            "give both --min and --max",
+        )
+    return {**new, "scale_to_zero_minutes": timer}
+
+
+def _idle(text: str | None) -> int | None:
+    if text is None or text == "off":
+        return None
+    if not text.isdecimal() or int(text) == 0:
+        raise CliError(f"{text!r} is no idle timer", ExitCode.USAGE, "write minutes, or off")
+    return int(text)
+
+
+def _image(text: str | None) -> Json | None:
+    if text is None:
+        return None
+    try:
+        raw = Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text
+        image = json.loads(raw)
+    except (OSError, ValueError) as error:
+        remedy = 'write {"huggingface": {}} or @file'
+        raise CliError(f"--image cannot be read: {error}", ExitCode.USAGE, remedy) from None
+    if not isinstance(image, dict):
+        raise CliError("--image is no JSON object", ExitCode.USAGE, 'write {"huggingface": {}}')
+    return image
+
+
+def _secrets(texts: list[str] | None) -> dict[str, str]:
+    return {key: _secret(key, ref) for key, ref in options.pairs(texts, "secret").items()}
+
+
+def _secret(key: str, reference: str) -> str:
+    """Return the value of `env:NAME` or `file:/path`; a value itself is refused unseen."""
+    kind, _, rest = reference.partition(":")
+    remedy = f"write {key}=env:NAME or {key}=file:/path"
+    if kind == "env" and rest in os.environ:
+        return os.environ[rest]
+    if kind == "env":
+        raise CliError(f"--secret {key}: the variable {rest} is not set", ExitCode.USAGE, remedy)
+    if kind != "file":
+        raise CliError(f"--secret {key} is no reference", ExitCode.USAGE, remedy)
+    try:
+        return Path(rest).read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise CliError(f"--secret {key}: {rest} cannot be read: {why}", ExitCode.USAGE) from None
+
+
+def _labels(present: Json, added: dict[str, str], removed: Sequence[str]) -> dict[str, str]:
+    kept = {key: text for key, text in (present.get("labels") or {}).items() if key not in removed}
+    return {**kept, **added}
+
+
+def _without_empty(body: Json) -> Json:
+    return {key: value for key, value in body.items() if value not in (None, {}, [], "")}
+
+
+def _ask(run: Session, name: str, rehearsal: Json) -> None:
+    for line in changes.sentences(run, rehearsal)[1:]:
+        run.out.note(line)
+    run.confirm(f"Create {name}?", yes=False)
+
+
+def _finish(change: changes.Change, answer: Json) -> None:
+    ended = change.finish(answer)
+    changes.tell(change.run, ended)
+    if change.wait and not change.dry_run and changes.is_operation(ended):
+        waiting.check(ended)

@@ -1,0 +1,121 @@
+"""`orchestrator policies`: put to sleep what nobody uses."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.cli import changes, client, options
+from orchestrator.cli.commands.schedules import (
+    EndpointOption,
+    MatchOption,
+    find,
+    remove,
+    selector_text,
+    state_text,
+)
+from orchestrator.cli.errors import CliError, ExitCode
+from orchestrator.cli.output import Column
+from orchestrator.cli.session import Session, session
+
+app = typer.Typer(help="Idle policies: put to sleep what nobody uses.", no_args_is_help=True)
+
+PolicyArg = Annotated[str, typer.Argument(metavar="POLICY", help="Its id or name.")]
+
+
+@app.command("list", epilog="Example: orchestrator policies list")
+def list_policies(ctx: typer.Context) -> None:
+    """List policies."""
+    run = session(ctx)
+    run.out.items(run.api.pages(client.path("policies")), _COLUMNS, empty="no policies")
+
+
+@app.command(epilog="Example: orchestrator policies show idle-30")
+def show(ctx: typer.Context, policy: PolicyArg) -> None:
+    """Show one policy."""
+    run = session(ctx)
+    _show(run, run.api.get(client.path("policies", find(run, "policies", policy))))
+
+
+@app.command(
+    epilog="Example: orchestrator policies create idle-30 --idle 30 --match stage=test --shadow"
+)
+def create(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="What you will call it.")],
+    *,
+    idle: Annotated[int, typer.Option(min=1, help="Minutes without a request.")],
+    min_awake: Annotated[
+        int, typer.Option(min=0, help="Minutes that it stays awake after each start.")
+    ] = 0,
+    action: Annotated[str, typer.Option(help="scale_to_zero, or pause.")] = "scale_to_zero",
+    account: options.AccountOption = None,
+    endpoint: EndpointOption = None,
+    match: MatchOption = None,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Only record what it would have done.")
+    ] = False,
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Save an idle policy. Missing evidence never puts anything to sleep."""
+    run = session(ctx)
+    selector = {
+        "account": account,
+        "endpoint": changes.resolve(run, endpoint) if endpoint else None,
+        "labels": options.pairs(match),
+    }
+    if not any(selector.values()):
+        raise CliError(
+            "a policy for what?", ExitCode.USAGE, "give --account, --endpoint or --match"
+        )
+    body = {
+        "name": name,
+        "kind": "idle",
+        "timeout_minutes": idle,
+        "min_awake_minutes": min_awake,
+        "action": action,
+        "selector": {key: value for key, value in selector.items() if value},
+        "shadow": shadow,
+    }
+    answer = changes.Change(run, dry_run=dry_run).send("POST", client.path("policies"), body=body)
+    if dry_run:
+        changes.tell(run, answer)
+    else:
+        _show(run, answer)
+
+
+@app.command(epilog="Example: orchestrator policies delete idle-30")
+def delete(
+    ctx: typer.Context,
+    policy: PolicyArg,
+    yes: options.YesOption = False,
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Delete a policy."""
+    remove(session(ctx), "policies", policy, yes=yes, dry_run=dry_run)
+
+
+_COLUMNS = (
+    Column("name", lambda p: p["name"]),
+    Column("state", state_text),
+    Column("idle", lambda p: f"{p['timeout_minutes']} min", right=True),
+    Column("then", lambda p: str(p["action"]).replace("_", " ")),
+    Column("for", selector_text),
+    Column("id", lambda p: p["id"]),
+)
+
+
+def _show(run: Session, policy: dict[str, Any]) -> None:
+    run.out.record(
+        policy,
+        [
+            ("name", policy["name"]),
+            ("id", policy["id"]),
+            ("state", state_text(policy)),
+            ("idle", f"{policy['timeout_minutes']} min without a request"),
+            ("awake", f"at least {policy.get('min_awake_minutes', 0)} min after each start"),
+            ("then", str(policy["action"]).replace("_", " ")),
+            ("for", selector_text(policy)),
+        ],
+    )

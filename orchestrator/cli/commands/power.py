@@ -1,0 +1,211 @@
+"""`orchestrator endpoints pause|resume|scale-to-zero|delete|adopt|release`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.cli import changes, client, formats, options, waiting
+from orchestrator.cli.commands.endpoints import app
+from orchestrator.cli.errors import CliError, ExitCode
+from orchestrator.cli.session import Session, session
+
+UntilOption = Annotated[
+    str | None,
+    typer.Option("--until", metavar="TIME", help="Keep it so until then: 18:00, 2h30m, a date."),
+]
+Json = dict[str, Any]
+
+
+@app.command(epilog="Example: orchestrator endpoints pause search-api --reason 'load test' --wait")
+def pause(
+    ctx: typer.Context,
+    endpoints: options.EndpointArgs,
+    *,
+    until: UntilOption = None,
+    reason: options.ReasonOption = None,
+    wait: options.WaitOption = False,
+    timeout: options.TimeoutOption = "15m",
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Stop all replicas; nothing wakes it but a resume. Costs nothing while paused."""
+    change = _change(ctx, dry_run, wait, timeout)
+    _each(change, endpoints, _verb(change, "pause", until, reason))
+
+
+@app.command(epilog="Example: orchestrator endpoints resume search-api --until 18:00 --wait")
+def resume(
+    ctx: typer.Context,
+    endpoints: options.EndpointArgs,
+    *,
+    until: UntilOption = None,
+    reason: options.ReasonOption = None,
+    wait: options.WaitOption = False,
+    timeout: options.TimeoutOption = "30m",
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Start it again with the settings it had. Against a rule this is a hold with an end."""
+    change = _change(ctx, dry_run, wait, timeout)
+    _each(change, endpoints, _verb(change, "resume", until, reason))
+
+
+@app.command("scale-to-zero", epilog="Example: orchestrator endpoints scale-to-zero search-api")
+def scale_to_zero(
+    ctx: typer.Context,
+    endpoints: options.EndpointArgs,
+    *,
+    until: UntilOption = None,
+    reason: options.ReasonOption = None,
+    wait: options.WaitOption = False,
+    timeout: options.TimeoutOption = "15m",
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Stop all replicas; the next request wakes it, and waits while it starts."""
+    change = _change(ctx, dry_run, wait, timeout)
+    _each(change, endpoints, _verb(change, "scale-to-zero", until, reason))
+
+
+@app.command(epilog="Example: orchestrator endpoints delete old-test --confirm old-test")
+def delete(
+    ctx: typer.Context,
+    endpoint: options.EndpointArg,
+    *,
+    confirm: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The endpoint's name, instead of the question."),
+    ] = None,
+    wait: options.WaitOption = False,
+    timeout: options.TimeoutOption = "15m",
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Delete an endpoint for ever, with its configuration and logs. Asks for its name."""
+    change = _change(ctx, dry_run, wait, timeout)
+    run = change.run
+    where = client.path("endpoints", changes.resolve(run, endpoint))
+    found: Any = run.api.get(where)
+    name = str(found["name"])
+    if dry_run:
+        confirm = name
+    elif confirm is None:
+        confirm = _ask_for_name(run, name)
+    if confirm != name:
+        raise CliError(
+            f"{formats.plain(name)!r} is not deleted: {confirm!r} is not its name",
+            ExitCode.USAGE,
+            "give exactly its name to --confirm",
+        )
+    answer = change.finish(change.send("DELETE", where, query={"confirm": name}))
+    changes.tell(run, answer)
+    if wait and not dry_run:
+        waiting.check(answer)
+
+
+@app.command(epilog="Example: orchestrator endpoints adopt search-api --owner ops --label team=ops")
+def adopt(
+    ctx: typer.Context,
+    endpoints: Annotated[
+        list[str] | None, typer.Argument(metavar="[ENDPOINT]...", help="Ids or names.")
+    ] = None,
+    *,
+    account: options.AccountOption = None,
+    match: Annotated[
+        list[str] | None,
+        typer.Option("--match", metavar="KEY=VALUE", help="All that have this label; repeatable."),
+    ] = None,
+    label: Annotated[
+        list[str] | None,
+        typer.Option("--label", "-l", metavar="KEY=VALUE", help="Label it; repeatable."),
+    ] = None,
+    owner: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
+    yes: options.YesOption = False,
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Take endpoints under management. Nothing changes at once: the wish is set to what is."""
+    change = _change(ctx, dry_run, wait=False, timeout="15m")
+    given = {"labels": options.pairs(label), "owner": owner}
+    body = {key: value for key, value in given.items() if value}
+    if endpoints:
+        _each(change, endpoints, _post(change, "adopt", body))
+        return
+    if not (account or match):
+        raise CliError(
+            "adopt what?", ExitCode.USAGE, "name endpoints, or give --account or --match"
+        )
+    _adopt_many(change, account, options.pairs(match), body, yes=yes)
+
+
+@app.command(epilog="Example: orchestrator endpoints release search-api")
+def release(
+    ctx: typer.Context, endpoints: options.EndpointArgs, dry_run: options.DryRunOption = False
+) -> None:
+    """Give endpoints back: from now on they are only observed, and left as they are."""
+    change = _change(ctx, dry_run, wait=False, timeout="15m")
+    _each(change, endpoints, _post(change, "release", None))
+
+
+def _change(ctx: typer.Context, dry_run: bool, wait: bool, timeout: str) -> changes.Change:
+    return changes.Change(session(ctx), dry_run, wait, options.length(timeout))
+
+
+def _verb(
+    change: changes.Change, verb: str, until: str | None, reason: str | None
+) -> Callable[[str], Json]:
+    given = {"reason": reason, "until": change.run.instant(until)}
+    return _post(change, verb, {key: value for key, value in given.items() if value})
+
+
+def _post(change: changes.Change, verb: str, body: Json | None) -> Callable[[str], Json]:
+    def act(endpoint: str) -> Json:
+        where = client.path("endpoints", changes.resolve(change.run, endpoint), verb)
+        answer: Json = change.send("POST", where, body=body)
+        return answer
+
+    return act
+
+
+def _each(change: changes.Change, endpoints: list[str], act: Callable[[str], Json]) -> None:
+    """Ask for all changes first, then wait for each; the first failure decides the exit code."""
+    asked = [act(endpoint) for endpoint in endpoints]
+    answers = [change.finish(answer) for answer in asked]
+    if change.run.out.form == "json" and len(answers) > 1:
+        change.run.out.json(answers)
+    else:
+        for answer in answers:
+            _tell(change.run, answer)
+    if change.wait and not change.dry_run:
+        for answer in answers:
+            waiting.check(answer)
+
+
+def _tell(run: Session, answer: Json) -> None:
+    """Report an operation, or an endpoint that adopt and release answer with."""
+    if run.out.form == "table" and not run.quiet and "managed" in answer:
+        state = "managed" if answer["managed"] else "only observed"
+        run.out.say(f"{changes.full_name(answer)} is {state}; it stays {answer['status']}")
+    else:
+        changes.tell(run, answer)
+
+
+def _ask_for_name(run: Session, name: str) -> str:
+    run.confirm(f"Deleting {formats.plain(name)} cannot be undone. Go on?", yes=False)
+    return str(typer.prompt("Its name", err=True))
+
+
+def _adopt_many(
+    change: changes.Change, account: str | None, labels: dict[str, str], body: Json, *, yes: bool
+) -> None:
+    run = change.run
+    selector = {"account": account, "labels": labels}
+    query = {"account": account, "label": [f"{key}={value}" for key, value in labels.items()]}
+    found = run.api.pages(client.path("endpoints"), {**query, "managed": False})["items"]
+    if not change.dry_run:
+        names = ", ".join(formats.plain(changes.full_name(item)) for item in found)
+        run.confirm(f"Adopt {len(found)} endpoints: {names or 'none'}?", yes=yes)
+    given = {"selector": {key: value for key, value in selector.items() if value}, **body}
+    answer = change.send("POST", client.path("endpoints", "adopt"), body=given)
+    if run.out.form == "json":
+        run.out.json(answer)
+    else:
+        run.out.lines(f"{key}: {shown}" for key, shown in changes.flat(answer).items())

@@ -1,0 +1,316 @@
+"""`orchestrator schedules`: when endpoints may sleep."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchestrator.cli import changes, client, formats, options
+from orchestrator.cli.errors import CliError, ExitCode
+from orchestrator.cli.output import Column
+from orchestrator.cli.session import Session, session
+
+app = typer.Typer(help="Schedules: weekly windows in which endpoints are up.", no_args_is_help=True)
+Json = dict[str, Any]
+
+ScheduleArg = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Its id or name.")]
+WindowOption = Annotated[
+    list[str] | None,
+    typer.Option("--window", metavar="WINDOW", help="Such as 'mon-fri 08:00-19:00'; repeatable."),
+]
+ZoneOption = Annotated[str | None, typer.Option(help="IANA zone, such as Europe/Berlin.")]
+MatchOption = Annotated[
+    list[str] | None,
+    typer.Option("--match", metavar="KEY=VALUE", help="Endpoints with this label; repeatable."),
+]
+EndpointOption = Annotated[
+    str | None, typer.Option("--endpoint", metavar="ENDPOINT", help="This one endpoint.")
+]
+DrainOption = Annotated[
+    int | None, typer.Option(min=0, help="Minutes to wait for requests to end at a window's end.")
+]
+FileOption = Annotated[
+    str | None,
+    typer.Option("--file", metavar="FILE", help="The whole schedule as JSON; - for stdin."),
+]
+
+
+@app.command("list", epilog="Example: orchestrator schedules list")
+def list_schedules(ctx: typer.Context) -> None:
+    """List schedules."""
+    run = session(ctx)
+    run.out.items(run.api.pages(client.path("schedules")), _COLUMNS, empty="no schedules")
+
+
+@app.command(epilog="Example: orchestrator schedules show office-hours")
+def show(ctx: typer.Context, schedule: ScheduleArg) -> None:
+    """Show one schedule with the endpoints that it covers, and what is odd about it."""
+    run = session(ctx)
+    _show(run, run.api.get(client.path("schedules", find(run, "schedules", schedule))))
+
+
+@app.command(
+    epilog="Example: orchestrator schedules create office-hours --timezone Europe/Berlin "
+    "--window 'mon-fri 08:00-19:00' --match team=search --shadow"
+)
+def create(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="What you will call it.")],
+    *,
+    timezone: ZoneOption = None,
+    window: WindowOption = None,
+    account: options.AccountOption = None,
+    endpoint: EndpointOption = None,
+    match: MatchOption = None,
+    drain: DrainOption = None,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Only record what it would have done.")
+    ] = False,
+    apply_now: Annotated[
+        list[str] | None,
+        typer.Option("--apply-now", metavar="ENDPOINT", help="Act on it at once; repeatable."),
+    ] = None,
+    file: FileOption = None,
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Save a schedule. It acts from its next edge, unless --apply-now names an endpoint."""
+    run = session(ctx)
+    selector = _selector(run, account, endpoint, match)
+    body = _body(name, timezone, window, drain, selector, base=_read(file))
+    if shadow:
+        body["shadow"] = True
+    if apply_now:
+        body["apply_now"] = [_endpoint_id(run, one) for one in apply_now]
+    answer = changes.Change(run, dry_run=dry_run).send("POST", client.path("schedules"), body=body)
+    if dry_run:
+        changes.tell(run, answer)
+    else:
+        _show(run, answer)
+
+
+@app.command(
+    epilog="Example: orchestrator schedules preview office-hours --weeks 4; or without saving: "
+    "schedules preview --timezone Europe/Berlin --window 'mon-fri 08:00-19:00' --match team=search"
+)
+def preview(
+    ctx: typer.Context,
+    schedule: Annotated[str | None, typer.Argument(help="A saved one; or describe one.")] = None,
+    *,
+    weeks: Annotated[int, typer.Option(min=1, max=26, help="How far ahead.")] = 2,
+    timezone: ZoneOption = None,
+    window: WindowOption = None,
+    account: options.AccountOption = None,
+    endpoint: EndpointOption = None,
+    match: MatchOption = None,
+    drain: DrainOption = None,
+    file: FileOption = None,
+) -> None:
+    """Show the starts and stops of the coming weeks, with costs. Writes nothing."""
+    run = session(ctx)
+    if schedule:
+        where = client.path("schedules", find(run, "schedules", schedule), "preview")
+        found: Any = run.api.get(where, {"weeks": weeks})
+    else:
+        selector = _selector(run, account, endpoint, match)
+        body = _body("preview", timezone, window, drain, selector, base=_read(file))
+        where = client.path("schedules", "preview")
+        found = run.api.send("POST", where, query={"weeks": weeks}, body=body).payload
+    _show_preview(run, found)
+
+
+@app.command(epilog="Example: orchestrator schedules delete office-hours")
+def delete(
+    ctx: typer.Context,
+    schedule: ScheduleArg,
+    yes: options.YesOption = False,
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Delete a schedule; its endpoints then follow what a person last asked for."""
+    remove(session(ctx), "schedules", schedule, yes=yes, dry_run=dry_run)
+
+
+def find(run: Session, kind: str, reference: str) -> str:
+    """Return the id of a rule that is given by id or name. Raises CliError."""
+    if reference.startswith(("sch_", "pol_")):
+        return reference
+    items = run.api.pages(client.path(kind))["items"]
+    for item in items:
+        if item["name"] == reference:
+            return str(item["id"])
+    names = formats.plain(", ".join(item["name"] for item in items) or "none yet")
+    raise CliError(f"{kind} has no {reference!r}", ExitCode.NOT_FOUND, f"there are: {names}")
+
+
+def remove(run: Session, kind: str, reference: str, *, yes: bool, dry_run: bool) -> None:
+    """Delete a rule after asking."""
+    rule = find(run, kind, reference)
+    if not dry_run:
+        run.confirm(f"Delete {reference}?", yes=yes)
+    answer = changes.Change(run, dry_run=dry_run).send("DELETE", client.path(kind, rule))
+    if answer is not None:
+        changes.tell(run, answer)
+    else:
+        run.out.say(f"{reference} is deleted")
+
+
+def selector_text(rule: Json) -> str:
+    """Return what a rule binds to, in words."""
+    selector = rule.get("selector") or {}
+    parts = [f"{key} {selector[key]}" for key in ("account", "endpoint") if selector.get(key)]
+    labels = selector.get("labels")
+    return ", ".join(parts + ([formats.labels(labels)] if labels else [])) or "nothing"
+
+
+def state_text(rule: Json) -> str:
+    """Return whether a rule acts."""
+    if not rule.get("enabled", True):
+        return "off"
+    return "shadow" if rule.get("shadow") else "on"
+
+
+def _windows(schedule: Json) -> str:
+    return "; ".join(_window(window) for window in schedule.get("windows") or [])
+
+
+def _window(window: Any) -> str:
+    if isinstance(window, str):
+        return window
+    days = window.get("days")
+    shown = ",".join(map(str, days)) if isinstance(days, list) else str(days)
+    keep = " keep running" if window.get("keep_running") else ""
+    return f"{shown} {window.get('start')}-{window.get('end')}{keep}"
+
+
+_COLUMNS = (
+    Column("name", lambda s: s["name"]),
+    Column("state", state_text),
+    Column("zone", lambda s: s["timezone"]),
+    Column("windows", _windows),
+    Column("for", selector_text),
+    Column("id", lambda s: s["id"]),
+)
+
+
+def _show(run: Session, schedule: Json) -> None:
+    covered = schedule.get("endpoints") or schedule.get("matched") or []
+    run.out.record(
+        schedule,
+        [
+            ("name", schedule["name"]),
+            ("id", schedule["id"]),
+            ("state", state_text(schedule)),
+            ("zone", schedule["timezone"]),
+            ("windows", _windows(schedule)),
+            ("drain", f"{schedule.get('drain_minutes')} min"),
+            ("for", selector_text(schedule)),
+            ("endpoints", ", ".join(_name_of(one) for one in covered)),
+            *_findings(schedule),
+        ],
+    )
+
+
+def _name_of(endpoint: Any) -> str:
+    return (
+        str(endpoint.get("name") or endpoint.get("id")) if isinstance(endpoint, dict) else endpoint
+    )
+
+
+def _findings(answer: Json) -> list[tuple[str, str]]:
+    return [
+        (
+            "note",
+            str(item.get("message") or item.get("text") or item)
+            if isinstance(item, dict)
+            else item,
+        )
+        for item in answer.get("findings") or []
+    ]
+
+
+def _show_preview(run: Session, found: Json) -> None:
+    out = run.out
+    if out.form == "json" or out.quiet:
+        out.json(found)
+        return
+    hours = found.get("hours_per_week")
+    out.say(f"zone {found.get('timezone')} (rules {found.get('tzdata')}), {hours} h per week")
+    edges = [edge for week in found.get("weeks") or [] for edge in week.get("edges") or []]
+    out.items(found, _EDGES, rows=edges, empty="no start or stop in this time")
+    out.lines([""])
+    out.items(found, _SAVINGS, rows=found.get("endpoints") or [], empty="it covers no endpoint")
+    for _, text in _findings(found):
+        out.note(f"note: {text}")
+
+
+_EDGES = (
+    Column("local", lambda e: str(e.get("at_local"))),
+    Column("UTC", lambda e: str(e.get("at_utc"))),
+    Column("then", lambda e: str(e.get("wish"))),
+)
+_SAVINGS = (
+    Column("endpoint", lambda e: str(e.get("name"))),
+    Column("hours/month", lambda e: str(e.get("hours_month")), right=True),
+    Column("cost/month", lambda e: formats.amount(e.get("cost_month")), right=True),
+    Column("always on", lambda e: formats.amount(e.get("cost_month_always_on")), right=True),
+    Column("as today", lambda e: formats.amount(e.get("cost_month_today")), right=True),
+)
+
+
+def _selector(
+    run: Session, account: str | None, endpoint: str | None, match: list[str] | None
+) -> Json:
+    given = {
+        "account": account,
+        "endpoint": changes.resolve(run, endpoint) if endpoint else None,
+        "labels": options.pairs(match),
+    }
+    return {key: value for key, value in given.items() if value}
+
+
+def _endpoint_id(run: Session, endpoint: str) -> str:
+    found: Json = run.api.get(client.path("endpoints", changes.resolve(run, endpoint)))
+    return str(found["id"])
+
+
+def _body(
+    name: str,
+    timezone: str | None,
+    windows: list[str] | None,
+    drain: int | None,
+    selector: Json,
+    *,
+    base: Json,
+) -> Json:
+    """Return the schedule from a file and the options; options win."""
+    given = {
+        "timezone": timezone,
+        "windows": windows,
+        "drain_minutes": drain,
+        "selector": selector or None,
+    }
+    chosen = {key: value for key, value in given.items() if value is not None}
+    body = {**base, **chosen, "name": name}
+    if not body.get("timezone") or not body.get("windows"):
+        raise CliError(
+            "a schedule needs a zone and a window",
+            ExitCode.USAGE,
+            "add --timezone Europe/Berlin --window 'mon-fri 08:00-19:00'",
+        )
+    return body
+
+
+def _read(file: str | None) -> Json:
+    if file is None:
+        return {}
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        content = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise CliError(f"--file cannot be read: {error}", ExitCode.USAGE) from None
+    if not isinstance(content, dict):
+        raise CliError("--file holds no JSON object", ExitCode.USAGE)
+    return content

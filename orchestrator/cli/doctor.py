@@ -1,0 +1,186 @@
+"""`orchestrator doctor`: is this installation fit, and what would help where it is not."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from time import perf_counter
+
+from orchestrator import logs
+from orchestrator.cli import client, database
+from orchestrator.cli.checks import Check, fail, ok, show, warn
+from orchestrator.cli.errors import CliError, ExitCode
+from orchestrator.cli.session import Session
+from orchestrator.domain.schedules.zones import zone_rules_version
+from orchestrator.logs import redact_text
+from orchestrator.providers.base import Identity, Listing, Provider, ProviderError
+from orchestrator.providers.registry import ProviderHooks
+from orchestrator.services.clouds import provider_maker
+from orchestrator.settings import Settings, config_file
+from orchestrator.store import accounts
+from orchestrator.store.tables import Account
+
+# More than this, and the engine starts frozen.
+SKEW_FAILS = timedelta(seconds=60)
+SKEW_WARNS = timedelta(seconds=5)
+_ZONE_RULES_YEARS = 2
+
+
+def doctor(run: Session) -> None:
+    """Run all checks and print them. Raises CliError when one fails."""
+    logs.configure("error")
+    checks = list(_all(run))
+    show(run, checks)
+    failed = [check.name for check in checks if check.status == "fail"]
+    if failed:
+        raise CliError(f"{len(failed)} checks failed: {', '.join(failed)}", ExitCode.FAILED)
+
+
+def _all(run: Session) -> Iterator[Check]:
+    try:
+        settings = run.settings
+    except CliError as error:
+        yield fail("settings", str(error), "correct them; nothing else was checked")
+        return
+    file = config_file()
+    yield ok("settings", f"valid; file {file}" if file else "valid; no file, all from environment")
+    yield from _state_dir(settings)
+    yield from _zone_rules(run)
+    found: list[Account] = []
+    yield from _store(settings, found)
+    if not found:
+        yield warn(
+            "accounts", "none is connected", "orchestrator accounts add NAME --namespace ..."
+        )
+    for account in found:
+        yield from _account(run, settings, account)
+    yield from _server(run)
+
+
+def _state_dir(settings: Settings) -> Iterator[Check]:
+    folder = settings.state_dir
+    if not folder.exists():
+        parent = next(place for place in folder.parents if place.exists())
+        if os.access(parent, os.W_OK | os.X_OK):
+            yield ok("state dir", f"{folder} will be made by `orchestrator serve`")
+        else:
+            yield fail("state dir", f"{parent} is not writable", "set ORCHESTRATOR_STATE_DIR")
+        return
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        yield fail("state dir", f"{folder} is not writable", f"chown or chmod {folder}")
+    elif _others_may_look(folder):
+        yield warn("state dir", f"{folder} is open to others", f"chmod 700 {folder}")
+    else:
+        yield ok("state dir", f"{folder} is writable and private")
+    token = settings.admin_token_file
+    if token.exists() and _others_may_look(token):
+        yield fail("admin token", f"{token} is readable by others", f"chmod 600 {token}")
+
+
+def _others_may_look(path: Path) -> bool:
+    return bool(path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+
+
+def _zone_rules(run: Session) -> Iterator[Check]:
+    version = zone_rules_version()
+    age = run.clock.now().year - int(version[:4])
+    if age >= _ZONE_RULES_YEARS:
+        yield warn("time zones", f"rules of {version} are old", "upgrade the package tzdata")
+    else:
+        yield ok("time zones", f"rules of {version}")
+
+
+def _store(settings: Settings, found: list[Account]) -> Iterator[Check]:
+    """Check the store; fill `found` with the accounts in it."""
+    began = perf_counter()
+    try:
+        state = database.check(settings)
+        if state.present is None:
+            yield warn("database", state.sentence, "`orchestrator serve` makes it")
+            return
+        if not state.current:
+            yield fail("database", state.sentence, "orchestrator db upgrade")
+            return
+        with database.opened(settings) as store:
+            with store.read() as session:
+                found.extend(accounts.live(session))
+            yield ok("database", f"{store.url_redacted}: {state.sentence}", _since(began))
+    except CliError as error:
+        yield fail("database", str(error), error.remedy)
+
+
+def _account(run: Session, settings: Settings, account: Account) -> Iterator[Check]:
+    name = f"account {account.name}"
+    make = provider_maker(settings, ProviderHooks(clock=run.clock))
+    began = perf_counter()
+    try:
+        with closing(make(account)) as provider:
+            identity = provider.identity()
+            yield from _rights(name, identity, _since(began))
+            yield from _cloud(name, provider)
+    except ProviderError as error:
+        remedy = f"check {account.credential_ref} in the environment of the server"
+        yield fail(name, redact_text(str(error)), remedy)
+
+
+def _rights(name: str, identity: Identity, milliseconds: int) -> Iterator[Check]:
+    for problem in identity.problems:
+        yield warn(f"{name} rights", problem, "give the account another token, or read only")
+    if not identity.problems:
+        yield ok(f"{name} rights", f"the token is {identity.name}'s", milliseconds)
+
+
+def _cloud(name: str, provider: Provider) -> Iterator[Check]:
+    began = perf_counter()
+    listing = provider.list_endpoints()
+    took = _since(began)
+    if listing.error is not None or not listing.complete:
+        reason = redact_text(listing.problem or str(listing.error))
+        yield fail(f"{name} cloud", reason, "check the network and the status page of the cloud")
+    else:
+        yield ok(f"{name} cloud", f"{len(listing.sightings)} endpoints", took)
+    yield from _skew(f"{name} clock", listing)
+
+
+def _skew(name: str, listing: Listing) -> Iterator[Check]:
+    if listing.cloud_time is None:
+        yield warn(name, "the cloud told no time, so the clock was not compared", "")
+        return
+    # The cloud's Date has whole seconds, and was written somewhere between asking and answering.
+    early = listing.asked_at - listing.cloud_time - timedelta(seconds=1)
+    late = listing.cloud_time - listing.answered_at
+    skew = max(early, late, timedelta(0))
+    text = f"this clock differs from the cloud's by {skew.total_seconds():.0f} s"
+    if skew > SKEW_FAILS:
+        yield fail(name, text, "set the clock (NTP); the engine stays frozen until then")
+    elif skew > SKEW_WARNS:
+        yield warn(name, text, "set the clock (NTP)")
+    else:
+        yield ok(name, "agrees with the cloud's")
+
+
+def _server(run: Session) -> Iterator[Check]:
+    url = run.settings.api_url
+    began = perf_counter()
+    try:
+        run.api.get("/readyz")
+    except CliError as error:
+        if error.code is ExitCode.UNREACHABLE and not isinstance(error, client.ApiProblemError):
+            yield warn("server", f"none answers at {url}", "orchestrator serve")
+        else:
+            yield fail("server", f"{url} is not ready: {error}", error.remedy)
+        return
+    yield ok("server", f"{url} is ready", _since(began))
+    try:
+        me = run.api.get(client.path("me"))
+        yield ok("token", f"{me['name']} may {me['scope']}")
+    except CliError as error:
+        yield fail("token", str(error), error.remedy)
+
+
+def _since(began: float) -> int:
+    return round(1000 * (perf_counter() - began))

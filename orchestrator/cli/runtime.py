@@ -1,0 +1,115 @@
+"""Puts the service together: store, clock, clouds, engine, timer and web server."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+import uvicorn
+
+from orchestrator.api.app import create_app
+from orchestrator.clock import Clock, SystemClock
+from orchestrator.engine.engine import Cadence, Engine
+from orchestrator.engine.exclusive import acquire
+from orchestrator.engine.timer import EngineTimer
+from orchestrator.providers.registry import ProviderHooks
+from orchestrator.services import nudges, tokens
+from orchestrator.services.clouds import digest_key, provider_maker
+from orchestrator.services.context import Context, ProviderPool
+from orchestrator.settings import Settings
+from orchestrator.store import migrate
+from orchestrator.store.database import Database
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Running:
+    """A service that has been put together; `timer` is None where the engine runs elsewhere."""
+
+    context: Context
+    timer: EngineTimer | None
+
+
+def cadence_of(settings: Settings) -> Cadence:
+    """Return how often the engine looks, by the settings."""
+    return Cadence(
+        rest=timedelta(seconds=settings.observe_interval_s),
+        transition=timedelta(seconds=settings.transition_interval_s),
+        rates=timedelta(seconds=settings.rates_interval_s),
+    )
+
+
+@contextmanager
+def service(
+    settings: Settings, *, engine: bool = True, clock: Clock | None = None, speed: float = 1.0
+) -> Iterator[Running]:
+    """Yield the running service; ends the engine after its present step on the way out.
+
+    Raises EngineBusyError when another process runs the engine on this store.
+    """
+    clock = clock or SystemClock()
+    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = Database(settings.database_url)
+    hooks = ProviderHooks(clock=clock, digest_key=digest_key(settings.state_dir))
+    timer: EngineTimer | None = None
+    pool = ProviderPool(provider_maker(settings, hooks))
+    try:
+        lock = acquire(database) if engine else None
+        migrate.upgrade(database)
+        context = Context(database, clock, settings, pool)
+        if lock is None:
+            context.nudge = lambda: nudges.leave(database, clock.now())
+        else:
+            bell = nudges.Bell(database)
+            loop = Engine(context, cadence_of(settings))
+            timer = EngineTimer(loop, clock, lock, speed=speed, watch=bell.rung)
+            context.nudge = timer.nudge
+            timer.start()
+        yield Running(context, timer)
+    finally:
+        if timer is not None:
+            timer.stop()
+        pool.close()
+        database.dispose()
+
+
+def serve(settings: Settings, *, engine: bool = True) -> None:
+    """Run the web server, and the engine unless it runs elsewhere, until told to stop."""
+    with service(settings, engine=engine) as running:
+        token_file = tokens.ensure_first_token(
+            running.context.database, running.context.clock, settings.state_dir
+        )
+        if token_file is not None:
+            log.info("admin token", file=str(token_file))
+        run_server(running, settings)
+
+
+def run_server(running: Running, settings: Settings) -> None:
+    """Serve HTTP until SIGINT or SIGTERM."""
+    app = create_app(running.context, settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    uvicorn.Server(config).run()
+
+
+def worker(settings: Settings) -> None:
+    """Run the engine alone until SIGINT or SIGTERM."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    with service(settings) as running:
+        log.info("the engine runs", database=running.context.database.url_redacted)
+        stopped.wait()

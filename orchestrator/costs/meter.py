@@ -1,0 +1,199 @@
+"""Metering: what a look at an account saw, written to the ledger in few statements.
+
+Call these in the transaction that also stores the look (`account.confirmed_at`), so that a crash
+keeps both or neither. Looks at one endpoint must follow one another, never overlap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from sqlmodel import Session
+
+from orchestrator.costs.observe import Look, Observation, observe
+from orchestrator.costs.stretch import Evidence, next_second, settled, whole_second
+from orchestrator.domain.endpoints import BilledReplicas
+from orchestrator.domain.status import Status
+from orchestrator.store import ledger
+from orchestrator.store.ledger import Revision, Stretch
+
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class MeterNote:
+    """Something that made figures less certain, for an event; `kind` is dotted, past tense."""
+
+    kind: str
+    message: str
+    endpoint_ids: tuple[str, ...] = ()
+
+
+def meter_pass(
+    session: Session,
+    *,
+    account_id: str,
+    confirmed_at: datetime | None,
+    seen_at: datetime,
+    gap_limit: timedelta,
+    observations: Sequence[Observation],
+    unseen: Collection[str] = (),
+    granularity_s: int = 60,
+) -> list[MeterNote]:
+    """Meter a complete look at an account: new, changed and deleted endpoints.
+
+    Endpoints not named went on as they were, at no cost; after a gap longer than `gap_limit` they
+    get an unobserved interval too. `unseen` are those that the look did not show and that nobody
+    has yet confirmed to be gone: nothing is vouched for them. `confirmed_at` is when the look
+    before this one was asked, None where there was none; `seen_at` when this one was answered.
+    """
+    session.flush()
+    look = Look(
+        confirmed_at=confirmed_at,
+        seen_at=seen_at,
+        gap_limit=gap_limit,
+        granularity_s=granularity_s,
+    )
+    everyone = list(observations)
+    if look.late or look.went_back:
+        named = {each.endpoint_id for each in observations}
+        everyone += _standing(session, account_id, {*named, *unseen})
+    return _meter(session, account_id, everyone, look)
+
+
+def meter_endpoints(
+    session: Session,
+    *,
+    account_id: str,
+    confirmed_at: datetime | None,
+    seen_at: datetime,
+    gap_limit: timedelta,
+    observations: Sequence[Observation],
+    granularity_s: int = 60,
+) -> list[MeterNote]:
+    """Meter direct reads of single endpoints; says nothing of the others of the account."""
+    session.flush()
+    look = Look(
+        confirmed_at=confirmed_at,
+        seen_at=seen_at,
+        gap_limit=gap_limit,
+        granularity_s=granularity_s,
+    )
+    return _meter(session, account_id, observations, look)
+
+
+def stop_metering(session: Session, *, account_id: str, confirmed_at: datetime | None) -> int:
+    """End every open interval of an account that is looked at no more; return their number.
+
+    They end where they were last vouched for; what they cost after that is nobody's knowledge.
+    """
+    session.flush()
+    ids = [each.endpoint_id for each in ledger.standing(session, account_id)]
+    revisions = []
+    for endpoint_id, tail in ledger.tails(session, ids, None).items():
+        current = tail[-1]
+        end = current.started_at if confirmed_at is None else whole_second(confirmed_at)
+        ended = replace(current, ended_at=max(end, current.started_at))
+        revisions.append(Revision(endpoint_id, tail, settled([ended])))
+    ledger.save(session, account_id, revisions)
+    return len(revisions)
+
+
+def _standing(session: Session, account_id: str, but: Collection[str]) -> list[Observation]:
+    """The endpoints of the account that were seen again as they were, as observations."""
+    known = {each.endpoint_id: each for each in ledger.standing(session, account_id)}
+    ids = [each for each in known if each not in but]
+    return [
+        Observation(
+            endpoint_id=endpoint_id,
+            status=Status(tail[-1].status),
+            billed=_billed(tail[-1]),
+            hardware_key=tail[-1].hardware_key,
+            max_replicas=known[endpoint_id].max_replicas,
+            updated_at=known[endpoint_id].updated_at,
+        )
+        for endpoint_id, tail in ledger.tails(session, ids, None).items()
+    ]
+
+
+def _billed(stretch: Stretch) -> BilledReplicas:
+    return BilledReplicas(stretch.replicas_low, stretch.replicas, stretch.replicas_high)
+
+
+def _meter(
+    session: Session, account_id: str, observations: Sequence[Observation], look: Look
+) -> list[MeterNote]:
+    if not observations:
+        return []
+    observations = _with_stored_bounds(session, observations)
+    prices = ledger.newest_prices(session, account_id)
+    tails = _tails(session, observations, look)
+    revisions = []
+    for seen in observations:
+        tail = tails.get(seen.endpoint_id, [])
+        after = observe(tail, seen, prices.get(seen.hardware_key), look)
+        revisions.append(Revision(seen.endpoint_id, tail, after))
+    ledger.save(session, account_id, revisions)
+    return _notes(revisions, look)
+
+
+def _with_stored_bounds(
+    session: Session, observations: Sequence[Observation]
+) -> list[Observation]:
+    """A cloud does not tell how far an endpoint could scale that is gone, or was changed since."""
+    stored = ledger.max_replicas(session, [each.endpoint_id for each in observations])
+    return [
+        replace(each, max_replicas=max(each.max_replicas or 0, stored.get(each.endpoint_id, 0)))
+        for each in observations
+    ]
+
+
+def _tails(
+    session: Session, observations: Sequence[Observation], look: Look
+) -> dict[str, list[Stretch]]:
+    """The ends of the ledgers that this look may change; whole ledgers where none is open."""
+    vouched = [look.of(each).confirmed_at for each in observations]
+    since = min((each for each in vouched if each is not None), default=None)
+    ids = [each.endpoint_id for each in observations]
+    tails = ledger.tails(session, ids, since)
+    ended = [each for each in ids if each not in tails or tails[each][-1].ended_at is not None]
+    return tails | ledger.tails(session, ended, _BEGINNING)
+
+
+def _notes(revisions: Sequence[Revision], look: Look) -> list[MeterNote]:
+    notes: list[MeterNote] = []
+    late = tuple(each.endpoint_id for each in revisions if _unobserved(each))
+    if late:
+        message = f"Nobody looked until {look.seen_at:%Y-%m-%d %H:%M:%S}Z; the gap is an estimate."
+        notes.append(MeterNote("meter.unobserved", message, late))
+    back = tuple(each.endpoint_id for each in revisions if _set_back(each, look))
+    if back:
+        message = f"The clock was set back to {look.seen_at:%Y-%m-%d %H:%M:%S}Z; bounds widened."
+        notes.append(MeterNote("meter.clock_went_back", message, back))
+    unpriced = tuple(each.endpoint_id for each in revisions if _lost_price(each))
+    if unpriced:
+        notes.append(MeterNote("meter.unpriced", "No price is known for its hardware.", unpriced))
+    return notes
+
+
+def _unobserved(revision: Revision) -> bool:
+    known = {each.started_at for each in revision.before if each.evidence == Evidence.UNOBSERVED}
+    return any(
+        each.evidence == Evidence.UNOBSERVED and each.started_at not in known
+        for each in revision.after
+    )
+
+
+def _set_back(revision: Revision, look: Look) -> bool:
+    clamped = bool(revision.before) and revision.before[-1].started_at > next_second(look.seen_at)
+    return (look.went_back or clamped) and list(revision.before) != list(revision.after)
+
+
+def _lost_price(revision: Revision) -> bool:
+    return _unpriced(revision.after) and not _unpriced(revision.before)
+
+
+def _unpriced(tail: Sequence[Stretch]) -> bool:
+    return bool(tail) and tail[-1].ended_at is None and tail[-1].burn_high is None

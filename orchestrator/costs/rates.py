@@ -1,0 +1,190 @@
+"""Rates: what a replica-hour costs, since when, and who said so.
+
+A new price takes effect when it was read. Between the last reading and this one either price may
+have been in force, so the bounds of what ran then are widened to hold for both; the likely figure
+keeps the old one. What ran before a hardware's first known price stays unpriced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlmodel import Session
+
+from orchestrator.costs.stretch import (
+    SECOND,
+    Evidence,
+    burn_of,
+    cut,
+    next_second,
+    repriced,
+    settled,
+    whole_second,
+)
+from orchestrator.domain.endpoints import HardwareOffer
+from orchestrator.domain.money import amount_for
+from orchestrator.store import ledger
+from orchestrator.store.ledger import Price, Revision, Stretch
+from orchestrator.store.tables import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class RateChange:
+    """A price that is new or changed, in nano-dollars per replica-hour; `before` None: unknown.
+
+    `endpoints` counts those whose intervals were split or widened for it.
+    """
+
+    account_id: str
+    hardware_key: str
+    before: int | None
+    after: int
+    at: datetime
+    endpoints: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceNews:
+    """A new price of one hardware: the old one was last read at `since`, this one at `until`."""
+
+    hardware_key: str
+    price: Price
+    since: datetime
+    until: datetime
+    granularity_s: int = 60
+
+
+def record_offers(
+    session: Session,
+    account_id: str,
+    offers: Sequence[HardwareOffer],
+    at: datetime,
+    source: str,
+    *,
+    asked_at: datetime | None = None,
+    granularity_s: int = 60,
+) -> list[RateChange]:
+    """Store a price list that was answered at `at`; return the prices that are new or changed.
+
+    An offer without a price, or missing from the list, leaves its last known rate in effect.
+    `asked_at` is when the list was asked for, where the caller knows.
+    """
+    session.flush()
+    known = ledger.newest_prices(session, account_id)
+    listed = ledger.offers(session, account_id)
+    unique = {each.hardware.key: each for each in offers}
+    changes = []
+    for key, offer in unique.items():
+        old = known.get(key)
+        if offer.nano_per_hour is None or (old and old.nano_per_hour == offer.nano_per_hour):
+            continue
+        new = _new_rate(
+            session, account_id, key, old, nano=offer.nano_per_hour, at=at, source=source
+        )
+        news = PriceNews(
+            hardware_key=key,
+            price=new,
+            since=whole_second(listed[key].read_at) if old and key in listed else next_second(at),
+            until=next_second(at),
+            granularity_s=granularity_s,
+        )
+        count = _reprice(session, account_id, news)
+        before = None if old is None else old.nano_per_hour
+        changes.append(RateChange(account_id, key, before, new.nano_per_hour, at, count))
+    read_at = at if asked_at is None else asked_at
+    ledger.save_offers(session, [_row(account_id, each, read_at) for each in unique.values()])
+    return changes
+
+
+def rate_at(
+    session: Session, account_id: str, hardware_key: str, instant: datetime
+) -> Price | None:
+    """Return the rate in effect at `instant`, or None where none was known then."""
+    return ledger.price_at(session, account_id, hardware_key, instant)
+
+
+def _new_rate(
+    session: Session,
+    account_id: str,
+    key: str,
+    old: Price | None,
+    *,
+    nano: int,
+    at: datetime,
+    source: str,
+) -> Price:
+    """A rate never takes effect before the one it follows, even where the clock was set back."""
+    effective = next_second(at)
+    if old is not None:
+        effective = max(effective, old.effective_at + SECOND)
+    return ledger.add_rate(
+        session,
+        account_id=account_id,
+        hardware_key=key,
+        nano=nano,
+        at=effective,
+        source=source,
+    )
+
+
+def _row(account_id: str, offer: HardwareOffer, read_at: datetime) -> Offer:
+    return Offer(
+        account_id=account_id,
+        hardware_key=offer.hardware.key,
+        accelerator=offer.hardware.accelerator,
+        accelerators=offer.accelerators,
+        memory_gb=offer.memory_gb,
+        accelerator_memory_gb=offer.accelerator_memory_gb,
+        architecture=offer.architecture,
+        status=offer.status,
+        nano_per_hour=offer.nano_per_hour,
+        quota_max=offer.quota_max,
+        quota_used=offer.quota_used,
+        read_at=read_at,
+    )
+
+
+def _reprice(session: Session, account_id: str, news: PriceNews) -> int:
+    ids = ledger.endpoints_on(session, account_id, news.hardware_key, news.since)
+    tails = ledger.tails(session, ids, news.since)
+    revisions = [Revision(each, tail, reprice(tail, news)) for each, tail in tails.items()]
+    ledger.save(session, account_id, revisions)
+    return len(revisions)
+
+
+def reprice(tail: Sequence[Stretch], news: PriceNews) -> list[Stretch]:
+    """Return a tail of the ledger after news of a price; pure.
+
+    Stretches between two looks are widened on any hardware, because the endpoint may have run on
+    this one in them.
+    """
+    out: list[Stretch] = []
+    for each in tail:
+        if each.hardware_key != news.hardware_key and each.evidence == Evidence.OBSERVED:
+            out.append(each)
+            continue
+        end = max(news.until, each.started_at)
+        before, within = cut([each], min(news.since, end), end)
+        out += before
+        out += [repriced(piece, news.price.nano_per_hour) for piece in within]
+        if each.ended_at is None:
+            out.append(_successor(each, news, end))
+    return settled(out)
+
+
+def _successor(old: Stretch, news: PriceNews, at: datetime) -> Stretch:
+    nano = news.price.nano_per_hour
+    more = old.replicas_high * max(0, nano - (old.nano_per_hour or 0))
+    return replace(
+        old,
+        id=None,
+        started_at=at,
+        rate_id=news.price.rate_id,
+        nano_per_hour=nano,
+        burn_low=burn_of(old.replicas_low, nano),
+        burn=burn_of(old.replicas, nano),
+        burn_high=burn_of(old.replicas_high, nano),
+        rounding_nano=amount_for(more, news.granularity_s),
+    )

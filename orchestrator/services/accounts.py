@@ -1,0 +1,157 @@
+"""Connecting and removing accounts; the cloud is asked before a transaction, never in one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlmodel import Session
+
+from orchestrator.providers.base import CredentialsError, Identity, ProviderError, UnavailableError
+from orchestrator.providers.registry import FACTORIES
+from orchestrator.services.context import Context
+from orchestrator.services.errors import ServiceError, conflict, invalid, nearest
+from orchestrator.services.requests import Asked
+from orchestrator.store import accounts, events, operations
+from orchestrator.store.ids import new_id
+from orchestrator.store.tables import Account
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What a person says of an account; `credential_ref` names credentials, and is none."""
+
+    name: str
+    provider: str
+    namespace: str
+    credential_ref: str
+    region: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def draft(wanted: NewAccount, now: datetime) -> Account:
+    """Return the account as it would be stored. Raises ServiceError for an unknown provider."""
+    if wanted.provider not in FACTORIES:
+        raise invalid(
+            "provider",
+            f"{wanted.provider!r} is no known kind of cloud.",
+            remedy=nearest(wanted.provider, FACTORIES),
+        )
+    return Account(
+        id=new_id("acc", now),
+        name=wanted.name,
+        provider=wanted.provider,
+        namespace=wanted.namespace,
+        region=wanted.region,
+        credential_ref=wanted.credential_ref,
+        options=dict(wanted.options),
+        created_at=now,
+    )
+
+
+def check_free(session: Session, account: Account) -> None:
+    """Raise ServiceError 409 when the name is taken or the place is connected already."""
+    named = accounts.by_name(session, account.name)
+    if named is not None and named.id != account.id:
+        raise conflict(
+            "name_taken",
+            f"An account named {account.name!r} exists.",
+            remedy="Choose another name.",
+            field="name",
+        )
+    same = accounts.by_place(session, account.provider, account.namespace, account.region)
+    if same is not None and same.id != account.id:
+        raise conflict(
+            "already_connected",
+            f"{account.namespace} is connected already, as {same.name}.",
+            remedy="Use that account; connecting it twice would count its costs twice.",
+            field="namespace",
+        )
+
+
+def verify(context: Context, account: Account) -> Identity:
+    """Ask the cloud who the credentials are, and whether they reach the namespace.
+
+    Raises ServiceError: 422 for refused credentials, 503 when the cloud does not answer.
+    """
+    try:
+        identity = context.provider_for(account).identity()
+    except CredentialsError as error:
+        raise ServiceError(
+            "credentials_refused",
+            422,
+            "Credentials refused",
+            str(error),
+            field="credential_ref",
+            remedy="Check what the reference names, then try again.",
+        ) from error
+    except ProviderError as error:
+        code = "provider_unavailable" if isinstance(error, UnavailableError) else "provider_refused"
+        raise ServiceError(
+            code,
+            503,
+            "The cloud cannot be asked",
+            str(error),
+            remedy="Try again later, or connect it unchecked with ?verify=false.",
+        ) from error
+    if account.namespace not in identity.namespaces:
+        raise invalid(
+            "namespace",
+            f"The credentials of {identity.name} do not reach {account.namespace!r}.",
+            remedy=f"They reach: {', '.join(identity.namespaces) or 'none'}.",
+        )
+    return identity
+
+
+def connect(session: Session, account: Account, asked: Asked) -> Account:
+    """Store a new account; from then on it is observed and nothing in it is changed.
+
+    Raises ServiceError 409 for a name or place that is taken.
+    """
+    check_free(session, account)
+    session.add(account)
+    what = f"connected {account.name} ({account.provider}, {account.namespace})"
+    _record(session, account, "account.connected", asked, f"{what}; it is only observed")
+    return account
+
+
+def change(session: Session, account: Account, asked: Asked) -> Account:
+    """Store changes of an account. Raises ServiceError 409 for a name that is taken."""
+    with session.no_autoflush:
+        check_free(session, account)
+    account.next_observe_at = None
+    session.add(account)
+    _record(session, account, "account.changed", asked, f"changed the account {account.name}")
+    return account
+
+
+def remove(session: Session, account: Account, asked: Asked) -> None:
+    """Stop looking at an account; its endpoints stay as they are, its costs stay readable.
+
+    Raises ServiceError 409 while operations are under way.
+    """
+    active = operations.active_in_account(session, account.id)
+    if active:
+        raise conflict(
+            "operation_in_progress",
+            f"{len(active)} operations are under way in {account.name}.",
+            remedy=f"Wait for them: GET /v1/operations?account={account.name}.",
+        )
+    account.removed_at = asked.now
+    what = f"removed the account {account.name}; its endpoints are left as they are"
+    _record(session, account, "account.removed", asked, what)
+    # The name is free for another account; the id keeps this one apart.
+    account.name = f"{account.name} ({account.id})"
+    session.add(account)
+
+
+def _record(session: Session, account: Account, kind: str, asked: Asked, what: str) -> None:
+    events.record(
+        session,
+        at=asked.now,
+        kind=kind,
+        actor=asked.actor,
+        message=f"{asked.actor} {what}",
+        account_id=account.id,
+    )

@@ -1,0 +1,153 @@
+"""Taking endpoints under management and giving them back; neither changes anything by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from orchestrator.domain.status import Status, Wish
+from orchestrator.services import bindings
+from orchestrator.services.clicks import awake_wish
+from orchestrator.services.errors import ServiceError, conflict
+from orchestrator.services.requests import Asked, busy
+from orchestrator.store import accounts, endpoints, events, holds, operations, schedules
+from orchestrator.store.tables import Endpoint
+
+# The engine gives an endpoint back when others keep undoing its rules; a person may retake it.
+STOOD_DOWN = "stood down"
+_ASLEEP = {
+    Status.PAUSED: Wish.PAUSED,
+    Status.PAUSING: Wish.PAUSED,
+    Status.STOPPING: Wish.PAUSED,
+    Status.SCALED_TO_ZERO: Wish.AVAILABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An endpoint that could not be adopted, and why."""
+
+    endpoint: Endpoint
+    reason: str
+
+
+def adopt(
+    session: Session,
+    endpoint: Endpoint,
+    asked: Asked,
+    *,
+    labels: Mapping[str, str] | None = None,
+    owner: str | None = None,
+) -> Endpoint:
+    """Manage an endpoint from now on; its wish is set to what is. Done again it changes nothing.
+
+    `labels` are added to those it has. Raises ServiceError 409 for what is gone, unclear, or
+    beyond what we handle.
+    """
+    _check(session, endpoint)
+    _prepare(session, endpoint, asked, labels or {}, owner)
+    bindings.sync_endpoints(session, [endpoint.id], asked.now)
+    return endpoint
+
+
+def adopt_many(
+    session: Session,
+    wanted: Sequence[Endpoint],
+    asked: Asked,
+    *,
+    labels: Mapping[str, str] | None = None,
+    owner: str | None = None,
+) -> tuple[list[Endpoint], list[Skipped]]:
+    """Adopt what can be adopted of `wanted`, and say why the rest cannot."""
+    adopted: list[Endpoint] = []
+    skipped: list[Skipped] = []
+    for endpoint in wanted:
+        try:
+            _check(session, endpoint)
+        except ServiceError as error:
+            skipped.append(Skipped(endpoint, error.detail))
+            continue
+        _prepare(session, endpoint, asked, labels or {}, owner)
+        adopted.append(endpoint)
+    bindings.sync_endpoints(session, [endpoint.id for endpoint in adopted], asked.now)
+    return adopted, skipped
+
+
+def release(session: Session, endpoint: Endpoint, asked: Asked) -> Endpoint:
+    """Only observe an endpoint from now on, and leave it as it is.
+
+    Raises ServiceError 409 while an operation is under way.
+    """
+    if not endpoint.managed:
+        return endpoint
+    active = operations.active_for(session, endpoint.id)
+    if active is not None:
+        raise busy(active)
+    holds.end_all(session, endpoint.id, asked.now, asked.actor)
+    schedules.unbind_endpoint(session, endpoint.id)
+    endpoint.managed, endpoint.managed_since = False, None
+    endpoint.wish, endpoint.wish_reason, endpoint.wish_actor, endpoint.wish_at = "", "", "", None
+    endpoint.decided_wish = endpoint.decided_rule = endpoint.decided_reason = ""
+    endpoint.next_edge_at, endpoint.next_edge_wish = None, ""
+    session.add(endpoint)
+    _record(session, endpoint, "endpoint.released", asked, "released it; it is only observed now")
+    return endpoint
+
+
+def wish_as_is(endpoint: Endpoint) -> Wish:
+    """Return the wish that leaves an endpoint as it is."""
+    return _ASLEEP.get(Status(endpoint.status)) or awake_wish(endpoint)
+
+
+def _check(session: Session, endpoint: Endpoint) -> None:
+    if endpoint.deleted_at is not None or accounts.get(session, endpoint.account_id) is None:
+        raise conflict("deleted", f"{endpoint.name} is gone, or its account is not connected.")
+    if endpoint.observe_only and not endpoint.observe_only.startswith(STOOD_DOWN):
+        raise conflict("observe_only", f"{endpoint.name} is not handled: {endpoint.observe_only}.")
+    if endpoint.status == Status.UNKNOWN:
+        raise conflict(
+            "status_unknown",
+            f"The cloud says {endpoint.cloud_state!r} of {endpoint.name}, which is not understood.",
+            remedy="Adopt it once its state is clear.",
+        )
+
+
+def _prepare(
+    session: Session,
+    endpoint: Endpoint,
+    asked: Asked,
+    labels: Mapping[str, str],
+    owner: str | None,
+) -> None:
+    endpoints.add_our_labels(session, endpoint.id, labels)
+    if owner is not None:
+        endpoint.owner = owner
+    if not endpoint.managed:
+        _take(session, endpoint, asked)
+    session.add(endpoint)
+
+
+def _take(session: Session, endpoint: Endpoint, asked: Asked) -> None:
+    endpoint.managed, endpoint.managed_since = True, asked.now
+    endpoint.observe_only, endpoint.opposed = "", []
+    endpoint.wish, endpoint.wish_reason = wish_as_is(endpoint), "as it was when adopted"
+    endpoint.wish_actor, endpoint.wish_at = asked.actor, asked.now
+    endpoint.asleep_rule, endpoint.asleep_since = "", None
+    endpoint.failures, endpoint.not_before = 0, None
+    detail = f"adopted it; it stays {endpoint.status}, the wish is {endpoint.wish}"
+    _record(session, endpoint, "endpoint.adopted", asked, detail)
+
+
+def _record(session: Session, endpoint: Endpoint, kind: str, asked: Asked, detail: str) -> None:
+    events.record(
+        session,
+        at=asked.now,
+        kind=kind,
+        actor=asked.actor,
+        message=f"{endpoint.name}: {asked.actor} {detail}",
+        account_id=endpoint.account_id,
+        endpoint_id=endpoint.id,
+        data={"wish": endpoint.wish, "status": endpoint.status},
+    )

@@ -1,0 +1,53 @@
+"""From a stored account to its driver: settings of the installation fill what it leaves open."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from orchestrator.providers.base import CredentialsError, Provider
+from orchestrator.providers.registry import ProviderAccount, ProviderHooks, make_provider
+from orchestrator.services.context import ProviderMaker
+from orchestrator.settings import Settings
+from orchestrator.store.tables import Account
+
+DIGEST_KEY_FILE = "digest-key"
+
+
+def provider_maker(settings: Settings, hooks: ProviderHooks) -> ProviderMaker:
+    """Return the function that makes the driver of an account."""
+    defaults = {
+        "connect_timeout_s": str(settings.connect_timeout_s),
+        "read_timeout_s": str(settings.read_timeout_s),
+        "initializing_billing": settings.initializing_billing,
+    }
+
+    def make(account: Account) -> Provider:
+        options = {**defaults, **{key: str(value) for key, value in account.options.items()}}
+        wanted = ProviderAccount(
+            id=account.id,
+            name=account.name,
+            provider=account.provider,
+            namespace=account.namespace,
+            region=account.region,
+            credential_ref=account.credential_ref,
+            options=options,
+        )
+        try:
+            return make_provider(wanted, hooks)
+        except ValueError as error:
+            raise CredentialsError(str(error)) from error
+
+    return make
+
+
+def digest_key(state_dir: Path) -> bytes:
+    """Return the key of this installation's digests of secret values, made at first use.
+
+    It lies beside the store, not in it, so that digests from a stolen store cannot be tried.
+    """
+    path = state_dir / DIGEST_KEY_FILE
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_bytes(secrets.token_bytes(32))
+    return path.read_bytes()

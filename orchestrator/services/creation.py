@@ -1,0 +1,266 @@
+"""Creating and changing endpoints: checks that need no cloud, then an operation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, Hardware, Scaling
+from orchestrator.domain.money import amount_for
+from orchestrator.domain.plan import Kind
+from orchestrator.services import bindings, specs
+from orchestrator.services.context import Secrets
+from orchestrator.services.errors import ServiceError, conflict, invalid, nearest
+from orchestrator.services.requests import (
+    Asked,
+    busy,
+    check_account,
+    check_changeable,
+    open_operation,
+)
+from orchestrator.services.tokens import Caller, Scope
+from orchestrator.store import endpoints, events, ledger, operations
+from orchestrator.store.tables import Account, Endpoint, Offer, Operation
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
+SECONDS_PER_MONTH = 730 * 3600
+REGISTRY_SECRETS = "credentials"
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """An operation that was written, the secret values for it, and what it will cost.
+
+    Prices are nano-dollars: per hour at the least and the most replicas, per 730 hours.
+    """
+
+    operation: Operation
+    secrets: Secrets
+    replica_hour: int | None = None
+    least_hour: int | None = None
+    most_hour: int | None = None
+    least_month: int | None = None
+    most_month: int | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def request_create(
+    session: Session,
+    account: Account,
+    spec: EndpointSpec,
+    asked: Asked,
+    *,
+    labels: Mapping[str, str],
+    owner: str,
+) -> Requested:
+    """Ask that an endpoint be created; it is managed from its birth.
+
+    Raises ServiceError: 422 for what the cloud would refuse, 409 for a taken name or a freeze.
+    """
+    check_account(session, account.id)
+    _check_name(session, account, spec.name)
+    check_scaling(spec.scaling)
+    _check_image(spec.image)
+    offers = ledger.offers(session, account.id)
+    warnings = _check_hardware(spec.hardware, offers, spec.scaling)
+    parcel = specs.pack(spec)
+    operation = open_operation(
+        session,
+        account,
+        None,
+        Kind.CREATE,
+        asked,
+        name=spec.name,
+        request={"spec": parcel.stored, "labels": dict(labels), "owner": owner},
+    )
+    offer = offers.get(spec.hardware.key)
+    rate = None if offer is None else offer.nano_per_hour
+    return _priced(Requested(operation, parcel.secrets, warnings=warnings), rate, spec.scaling)
+
+
+def request_update(
+    session: Session, endpoint: Endpoint, change: EndpointChange, asked: Asked
+) -> Requested:
+    """Ask that the cloud change an endpoint; fields of `change` that are None stay as they are.
+
+    Raises ServiceError: 422 for what the cloud would refuse, 409 while it may not be changed.
+    """
+    account = check_changeable(session, endpoint)
+    active = operations.active_for(session, endpoint.id)
+    if active is not None:
+        raise busy(active)
+    if change.scaling is not None:
+        check_scaling(change.scaling)
+    if change.image is not None:
+        _check_image(change.image)
+    warnings: tuple[str, ...] = ()
+    offers = ledger.offers(session, account.id)
+    if change.hardware is not None:
+        _check_move(endpoint, change.hardware)
+        warnings = _check_hardware(change.hardware, offers, change.scaling)
+    parcel = specs.pack(change)
+    operation = open_operation(
+        session, account, endpoint, Kind.UPDATE, asked, request={"spec": parcel.stored}
+    )
+    offer = offers.get((change.hardware.key if change.hardware else "") or endpoint.hardware_key)
+    scaling = change.scaling or Scaling(endpoint.min_replicas or 0, endpoint.max_replicas or 1)
+    rate = None if offer is None else offer.nano_per_hour
+    return _priced(Requested(operation, parcel.secrets, warnings=warnings), rate, scaling)
+
+
+def change_ours(
+    session: Session,
+    endpoint: Endpoint,
+    asked: Asked,
+    *,
+    labels: Mapping[str, str] | None,
+    owner: str | None,
+    protected: bool | None,
+) -> None:
+    """Change what is ours of an endpoint, at once: labels as a whole set, owner, protection."""
+    changed = []
+    if labels is not None:
+        endpoints.replace_our_labels(session, endpoint.id, labels)
+        changed.append("labels")
+    if owner is not None and owner != endpoint.owner:
+        endpoint.owner = owner
+        changed.append("owner")
+    if protected is not None and protected != endpoint.protected:
+        endpoint.protected = protected
+        changed.append("protected")
+    if not changed:
+        return
+    session.add(endpoint)
+    session.flush()
+    if labels is not None:
+        bindings.sync_endpoints(session, [endpoint.id], asked.now)
+    events.record(
+        session,
+        at=asked.now,
+        kind="endpoint.changed",
+        actor=asked.actor,
+        message=f"{asked.actor} changed {', '.join(changed)} of {endpoint.name}",
+        account_id=endpoint.account_id,
+        endpoint_id=endpoint.id,
+        data={"labels": dict(labels)} if labels is not None else {},
+    )
+
+
+def check_references(caller: Caller, *maps: Mapping[str, str] | None) -> None:
+    """Raise ServiceError 403 when a caller who is no admin names secrets of the server."""
+    named = [key for given in maps for key, value in (given or {}).items() if _refers(value)]
+    if named and not caller.scope.allows(Scope.ADMIN):
+        raise ServiceError(
+            "reference_not_allowed",
+            403,
+            "Not allowed",
+            f"{named[0]} refers to a secret of the server, which needs the scope admin.",
+            field=named[0],
+            remedy="Give the value itself, or ask an admin.",
+        )
+
+
+def _refers(value: str) -> bool:
+    return specs.is_reference(value)
+
+
+def check_scaling(scaling: Scaling) -> None:
+    """Raise ServiceError 422 for bounds that the cloud would refuse."""
+    if scaling.min_replicas > scaling.max_replicas:
+        raise invalid(
+            "scaling.min_replicas",
+            "There cannot be more replicas at least than at most.",
+            remedy=f"Give at most {scaling.max_replicas}, or raise max_replicas.",
+        )
+    if scaling.scale_to_zero_minutes is not None and scaling.min_replicas > 0:
+        raise invalid(
+            "scaling.scale_to_zero_minutes",
+            "An idle timer needs min_replicas 0.",
+            remedy="Set min_replicas to 0, or leave the timer out.",
+        )
+
+
+def _check_name(session: Session, account: Account, name: str) -> None:
+    if NAME.fullmatch(name) is None:
+        raise invalid(
+            "name",
+            "A name has 1 to 32 small letters, digits and inner hyphens.",
+            remedy="Write it like search-prod.",
+        )
+    if endpoints.live_by_name(session, account.id, name) is not None:
+        raise conflict(
+            "name_taken",
+            f"{account.name} has an endpoint named {name}.",
+            remedy="Choose another name, or change that endpoint.",
+            field="name",
+        )
+    active = operations.active_create(session, account.id, name)
+    if active is not None:
+        raise busy(active)
+
+
+def _check_image(image: Mapping[str, object]) -> None:
+    if any(isinstance(part, Mapping) and REGISTRY_SECRETS in part for part in image.values()):
+        raise invalid(
+            "image",
+            "Registry credentials are not accepted here: they would be stored in the clear.",
+            remedy="Use a public image, or set the credentials in the cloud's own console.",
+        )
+
+
+def _check_hardware(
+    hardware: Hardware, offers: Mapping[str, Offer], scaling: Scaling | None
+) -> tuple[str, ...]:
+    """Return warnings. Raises ServiceError 422 for hardware that the price list does not have."""
+    if not offers:
+        return ("The price list has not been read yet: hardware and price are unchecked.",)
+    offer = offers.get(hardware.key)
+    if offer is None:
+        raise invalid(
+            "hardware",
+            f"{hardware.key} is not on the price list of this account.",
+            remedy=nearest(hardware.key, offers),
+        )
+    return tuple(_warnings(offer, 1 if scaling is None else scaling.max_replicas))
+
+
+def _warnings(offer: Offer, replicas: int) -> Sequence[str]:
+    found = []
+    if offer.status and offer.status != "available":
+        found.append(f"The cloud calls this hardware {offer.status}.")
+    if offer.nano_per_hour is None:
+        found.append("Its price is not known.")
+    if offer.quota_max is not None:
+        left = offer.quota_max - (offer.quota_used or 0)
+        if left < offer.accelerators * replicas:
+            found.append(f"The quota has {left} accelerators left; this may need more.")
+    return found
+
+
+def _check_move(endpoint: Endpoint, hardware: Hardware) -> None:
+    held = endpoint.hardware_key.split("/")
+    if held[:2] != [hardware.vendor, hardware.region]:
+        raise invalid(
+            "hardware",
+            f"An endpoint cannot move away from {'/'.join(held[:2])}.",
+            remedy="Create another one there.",
+        )
+
+
+def _priced(requested: Requested, rate: int | None, scaling: Scaling) -> Requested:
+    if rate is None:
+        return requested
+    least, most = rate * scaling.min_replicas, rate * scaling.max_replicas
+    return Requested(
+        requested.operation,
+        requested.secrets,
+        rate,
+        least,
+        most,
+        amount_for(least, SECONDS_PER_MONTH),
+        amount_for(most, SECONDS_PER_MONTH),
+        requested.warnings,
+    )

@@ -1,0 +1,128 @@
+"""Idle policies: saving, binding, removing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from orchestrator.services import bindings, selectors
+from orchestrator.services.errors import conflict, invalid, not_found
+from orchestrator.services.requests import Asked
+from orchestrator.services.scheduling import Covered
+from orchestrator.services.selectors import Selector
+from orchestrator.store import events, schedules
+from orchestrator.store import policies as rows
+from orchestrator.store.ids import new_id
+from orchestrator.store.tables import Binding, IdlePolicy
+
+SCALE_TO_ZERO = "scale_to_zero"
+PAUSE = "pause"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An idle policy as a person wants it."""
+
+    name: str
+    timeout_minutes: int
+    min_awake_minutes: int
+    action: str
+    selector: Selector
+    shadow: bool = False
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A policy with what it covers."""
+
+    policy: IdlePolicy
+    covered: Sequence[Covered]
+
+
+def find(session: Session, ref: str) -> IdlePolicy:
+    """Return a policy by id or name. Raises ServiceError 404."""
+    found = rows.get(session, ref) or rows.by_name(session, ref)
+    if found is None:
+        raise not_found("policy", ref, "List them with GET /v1/policies.")
+    return found
+
+
+def create(session: Session, draft: Draft, asked: Asked) -> Described:
+    """Store a new policy; its idle clocks start now. Raises ServiceError 409 for a taken name."""
+    policy = IdlePolicy(
+        id=new_id("pol", asked.now),
+        name=draft.name,
+        timeout_minutes=draft.timeout_minutes,
+        effective_from=asked.now,
+        created_at=asked.now,
+        created_by=asked.actor,
+        updated_at=asked.now,
+    )
+    return _store(session, policy, draft, asked)
+
+
+def replace(session: Session, policy: IdlePolicy, draft: Draft, asked: Asked) -> Described:
+    """Store a policy in place of its former version; idle clocks start anew.
+
+    Raises ServiceError 409 for a taken name.
+    """
+    policy.version += 1
+    policy.updated_at = policy.effective_from = asked.now
+    return _store(session, policy, draft, asked)
+
+
+def remove(session: Session, policy: IdlePolicy, asked: Asked) -> None:
+    """Remove a policy."""
+    schedules.unbind(session, policy.id)
+    policy.removed_at, policy.enabled = asked.now, False
+    _record(session, policy, "policy.removed", asked, "removed")
+    policy.name = f"{policy.name} ({policy.id})"
+    session.add(policy)
+
+
+def describe(session: Session, policy: IdlePolicy) -> Described:
+    """Return a policy with what it covers."""
+    bound = schedules.bindings_of_rule(session, policy.id)
+    return Described(policy, _covered(session, policy, bound))
+
+
+def _store(session: Session, policy: IdlePolicy, draft: Draft, asked: Asked) -> Described:
+    with session.no_autoflush:
+        if rows.name_taken(session, draft.name, policy.id):
+            raise conflict(
+                "name_taken",
+                f"A policy named {draft.name!r} exists.",
+                remedy="Choose another name, or change that one.",
+                field="name",
+            )
+    if draft.action not in (SCALE_TO_ZERO, PAUSE):
+        raise invalid("action", f"{draft.action!r} is no action.", remedy="scale_to_zero or pause.")
+    policy.name, policy.timeout_minutes = draft.name, draft.timeout_minutes
+    policy.min_awake_minutes, policy.action = draft.min_awake_minutes, draft.action
+    policy.selector = draft.selector.to_json()
+    policy.shadow, policy.enabled = draft.shadow, draft.enabled
+    session.add(policy)
+    session.flush()
+    bound = bindings.sync_rule(session, policy, asked.now)
+    _record(session, policy, "policy.saved", asked, f"saved, version {policy.version}")
+    by_endpoint = {binding.endpoint_id: binding for binding in bound}
+    return Described(policy, _covered(session, policy, by_endpoint))
+
+
+def _covered(session: Session, policy: IdlePolicy, bound: dict[str, Binding]) -> list[Covered]:
+    selector = selectors.from_json(policy.selector)
+    return [Covered(row, bound.get(row.id)) for row in selectors.covered(session, selector)]
+
+
+def _record(session: Session, policy: IdlePolicy, kind: str, asked: Asked, what: str) -> None:
+    events.record(
+        session,
+        at=asked.now,
+        kind=kind,
+        actor=asked.actor,
+        message=f"the idle policy {policy.name} was {what} by {asked.actor}",
+        data={"policy": policy.id, "shadow": policy.shadow, "enabled": policy.enabled},
+    )

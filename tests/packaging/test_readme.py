@@ -1,0 +1,85 @@
+"""The README is true: every setting is in its table, and every command exists as typed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from orchestrator.cli.main import app
+from orchestrator.settings import PREFIX, Settings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "benchmarks/README.md")
+# Defaults that are computed when the program starts.
+COMPUTED = {
+    "state_dir": "`~/.local/state/orchestrator`",
+    "database_url": "`orchestrator.db` in the state folder",
+}
+
+
+def settings_table() -> list[str]:
+    rows = []
+    for name, field in Settings.model_fields.items():
+        plain = field.default
+        shown = (
+            ",".join(plain)
+            if isinstance(plain, tuple)
+            else f"{plain:g}"
+            if isinstance(plain, float)
+            else plain
+        )
+        default = COMPUTED.get(name) or (f"`{shown}`" if shown not in (None, "") else "")
+        rows.append(
+            f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |".replace("|  |", "| |")
+        )
+    return rows
+
+
+def shell_lines(text: str) -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def command_lines() -> list[str]:
+    inline = re.findall(r"`(orchestrator [a-z][^`]*)`", README)
+    lines = [line for line in shell_lines(README) if line.startswith("orchestrator ")]
+    return list(dict.fromkeys(lines + inline))
+
+
+def test_the_table_of_settings_is_what_the_program_knows() -> None:
+    start = README.index("| Variable | Default | Meaning |")
+    shown = README[start:].split("\n\n", 1)[0].splitlines()[2:]
+    assert shown == settings_table(), "\n".join(["write this table:", *settings_table()])
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_every_command_exists_with_its_options(line: str) -> None:
+    done = CliRunner().invoke(app, [*shlex.split(line)[1:], "--help"])
+    assert done.exit_code == 0, done.output
+    assert "Usage:" in done.output
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    for document in DOCUMENTS:
+        text = (ROOT / document).read_text()
+        named = re.findall(r"(?:^|`)make ([a-z]+)", text, flags=re.MULTILINE)
+        assert set(named) <= targets, document
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_file_that_is_linked_exists(document: str) -> None:
+    text = (ROOT / document).read_text()
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert (ROOT / document).parent.joinpath(target).exists(), target
+
+
+def test_the_readme_speaks_of_compose_as_it_is() -> None:
+    needed = re.findall(r"\$\{([A-Z_]+):\?", (ROOT / "docker-compose.yml").read_text())
+    assert needed
+    assert all(f"{name}=" in README for name in needed)
