@@ -18,6 +18,7 @@ from sqlmodel import Session
 from orchestrator.api.deps import Ctx
 from orchestrator.services.context import Context, Secrets
 from orchestrator.services.errors import ServiceError, conflict
+from orchestrator.services.requests import Asked
 from orchestrator.services.tokens import Caller
 from orchestrator.store import idempotency
 from orchestrator.store.idempotency import IdempotentAnswer
@@ -55,6 +56,11 @@ class Change:
 
     def __post_init__(self) -> None:
         self.now = self.context.clock.now()
+
+    def asked(self, caller: Caller, reason: str = "") -> Asked:
+        """Return who asks for this change, when and why."""
+        key = None if self.dry_run else self.key
+        return Asked(caller.name, self.now, reason, key, self.digest)
 
     def earlier(self, caller: Caller) -> Response | None:
         """Return the stored answer for the key; for use before slow work outside of `run`."""
@@ -181,7 +187,7 @@ def _masked(body: Any, key: str) -> Any:
 
 
 def _rendered(body: BaseModel | None) -> Any:
-    return None if body is None else body.model_dump(mode="json")
+    return None if body is None else body.model_dump(mode="json", by_alias=True)
 
 
 def _rehearsal(body: Any) -> Response:

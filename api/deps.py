@@ -53,27 +53,30 @@ class Require:
         cookie: Annotated[str | None, Depends(_cookie)],
     ) -> Caller:
         """Return the caller. Raises ServiceError 401 or 403."""
-        if bearer is not None:
-            caller = tokens.authenticate(context.database, context.clock, bearer.credentials)
-        else:
-            caller = self._visitor(request, context, cookie)
+        known: Caller | None = getattr(request.state, "caller", None)
+        caller = known or _authenticate(request, context, bearer, cookie)
         if caller is None:
             raise unauthenticated()
         request.state.caller = caller
         tokens.require(caller, self.scope)
         return caller
 
-    def _visitor(self, request: Request, context: Context, cookie: str | None) -> Caller | None:
-        if not cookie:
-            return None
-        visit = web_sessions.visit(context.database, context.clock, cookie)
-        if visit is None:
-            return None
-        if request.method not in SAFE_METHODS and not visit.confirms(
-            request.headers.get(CSRF_HEADER)
-        ):
-            raise csrf_refused()
-        return visit.caller
+
+def _authenticate(
+    request: Request,
+    context: Context,
+    bearer: HTTPAuthorizationCredentials | None,
+    cookie: str | None,
+) -> Caller | None:
+    if bearer is not None:
+        return tokens.authenticate(context.database, context.clock, bearer.credentials)
+    visit = web_sessions.visit(context.database, context.clock, cookie) if cookie else None
+    if visit is None:
+        return None
+    changes = request.method not in SAFE_METHODS
+    if changes and not visit.confirms(request.headers.get(CSRF_HEADER)):
+        raise csrf_refused()
+    return visit.caller
 
 
 def unauthenticated() -> ServiceError:

@@ -102,7 +102,7 @@ def costs_page(page: PageOf, wanted: AskedFor) -> Response:
         csv_link=f"/costs.csv?{_query(wanted, first, last)}",
         lines=[_line(line, found) for line in found.items],
         group_name=dict(GROUPS).get(wanted.grouping, wanted.key or "team"),
-        **_chart(found.days),
+        **_chart(found.days, page.now.astimezone(UTC).date()),
     )
 
 
@@ -176,24 +176,25 @@ def _line(line: CostLine, found: CostReport) -> Line:
     )
 
 
-def _chart(days: tuple[DayCost, ...]) -> dict[str, Any]:
+def _chart(days: tuple[DayCost, ...], today: date) -> dict[str, Any]:
+    every = max(1, len(days) // 10)
     peak = max([0, *(one.figure.high for one in days)])
     steps = [(step, axis(step)) for step in charts.scale_steps(peak, NANO)]
-    slots = [_slot(one, index, len(days)) for index, one in enumerate(days)]
+    slots = [_slot(one, today, named=index % every == 0) for index, one in enumerate(days)]
     return {
         "chart": charts.stack(slots, steps, width=1340, height=190),
         "narrow_chart": charts.stack(charts.thinned(slots), steps, width=340, height=170),
     }
 
 
-def _slot(one: DayCost, index: int, count: int) -> charts.Slot:
-    every = max(1, count // 10)
+def _slot(one: DayCost, today: date, *, named: bool) -> charts.Slot:
     return charts.Slot(
-        label=f"{one.day.day} {one.day:%b}" if index % every == 0 else "",
+        label=f"{one.day.day} {one.day:%b}" if named else "",
         parts=(("fill-1", one.figure.nano),),
         low=one.figure.low,
         high=one.figure.high,
         title=f"{one.day:%a} {words.day(one.day)}: {words.money(one.figure)}",
+        partial=one.day == today,
         incomplete=bool(one.figure.unpriced_seconds),
     )
 
@@ -228,8 +229,10 @@ def to_csv(found: CostReport) -> str:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(
-        ("key", "name", "cost_usd", "low_usd", "high_usd", "unpriced_seconds")
-        + ("billed_hours", "replica_hours")
+        [
+            *("key", "name", "cost_usd", "low_usd", "high_usd"),
+            *("unpriced_seconds", "billed_hours", "replica_hours"),
+        ]
     )
     for line in found.items:
         figure = line.figure

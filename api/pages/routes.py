@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
-from orchestrator.api.pages import costs, endpoint, fleet
+from orchestrator.api.deps import COOKIE, Ctx
+from orchestrator.api.pages import costs, endpoint, fleet, records, rules
+from orchestrator.api.pages.shell import render_plain
+from orchestrator.services import web_sessions
 
 STATIC = Path(__file__).resolve().parent.parent / "static"
 
@@ -23,6 +28,16 @@ async def static_file(path: str, request: Request) -> Response:
     return response
 
 
-router.include_router(fleet.router)
-router.include_router(endpoint.router)
-router.include_router(costs.router)
+@router.get("/login", include_in_schema=False)
+def login_page(
+    request: Request, context: Ctx, target: Annotated[str, Query(alias="next")] = "/"
+) -> Response:
+    """Show the form to sign in; who has a session needs none."""
+    cookie = request.cookies.get(COOKIE)
+    if cookie and web_sessions.visit(context.database, context.clock, cookie) is not None:
+        return RedirectResponse("/", 303)
+    return render_plain("login.html", problem="", remedy="", next=target)
+
+
+for part in (fleet, endpoint, costs, rules, records):
+    router.include_router(part.router)

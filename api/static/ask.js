@@ -1,6 +1,6 @@
 // Dialogs before a change: what it will do, until when and for how much, from a dry run.
 
-import { call, el, problemBox, toast, uuid } from "./dom.js";
+import { call, dollars, el, nano, problemBox, toast, uuid } from "./dom.js";
 import { localize, when } from "./times.js";
 
 const dialog = document.getElementById("ask");
@@ -20,9 +20,9 @@ const ACTIONS = {
   "end-hold": { title: "End the hold on", verb: "End the hold", method: "DELETE", url: ({ hold }) => `/v1/holds/${encodeURIComponent(hold)}`, fields: [], always: "Its rules decide again at once." },
   "remove-schedule": { title: "Remove schedule", verb: "Remove", method: "DELETE", url: ({ endpoint }) => `/v1/schedules/${encodeURIComponent(endpoint)}`, fields: [], danger: true, leave: "/schedules", always: "Its windows no longer act on any endpoint. What is asleep by it stays asleep until another rule or a person wakes it." },
   "remove-policy": { title: "Remove policy", verb: "Remove", method: "DELETE", url: ({ endpoint }) => `/v1/policies/${encodeURIComponent(endpoint)}`, fields: [], danger: true, leave: "/policies", always: "It no longer acts on any endpoint." },
-  freeze: { title: "Freeze everything", verb: "Freeze", method: "PUT", url: () => "/v1/freeze", fields: [REASON], needsReason: true, danger: true, plain: true, always: "No rule and no request changes any endpoint until it is unfrozen. What runs keeps running and is billed. Observing and counting go on." },
+  freeze: { title: "Freeze everything", verb: "Freeze", method: "PUT", url: () => "/v1/freeze", fields: [REASON], needsReason: true, dry: false, danger: true, plain: true, always: "No rule and no request changes any endpoint until it is unfrozen. What runs keeps running and is billed. Observing and counting go on." },
   unfreeze: { title: "Unfreeze", verb: "Unfreeze", method: "DELETE", url: () => "/v1/freeze", fields: [], plain: true, always: "Rules act again at once: endpoints outside their windows go to sleep." },
-  "freeze-account": { title: "Freeze account", verb: "Freeze", method: "PUT", url: () => "/v1/freeze", fields: [REASON], needsReason: true, danger: true, body: ({ endpoint }) => ({ account: endpoint }), always: "No rule and no request changes any endpoint of this account until it is unfrozen." },
+  "freeze-account": { title: "Freeze account", verb: "Freeze", method: "PUT", url: () => "/v1/freeze", fields: [REASON], needsReason: true, dry: false, danger: true, body: ({ endpoint }) => ({ account: endpoint }), always: "No rule and no request changes any endpoint of this account until it is unfrozen." },
   "unfreeze-account": { title: "Unfreeze account", verb: "Unfreeze", method: "DELETE", url: ({ endpoint }) => `/v1/freeze?account=${encodeURIComponent(endpoint)}`, fields: [], always: "Rules act again at once on its endpoints." },
 };
 
@@ -77,7 +77,7 @@ function bodyOf(action, data, form) {
     if (choice === "at" && value("until-at")) body.until = new Date(value("until-at")).toISOString();
     else if (choice && choice !== "at") body.until = new Date(Date.now() + Number(choice) * 3600000).toISOString();
   }
-  if (value("team")) body.labels = { ...(data.labels ? JSON.parse(data.labels) : {}), team: value("team") };
+  if (value("team")) body.labels = { team: value("team") };
   return body;
 }
 
@@ -89,59 +89,52 @@ function urlOf(action, data, form, dry) {
   return url.pathname + url.search;
 }
 
-const dollars = (money) => {
-  const amount = Number(money.amount);
-  return `$${amount.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
-};
-
 const timeOf = (text) => el("time", { dateTime: text, title: text }, when(new Date(text)));
 
-// The dry run in words: who decides after it, until when, and what the hold costs.
-function answerRows(answer) {
+// The dry run in words: until when it holds, and what that costs.
+function answerRows(action, answer) {
   const rows = [];
-  const hold = answer?.hold;
+  const { hold } = answer ?? {};
   if (hold) {
+    const paused = hold.wish === "paused";
     rows.push(["Held until", timeOf(hold.until)]);
-    if (hold.cost) rows.push(["Costs about", dollars(hold.cost)]);
-    else if (hold.wish !== "paused") rows.push(["Costs", el("span", { className: "unpriced" }, "unpriced")]);
+    rows.push(["Costs", hold.cost ? `about ${dollars(nano(hold.cost))}` : el("span", { className: "unpriced" }, "unpriced")]);
+    rows.push(["Then", paused ? "its rules decide again and may wake it" : "its rules decide again and may put it to sleep"]);
+  } else if (answer && action.fields.includes(UNTIL)) {
+    rows.push(["Until", "no rule objects: until a person or a rule changes it"]);
   }
-  const price = answer?.price_per_hour ?? answer?.burn_per_hour;
-  if (price) rows.push(["Price", `${dollars(price)} an hour`]);
-  if (answer?.next_change?.at) rows.push(["Next change", timeOf(answer.next_change.at)]);
   return rows;
 }
 
 function showAnswer(box, action, answer) {
-  const said = [action.always, answer?.detail ?? answer?.message].filter(Boolean);
-  const rows = answerRows(answer);
-  box.replaceChildren(...said.map((text) => el("p", {}, text)));
+  const rows = answerRows(action, answer);
+  box.replaceChildren(el("p", {}, action.always), ...(answer?.warnings ?? []).map((text) => el("p", {}, text)));
   if (rows.length) box.append(el("dl", {}, rows.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])));
   localize(box);
   box.removeAttribute("aria-busy");
 }
 
-function preview(action, data, form, box, problems) {
-  let asked = 0;
+// Asks for a dry run and shows it; `settled` is told whether it was refused.
+function rehearsal(action, data, form, box, problems, settled) {
   let waiting = null;
-  const ask = async () => {
-    const mine = ++asked;
+  return async () => {
     waiting?.abort();
-    waiting = new AbortController();
+    const mine = (waiting = new AbortController());
     box.setAttribute("aria-busy", "true");
     const method = action.method ?? "POST";
     try {
       const body = method === "DELETE" ? undefined : bodyOf(action, data, form);
-      const answer = await call(method, urlOf(action, data, form, true), body, { signal: waiting.signal });
-      if (mine !== asked) return;
+      const answer = await call(method, urlOf(action, data, form, true), body, { signal: mine.signal });
       problems.replaceChildren();
-      showAnswer(box, action, answer);
+      showAnswer(box, action, answer.would);
+      settled(false);
     } catch (error) {
-      if (mine !== asked || error.name === "AbortError") return;
+      if (error.name === "AbortError") return;
       showAnswer(box, action, null);
       problems.replaceChildren(problemBox(error));
+      settled(Boolean(error.body?.status));
     }
   };
-  return ask;
 }
 
 async function send(action, data, form, problems, button) {
@@ -151,9 +144,8 @@ async function send(action, data, form, problems, button) {
     const body = method === "DELETE" ? undefined : bodyOf(action, data, form);
     const answer = await call(method, urlOf(action, data, form, false), body, { key: form.dataset.key });
     dialog.close();
-    const queued = answer?.operation ?? answer;
     const name = data.name ? ` ${data.name}` : "";
-    toast(queued?.kind ? `${action.title}${name}: asked for, under way.` : `${action.title}${name}: done.`);
+    toast(answer?.kind ? `${action.title}${name}: asked for, under way.` : `${action.title}${name}: done.`);
     if (action.leave) location.assign(action.leave);
     else refreshPage();
   } catch (error) {
@@ -176,14 +168,18 @@ function open(name, data) {
     action.fields.map((field) => FIELDS[field](action, data)),
     problems,
     el("footer", {}, el("button", { type: "button", on: { click: () => dialog.close() } }, "Cancel"), button));
-  const ask = preview(action, data, form, box, problems);
-  let wait = 0;
-  const stopTyping = () => {
-    if (!action.fields.includes("name")) return;
-    button.disabled = form.elements.namedItem("name").value !== data.name;
+  let refused = false;
+  const guard = () => {
+    const typed = form.elements.namedItem("name")?.value ?? data.name;
+    button.disabled = refused || (action.fields.includes("name") && typed !== data.name);
   };
+  const ask = rehearsal(action, data, form, box, problems, (wasRefused) => {
+    refused = wasRefused;
+    guard();
+  });
+  let wait = 0;
   form.addEventListener("input", (event) => {
-    stopTyping();
+    guard();
     if (event.target.name?.startsWith("until")) {
       clearTimeout(wait);
       wait = setTimeout(ask, 150);
@@ -193,12 +189,12 @@ function open(name, data) {
     event.preventDefault();
     send(action, data, form, problems, button);
   });
-  stopTyping();
+  guard();
   dialog.replaceChildren(form);
   dialog.addEventListener("close", () => opener?.isConnected && opener.focus?.(), { once: true });
   dialog.showModal();
   (form.querySelector("input:not([hidden]), select") ?? button).focus();
-  ask();
+  if (action.dry !== false) ask();
 }
 
 export function start(refresh) {

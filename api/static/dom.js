@@ -9,7 +9,7 @@ export function el(tag, props = {}, ...children) {
     else if (key in node && key !== "list" && key !== "form") node[key] = value;
     else node.setAttribute(key, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return node;
 }
 
@@ -71,3 +71,18 @@ export function toast(text, seconds = 7) {
 
 export const uuid = () =>
   crypto.randomUUID?.() ?? [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
+
+// Money is counted in whole nano-dollars, as the server does; amounts have nine decimals.
+export function nano(money) {
+  const [whole, part = ""] = money.amount.split(".");
+  return BigInt(`${whole}${part.padEnd(9, "0").slice(0, 9)}`);
+}
+
+export function dollars(amount, places = 2) {
+  const unit = 10n ** BigInt(9 - places);
+  const size = amount < 0n ? -amount : amount;
+  const rounded = (size + unit / 2n) / unit;
+  const scale = 10n ** BigInt(places);
+  const cents = places ? `.${String(rounded % scale).padStart(places, "0")}` : "";
+  return `${amount < 0n ? "-" : ""}$${(rounded / scale).toLocaleString("en-US")}${cents}`;
+}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from orchestrator.cli import client, formats, waiting
+from orchestrator.cli import formats, urls, waiting
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.session import Session
 
@@ -49,7 +49,7 @@ def resolve(run: Session, endpoint: str) -> str:
     """
     if "/" in endpoint or endpoint.startswith("ep_"):
         return endpoint
-    found = run.api.pages(client.path("endpoints"), {"name": endpoint})["items"]
+    found = run.api.pages(urls.path("endpoints"), {"name": endpoint})["items"]
     exact = [item for item in found if item["name"] == endpoint]
     if len(exact) == 1:
         return str(exact[0]["id"])
@@ -81,21 +81,44 @@ def sentences(run: Session, answer: Json) -> list[str]:
     """Return what an answer to a change means."""
     if answer.get("dry_run"):
         would = answer.get("would") or {}
-        return ["Dry run, nothing is changed. It would be:", *sentences(run, would)]
+        return ["Dry run, nothing is changed. It would be:", *_meaning(run, would, made=False)]
+    return _meaning(run, answer, made=True)
+
+
+def _meaning(run: Session, answer: Json, *, made: bool) -> list[str]:
     if not is_operation(answer):
         return [f"{key}: {shown}" for key, shown in flat(answer).items()]
     target = (answer.get("endpoint") or {}).get("name", "")
-    lines = [f"{answer['kind']} of {target}: {answer['status']} ({answer['id']})"]
+    state = f": {answer['status']} ({answer['id']})" if made else ""
+    lines = [f"{answer['kind']} of {target}{state}"]
     if answer.get("outcome"):
         lines.append(f"outcome: {answer['outcome']}")
-    hold = answer.get("hold")
-    if hold:
-        cost = hold.get("cost")
-        priced = f", costs {formats.amount(cost)}" if hold.get("wish") != "paused" else ""
-        lines.append(
-            f"held {hold['wish']} until {run.out.at(hold['until'])}{priced} ({hold['id']})"
-        )
-    return lines
+    return [*lines, *_hold(run, answer.get("hold"), made=made), *_estimate(answer, made=made)]
+
+
+def _hold(run: Session, hold: Json | None, *, made: bool) -> list[str]:
+    if not hold:
+        return []
+    cost = "" if hold["wish"] == "paused" else f", costs {formats.amount(hold.get('cost'))}"
+    name = f" ({hold['id']})" if made else ""
+    return [f"held {hold['wish']} until {run.out.at(hold['until'])}{cost}{name}"]
+
+
+def _estimate(answer: Json, *, made: bool) -> list[str]:
+    if "price_per_hour" not in answer:
+        return []
+    hourly, monthly = (
+        _range(answer.get(f"price_per_{span}"), answer.get(f"price_per_{span}_most"), unit)
+        for span, unit in (("hour", "/h"), ("month", "/month"))
+    )
+    payload = [] if made else [f"{key}: {text}" for key, text in flat(answer["payload"]).items()]
+    warnings = [f"warning: {text}" for text in answer.get("warnings") or []]
+    return [f"price: {hourly}", f"per month of 730 h: {monthly}", *payload, *warnings]
+
+
+def _range(least: Json | None, most: Json | None, unit: str) -> str:
+    low, high = formats.price(least, unit), formats.price(most, unit)
+    return low if low == high else f"{low} to {high}, by replicas"
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, str]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
-from urllib.parse import quote, urlsplit
 
 import httpx2
 
+from orchestrator.cli import urls
 from orchestrator.cli.errors import CliError, ExitCode
 
 Query = Mapping[str, str | int | bool | Sequence[str] | None]
 Scalar = str | int | float | bool | None
 PAGE = 200
-WAIT_SECONDS = 30
 _SENDS = 3
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 60.0
@@ -71,7 +69,7 @@ class ApiClient:
             headers={"Accept": "application/json", "User-Agent": "orchestrator-cli", **headers},
             timeout=httpx2.Timeout(_READ_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
             # A proxy of the environment must not see what stays on this machine.
-            trust_env=not is_loopback(self.base_url),
+            trust_env=not urls.is_loopback(self.base_url),
             transport=transport,
         )
 
@@ -141,7 +139,7 @@ class ApiClient:
         reason = _redacted(str(error)) or type(error).__name__
         remedy = (
             "start it with `orchestrator serve`, or name another with --server"
-            if is_loopback(self.base_url)
+            if urls.is_loopback(self.base_url)
             else "check --server or ORCHESTRATOR_SERVER_URL, and the network"
         )
         return CliError(
@@ -159,22 +157,6 @@ class ApiClient:
             ExitCode.UNREACHABLE,
             remedy,
         )
-
-
-def path(*parts: str) -> str:
-    """Return an API path of quoted parts; `account/endpoint` keeps its one slash."""
-    return "/v1/" + "/".join(quote(part, safe="/") for part in parts)
-
-
-def is_loopback(url: str) -> bool:
-    """Tell whether a URL's host is this machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _redacted(text: str) -> str:

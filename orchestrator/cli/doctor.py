@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter
 
 from orchestrator import logs
-from orchestrator.cli import client, database
+from orchestrator.cli import client, database, urls
 from orchestrator.cli.checks import Check, fail, ok, show, warn
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.session import Session
@@ -115,7 +115,7 @@ def _store(settings: Settings, found: list[Account]) -> Iterator[Check]:
 
 def _account(run: Session, settings: Settings, account: Account) -> Iterator[Check]:
     name = f"account {account.name}"
-    make = provider_maker(settings, ProviderHooks(clock=run.clock))
+    make = provider_maker(settings, ProviderHooks(clock=run.clock, sleep=run.around.sleep))
     began = perf_counter()
     try:
         with closing(make(account)) as provider:
@@ -172,14 +172,24 @@ def _server(run: Session) -> Iterator[Check]:
         if error.code is ExitCode.UNREACHABLE and not isinstance(error, client.ApiProblemError):
             yield warn("server", f"none answers at {url}", "orchestrator serve")
         else:
-            yield fail("server", f"{url} is not ready: {error}", error.remedy)
+            reason = _readiness(error)
+            yield fail("server", f"{url} is not ready: {reason}", "see the log of the server")
         return
     yield ok("server", f"{url} is ready", _since(began))
     try:
-        me = run.api.get(client.path("me"))
+        me = run.api.get(urls.path("me"))
         yield ok("token", f"{me['name']} may {me['scope']}")
     except CliError as error:
         yield fail("token", str(error), error.remedy)
+
+
+def _readiness(error: CliError) -> str:
+    """Return what stands in the way, from the parts that the server tells of itself."""
+    told = error.problem if isinstance(error, client.ApiProblemError) else {}
+    parts = [
+        f"{key} {told[key]}" for key in ("database", "schema_revision", "engine") if key in told
+    ]
+    return ", ".join(parts) or str(error)
 
 
 def _since(began: float) -> int:

@@ -25,8 +25,7 @@ from orchestrator.cli.commands import (
 )
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.output import Format
-from orchestrator.cli.session import Session
-from orchestrator.clock import Clock, SystemClock
+from orchestrator.cli.session import Session, Surroundings
 
 __all__ = ["app", "main", "power", "run"]
 
@@ -62,8 +61,8 @@ def start(
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours.")] = False,
 ) -> None:
     """Keep the global options for the sub-command."""
-    clock: Clock = ctx.obj or SystemClock()
-    chosen = Session(server, output, quiet=quiet, utc=utc, colour=not no_color, clock=clock)
+    around: Surroundings = ctx.obj or Surroundings()
+    chosen = Session(server, output, quiet=quiet, utc=utc, colour=not no_color, around=around)
     ctx.obj = chosen
     ctx.call_on_close(chosen.close)
 
@@ -97,10 +96,10 @@ for _function, _example in _COMMANDS:
     app.command(epilog=f"Example: {_example}")(_function)
 
 
-def run(arguments: Sequence[str], clock: Clock | None = None) -> int:
+def run(arguments: Sequence[str], around: Surroundings | None = None) -> int:
     """Run one command line and return its exit code; errors are one line on standard error."""
     try:
-        app(args=hoist(arguments), prog_name=PROGRAM, obj=clock)
+        app(args=hoist(arguments), prog_name=PROGRAM, obj=around)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else ExitCode.UNEXPECTED
     except CliError as error:

@@ -43,7 +43,7 @@ def scan(run: Session, target: Target) -> None:
     Raises CliError when nothing at all could be read.
     """
     logs.configure("error")
-    hooks = ProviderHooks(clock=run.clock)
+    hooks = ProviderHooks(clock=run.clock, sleep=run.around.sleep)
     make = _maker(target, _usable_reference(target.token_ref), hooks)
     result = look(make, target.namespaces, run.clock.now())
     scan_report.show(run, result)

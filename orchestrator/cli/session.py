@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from functools import cached_property
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from orchestrator.cli import formats
+from orchestrator.cli import formats, urls
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.output import Format, Output
 from orchestrator.clock import Clock, SystemClock
@@ -18,6 +20,14 @@ from orchestrator.clock import Clock, SystemClock
 if TYPE_CHECKING:
     from orchestrator.cli.client import ApiClient
     from orchestrator.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a run takes from the world around it; tests give their own."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    sleep: Callable[[float], None] = time.sleep
 
 
 @dataclass
@@ -29,7 +39,12 @@ class Session:
     quiet: bool = False
     utc: bool = False
     colour: bool = True
-    clock: Clock = field(default_factory=SystemClock)
+    around: Surroundings = field(default_factory=Surroundings)
+
+    @property
+    def clock(self) -> Clock:
+        """Return the clock of this run."""
+        return self.around.clock
 
     @cached_property
     def settings(self) -> Settings:
@@ -85,11 +100,9 @@ class Session:
 
     def _token(self) -> str | None:
         """Return the token of the settings; a server on this machine may have the admin's file."""
-        from orchestrator.cli.client import is_loopback  # noqa: PLC0415 - keeps `--help` quick
-
         if self.settings.token is not None:
             return self.settings.token.get_secret_value()
-        if not is_loopback(self.settings.api_url):
+        if not urls.is_loopback(self.settings.api_url):
             return None
         try:
             return self.settings.admin_token_file.read_text(encoding="utf-8").strip() or None

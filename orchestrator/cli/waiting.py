@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from orchestrator.cli import client, formats
+from orchestrator.cli import formats, urls
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.session import Session
 
 FINAL = frozenset({"succeeded", "failed", "superseded", "cancelled"})
 Operation = Mapping[str, Any]
 _SHORTEST_WAIT_S = 1
+_LONGEST_WAIT_S = 30
 
 
 def follow(run: Session, operation: Operation, timeout: timedelta) -> Operation:
@@ -29,8 +30,8 @@ def follow(run: Session, operation: Operation, timeout: timedelta) -> Operation:
             if left <= 0:
                 raise _timed_out(operation, timeout)
             show(_sentence(operation))
-            wait = max(_SHORTEST_WAIT_S, min(left, client.WAIT_SECONDS))
-            operation = run.api.get(client.path("operations", operation["id"]), {"wait": wait})
+            wait = max(_SHORTEST_WAIT_S, min(left, _LONGEST_WAIT_S))
+            operation = run.api.get(urls.path("operations", operation["id"]), {"wait": wait})
     return operation
 
 

@@ -139,9 +139,7 @@ def _meter(
     return _notes(revisions, look)
 
 
-def _with_stored_bounds(
-    session: Session, observations: Sequence[Observation]
-) -> list[Observation]:
+def _with_stored_bounds(session: Session, observations: Sequence[Observation]) -> list[Observation]:
     """A cloud does not tell how far an endpoint could scale that is gone, or was changed since."""
     stored = ledger.max_replicas(session, [each.endpoint_id for each in observations])
     return [

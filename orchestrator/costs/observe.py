@@ -131,7 +131,7 @@ def observe(
         return _caused(tail, seen, until)
     if until == current.started_at and after is not None and same(current, after):
         return list(tail)
-    return _changed(tail, after, seen, look, doubt)
+    return _changed(tail, after, seen, price, look, doubt)
 
 
 def _after(
@@ -177,6 +177,7 @@ def _changed(
     tail: Sequence[Stretch],
     after: Stretch | None,
     seen: Observation,
+    price: Price | None,
     look: Look,
     doubt: Evidence,
 ) -> list[Stretch]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import zip_longest
 
 from sqlmodel import Session
 
@@ -161,22 +162,40 @@ def reprice(tail: Sequence[Stretch], news: PriceNews) -> list[Stretch]:
     this one in them.
     """
     out: list[Stretch] = []
+    touched: list[Stretch] = []
     for each in tail:
         if each.hardware_key != news.hardware_key and each.evidence == Evidence.OBSERVED:
             out.append(each)
             continue
         end = max(news.until, each.started_at)
         before, within = cut([each], min(news.since, end), end)
-        out += before
-        out += [repriced(piece, news.price.nano_per_hour) for piece in within]
+        touched += within
+        out += [*before, *within]
         if each.ended_at is None:
             out.append(_successor(each, news, end))
-    return settled(out)
+    return settled(_dearer(out, touched, news))
+
+
+def _dearer(tail: Sequence[Stretch], touched: Sequence[Stretch], news: PriceNews) -> list[Stretch]:
+    """Widen what the price touched; a run that ended in it was rounded at either price."""
+    nano = news.price.nano_per_hour
+    out = []
+    for each, following in zip_longest(tail, tail[1:]):
+        if each not in touched:
+            out.append(each)
+            continue
+        goes_on = following.replicas_high if following in touched else 0
+        ended = max(0, each.replicas_high - goes_on)
+        known = nano if each.nano_per_hour is None else each.nano_per_hour
+        more = max(0, nano - known)
+        rounding = each.rounding_nano + amount_for(ended * more, news.granularity_s)
+        out.append(replace(repriced(each, nano), rounding_nano=rounding))
+    return out
 
 
 def _successor(old: Stretch, news: PriceNews, at: datetime) -> Stretch:
     nano = news.price.nano_per_hour
-    more = old.replicas_high * max(0, nano - (old.nano_per_hour or 0))
+    first = old.replicas_high * nano if old.nano_per_hour is None else 0
     return replace(
         old,
         id=None,
@@ -186,5 +205,5 @@ def _successor(old: Stretch, news: PriceNews, at: datetime) -> Stretch:
         burn_low=burn_of(old.replicas_low, nano),
         burn=burn_of(old.replicas, nano),
         burn_high=burn_of(old.replicas_high, nano),
-        rounding_nano=amount_for(more, news.granularity_s),
+        rounding_nano=amount_for(first, news.granularity_s),
     )

@@ -6,6 +6,7 @@ from what is, so that a pass may be lost, repeated or run late without harm.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,13 +21,14 @@ from orchestrator.engine.observe import Look, observe
 from orchestrator.engine.operate import Operator
 from orchestrator.providers.base import Provider, ProviderError
 from orchestrator.services.context import Context
-from orchestrator.store import events, observation, operations
-from orchestrator.store.tables import Account
+from orchestrator.store import events, observation
+from orchestrator.store.tables import Account, Operation
 
 log = structlog.get_logger(__name__)
 
 FIRST_BACK_OFF = timedelta(seconds=10)
 LONGEST_BACK_OFF = timedelta(minutes=5)
+HURRY_FOR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,9 @@ class Engine:
         look = observe(self._context, account, provider, self._cadence.gap_limit)
         account = self._reload(account)
         verdicts = self._decider.run(account, provider, look, now)
-        Operator(self._context, account, provider, look, frozen=verdicts.frozen).run()
-        return self._next(account, look, verdicts.next_edge, now)
+        operator = Operator(self._context, account, provider, look, frozen=verdicts.frozen)
+        active = operator.run()
+        return self._next(account, look, active, verdicts.next_edge, now)
 
     def _reload(self, account: Account) -> Account:
         with self._context.database.read() as session:
@@ -150,20 +153,29 @@ class Engine:
                         data={"before_nano": change.before, "after_nano": change.after},
                     )
 
-    def _next(self, account: Account, look: Look, edge: datetime | None, now: datetime) -> datetime:
-        with self._context.database.read() as session:
-            active = operations.active_in_account(session, account.id)
-            moving = observation.any_in_status(session, account.id, IN_TRANSITION)
+    def _next(
+        self,
+        account: Account,
+        look: Look,
+        active: Sequence[Operation],
+        edge: datetime | None,
+        now: datetime,
+    ) -> datetime:
         if look.retry_after is not None:
             return now + max(look.retry_after, FIRST_BACK_OFF)
         if not look.complete:
             return now + min(_back_off(account.failures), self._cadence.rest)
-        wait = self._cadence.transition if active or moving else self._cadence.rest
-        times = [now + wait]
+        moving = bool(active) or self._moves(account, now)
+        times = [now + (self._cadence.transition if moving else self._cadence.rest)]
         times += [op.next_attempt_at for op in active if op.next_attempt_at is not None]
         if edge is not None:
             times.append(edge)
         return max(min(times), now + timedelta(seconds=1))
+
+    def _moves(self, account: Account, now: datetime) -> bool:
+        """Tell whether something changes soon; what has hung for long is no reason to hurry."""
+        with self._context.database.read() as session:
+            return observation.any_moving(session, account.id, IN_TRANSITION, now - HURRY_FOR)
 
 
 def _back_off(failures: int) -> timedelta:

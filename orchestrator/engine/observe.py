@@ -64,7 +64,7 @@ def observe(context: Context, account: Account, provider: Provider, gap_limit: t
     watch = Watch(gap_limit, provider.capabilities.billing_granularity_s)
     look = Look(listing.asked_at, listing.answered_at, watch)
     with context.database.write() as session:
-        account = session.merge(account)
+        account = session.get_one(Account, account.id)
         _store_listing(session, account, listing, look)
         _note_health(session, account, listing, look)
         _note_skew(session, account, listing)

@@ -6,6 +6,7 @@ An operation is `pending` (asked for), `running` (a call was or may have been se
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from orchestrator.domain.endpoints import Snapshot
@@ -26,6 +27,7 @@ from orchestrator.providers.base import (
     ThrottledError,
     UnavailableError,
 )
+from orchestrator.providers.errors import EchoMismatchError
 from orchestrator.services.context import Context
 from orchestrator.store import events, observation, operations
 from orchestrator.store.tables import Account, Endpoint, Json, Operation
@@ -51,13 +53,16 @@ class Operator:
         self._provider = provider
         self._calls = Calls(provider, context.vault)
 
-    def run(self) -> None:
-        """Give every operation that is due its next step."""
+    def run(self) -> Sequence[Operation]:
+        """Give every operation that is due its next step; return those that are not done."""
+        active = self._active()
+        for operation in active:
+            self._advance(operation.id)
+        return self._active() if active else active
+
+    def _active(self) -> Sequence[Operation]:
         with self._context.database.read() as session:
-            active = operations.active_in_account(session, self._account.id)
-            ids = [operation.id for operation in active]
-        for operation_id in ids:
-            self._advance(operation_id)
+            return operations.active_in_account(session, self._account.id)
 
     def _advance(self, operation_id: str) -> None:
         operation, endpoint = self._load(operation_id)
@@ -140,6 +145,9 @@ class Operator:
         asked_at = self._context.clock.now()
         try:
             snapshot = self._calls.send(operation, endpoint)
+        except EchoMismatchError as error:
+            self._store_mismatch(operation, endpoint, error, asked_at)
+            return
         except ProviderError as error:
             self._failed_attempt(operation_id, error, looking=False)
             return
@@ -147,6 +155,20 @@ class Operator:
             self._store_created(operation_id, snapshot, asked_at)
         elif endpoint is not None:
             self._store_answer(operation_id, endpoint.id, snapshot, asked_at)
+
+    def _store_mismatch(
+        self,
+        operation: Operation,
+        endpoint: Endpoint | None,
+        error: EchoMismatchError,
+        asked_at: datetime,
+    ) -> None:
+        """The cloud did something else than was asked: it exists and bills, so it is kept."""
+        if endpoint is None:
+            self._store_created(operation.id, error.snapshot, asked_at)
+        else:
+            self._store_answer(operation.id, endpoint.id, error.snapshot, asked_at)
+        self._end(operation.id, "failed", str(error))
 
     def _store_created(self, operation_id: str, snapshot: Snapshot, asked_at: datetime) -> None:
         now = self._context.clock.now()

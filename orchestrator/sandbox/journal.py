@@ -46,14 +46,16 @@ class Journal:
 
     def compact(self) -> None:
         """Replace the file by a snapshot of the present."""
+        world = self._attached()
         fresh = self.path.with_suffix(".new")
-        fresh.write_text(json.dumps(self._attached().snapshot()) + "\n", encoding="utf-8")
-        fresh.replace(self.path)
+        with world.lock:
+            fresh.write_text(json.dumps(world.snapshot()) + "\n", encoding="utf-8")
+            fresh.replace(self.path)
 
     def _append(self, change: Operation) -> None:
-        line = json.dumps({"at": self._attached().instant, **change})
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        world = self._attached()
+        with world.lock, self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"at": world.instant, **change}) + "\n")
 
     def _attached(self) -> World:
         if self._world is None:

@@ -9,6 +9,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, cast
 
 from orchestrator.sandbox.catalog import Hardware
@@ -26,20 +27,35 @@ def list_endpoints(context: Context) -> Response:
     """One page; `tags` (all must match), `search` (part of a name), `cursor`, `limit`."""
     _authorise(context, write=False)
     limit, after = _limit(context), _read_cursor(context.request.query.get("cursor"))
-    if context.past or context.request.query.keys() & {"tags", "search"}:
-        found = list(_matching(context))
-        begin = sum(number <= after for number, _ in found) + (context.shift if after else 0)
-        chosen = found[max(begin, 0) :][:limit]
-        page, more = [item for _, item in chosen], max(begin, 0) + limit < len(found)
-        total, last = len(found), chosen[-1][0] if chosen else 0
-    else:
-        world = context.world
-        shown, more = world.shelf.page(context.namespace, after, limit, context.shift)
-        page = [world.renderer.item(endpoint, world.instant) for endpoint in shown]
-        total, last = world.shelf.size(context.namespace), shown[-1].number if shown else 0
-    cursor = json.dumps(_cursor(last) if more else None).encode()
-    body = b'{"items":[%b],"nextCursor":%b,"totalItems":%d}' % (b",".join(page), cursor, total)
-    return Response(200, _JSON, body)
+    narrowed = context.past or context.request.query.keys() & {"tags", "search"}
+    page = (_found if narrowed else _next)(context, after, limit)
+    cursor = json.dumps(_cursor(page.last) if page.more else None).encode()
+    body = b'{"items":[%b],"nextCursor":%b,"totalItems":%d}'
+    return Response(200, _JSON, body % (b",".join(page.items), cursor, page.total))
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    items: list[bytes]
+    last: int
+    more: bool
+    total: int
+
+
+def _next(context: Context, after: int, limit: int) -> _Page:
+    world = context.world
+    shown, more = world.shelf.page(context.namespace, after, limit, context.shift)
+    items = [world.renderer.item(endpoint, world.instant) for endpoint in shown]
+    return _Page(items, shown[-1].number if shown else 0, more, world.shelf.size(context.namespace))
+
+
+def _found(context: Context, after: int, limit: int) -> _Page:
+    found = list(_matching(context))
+    seen = sum(number <= after for number, _ in found)
+    begin = max(seen + (context.shift if after else 0), 0)
+    chosen = found[begin : begin + limit]
+    last = chosen[-1][0] if chosen else 0
+    return _Page([item for _, item in chosen], last, begin + limit < len(found), len(found))
 
 
 def _matching(context: Context) -> Iterator[tuple[int, bytes]]:

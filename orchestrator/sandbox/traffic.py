@@ -156,7 +156,8 @@ class Traffic:
         if total <= 0:
             return [start], [window.requests]
         spots = accumulate(gaps, initial=offset)
-        return [start + int(BLOCK * spot / total) for spot in spots], [1, *sizes]
+        marks = [start + min(int(BLOCK * spot / total), BLOCK - 1) for spot in spots]
+        return marks, [1, *sizes]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values from which `from_dict` makes the same traffic."""

@@ -46,6 +46,11 @@ class Requested:
     most_month: int | None = None
     warnings: tuple[str, ...] = ()
 
+    @property
+    def has_values(self) -> bool:
+        """Tell whether secret values have to be kept in memory for it."""
+        return bool(self.secrets.environment or self.secrets.secrets)
+
 
 def request_create(
     session: Session,

@@ -34,11 +34,6 @@ class Parcel:
     stored: Json
     secrets: Secrets
 
-    @property
-    def has_values(self) -> bool:
-        """Tell whether there are values to be kept in memory."""
-        return bool(self.secrets.environment or self.secrets.secrets)
-
 
 def is_reference(value: str) -> bool:
     """Tell whether a value refers to a secret instead of being one."""

@@ -17,9 +17,11 @@ class Database:
 
     `read()` and `write()` yield sessions; `write()` commits once at the end, or rolls all back.
     On SQLite a write takes the lock at its start, so that two writers wait rather than fail.
+    A store that is not `durable` may lose its last seconds when the machine, not the process,
+    dies: for a store that can be made again.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, durable: bool = True) -> None:
         parsed = make_url(url)
         if parsed.get_backend_name() == "postgresql" and parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
@@ -30,15 +32,29 @@ class Database:
             )
         self.url = parsed
         self.url_redacted = parsed.render_as_string(hide_password=True)
+        self._synchronous = "FULL" if durable else "OFF"
         self.engine = self._connect()
 
     def _connect(self) -> Engine:
         if self.dialect == "sqlite":
             engine = create_engine(self.url, connect_args={"check_same_thread": False})
-            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "connect", self._prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
         return create_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+
+    def _prepare_sqlite(self, connection: Any, record: object) -> None:
+        del record
+        connection.isolation_level = None  # transactions are begun below, not by the driver
+        cursor = connection.cursor()
+        for pragma in (
+            "journal_mode=WAL",
+            f"synchronous={self._synchronous}",
+            "foreign_keys=ON",
+            f"busy_timeout={SQLITE_BUSY_MS}",
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -63,20 +79,6 @@ class Database:
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
-
-
-def _prepare_sqlite(connection: Any, record: object) -> None:
-    del record
-    connection.isolation_level = None  # transactions are begun below, not by the driver
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        f"busy_timeout={SQLITE_BUSY_MS}",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -30,7 +30,7 @@ class Sort(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EndpointFilter:
-    """Which endpoints to list; None leaves a field open.
+    """Which endpoints to list; None leaves a field open; `deleted` adds those that are gone.
 
     `labels` are pairs of key and value; a value of None asks for the key alone.
     """
@@ -130,10 +130,9 @@ def _position(sort: Sort, row: Endpoint, burn: int) -> Position:
 
 
 def _conditions(wanted: EndpointFilter) -> list[ColumnElement[bool]]:
-    gone = col(Endpoint.deleted_at)
-    conditions: list[ColumnElement[bool]] = [
-        gone.is_not(None) if wanted.deleted else gone.is_(None)
-    ]
+    conditions: list[ColumnElement[bool]] = []
+    if not wanted.deleted:
+        conditions.append(col(Endpoint.deleted_at).is_(None))
     if wanted.account_id is not None:
         conditions.append(col(Endpoint.account_id) == wanted.account_id)
     if wanted.statuses:

@@ -219,11 +219,12 @@ def timeline(
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A rate as the meter uses it: its row and nano-dollars per replica-hour."""
+    """A rate as the meter uses it: nano-dollars per replica-hour, and what it was `before`."""
 
     rate_id: str
     nano_per_hour: int
     effective_at: datetime
+    before: int | None = None
 
 
 def newest_prices(session: Session, account_id: str) -> dict[str, Price]:
@@ -233,10 +234,16 @@ def newest_prices(session: Session, account_id: str) -> dict[str, Price]:
         .where(Rate.account_id == account_id)
         .order_by(col(Rate.effective_at), col(Rate.id))
     )
-    return {
-        rate.hardware_key: Price(rate.id, rate.nano_per_hour, rate.effective_at)
-        for rate in session.exec(query)
-    }
+    newest: dict[str, Price] = {}
+    for rate in session.exec(query):
+        last = newest.get(rate.hardware_key)
+        before = None if last is None else last.nano_per_hour
+        newest[rate.hardware_key] = _price(rate, before)
+    return newest
+
+
+def _price(rate: Rate, before: int | None = None) -> Price:
+    return Price(rate.id, rate.nano_per_hour, rate.effective_at, before)
 
 
 def price_at(
@@ -251,7 +258,7 @@ def price_at(
         .limit(1)
     )
     rate = session.exec(query).first()
-    return None if rate is None else Price(rate.id, rate.nano_per_hour, rate.effective_at)
+    return None if rate is None else _price(rate)
 
 
 def add_rate(
@@ -268,7 +275,7 @@ def add_rate(
     )
     session.add(rate)
     session.flush()
-    return Price(rate.id, nano, at)
+    return _price(rate)
 
 
 def offers(session: Session, account_id: str) -> dict[str, Offer]:

@@ -194,11 +194,12 @@ def bindings(session: Session, account_id: str) -> Sequence[Binding]:
     return session.exec(query).all()
 
 
-def any_in_status(session: Session, account_id: str, statuses: Iterable[str]) -> bool:
-    """Tell whether a live endpoint of the account is in one of these statuses."""
+def any_moving(session: Session, account_id: str, statuses: Iterable[str], since: datetime) -> bool:
+    """Tell whether a live endpoint of the account entered one of these statuses after `since`."""
     query = select(Endpoint.id).where(
         Endpoint.account_id == account_id,
         col(Endpoint.status).in_(list(statuses)),
+        Endpoint.status_since > since,
         col(Endpoint.deleted_at).is_(None),
     )
     return session.exec(query.limit(1)).first() is not None

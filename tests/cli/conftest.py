@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from orchestrator.cli.main import run
+from orchestrator.cli.session import Surroundings
 from orchestrator.clock import Clock
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -164,7 +165,8 @@ def cli(capsys: pytest.CaptureFixture[str], state_dir: Path) -> Cli:
 
     def call(*arguments: str, clock: Clock | None = None) -> Result:
         capsys.readouterr()
-        code = run(arguments, clock or SteppingClock())
+        around = Surroundings(clock or SteppingClock(), sleep=lambda _: None)
+        code = run(arguments, around)
         captured = capsys.readouterr()
         return Result(code, captured.out, captured.err)
 

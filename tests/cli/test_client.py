@@ -5,9 +5,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from orchestrator.cli.client import ApiClient, is_loopback, path
+from orchestrator.cli.client import ApiClient
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.session import Session
+from orchestrator.cli.urls import is_loopback, path
 
 
 class TestPaths:

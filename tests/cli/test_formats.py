@@ -118,7 +118,7 @@ class TestPlain:
         assert not set(formats.plain(text)) & {"\x1b", "\x07", "\r", "\n", "\x9b", "\u202e"}
 
     def test_ordinary_text_stays(self) -> None:
-        assert formats.plain("größer – 名前") == "größer – 名前"
+        assert formats.plain("größer: 名前") == "größer: 名前"
 
     def test_labels_are_sorted_and_none_is_a_dash(self) -> None:
         assert formats.labels({"team": "search", "stage": "prod"}) == "stage=prod team=search"

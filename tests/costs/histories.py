@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from orchestrator.domain.status import Status
@@ -54,8 +56,9 @@ def _with_new_hardware(history: list[Change], since: int) -> tuple[Change, ...]:
     """Other hardware from one traced change on, at most once."""
     moved = any(each.traced for each in history[since : since + 1])
     return tuple(
-        Change(each.at, each.status, each.replicas, "b" if moved and i >= since else "a",
-               each.traced)
+        Change(
+            each.at, each.status, each.replicas, "b" if moved and i >= since else "a", each.traced
+        )
         for i, each in enumerate(history)
     )
 
@@ -82,12 +85,15 @@ def scenarios(draw: st.DrawFn) -> Scenario:
     start = draw(st.integers(-500_000, max(1, end // 2)))
     dwell = 1 if rounding == "none" else MINUTE_MS
     history = draw(changes(start=start, end=end, dwell_ms=dwell))
+    # Hardware that no look ever saw cannot be priced: what is new is neither changed nor deleted.
+    if start > min(each.seen for each in seen if not each.lost or each is seen[-1]):
+        history = tuple(replace(each, hardware="a") for each in history)
     gone = history[-1].at + draw(st.integers(SLOW_MS, 500_000))
+    seen = settled_looks(seen, history)
     return Scenario(
         changes=history,
         looks=seen,
         prices=draw(price_lists(end)),
-        # Hardware that no look ever saw cannot be priced: new hardware is not deleted unseen.
         deleted=None if _two_kinds(history) else draw(st.none() | st.just(gone)),
         readings=_between(seen, sorted(draw(st.lists(st.integers(0, end), max_size=6)))),
         rounding=rounding,
@@ -114,6 +120,12 @@ def set_clocks(draw: st.DrawFn) -> Scenario:
         gap_limit_s=GAP_LIMIT_S,
         steps=tuple(zip(instants, by, strict=True)),
     )
+
+
+def settled_looks(seen: tuple[LookAt, ...], history: tuple[Change, ...]) -> tuple[LookAt, ...]:
+    """Two more looks after the last change, so that the last interval has begun to be measured."""
+    at = max(seen[-1].answered, history[-1].at)
+    return (*seen, *(LookAt(at + wait, at + wait, at + wait) for wait in (5_000, 15_000)))
 
 
 def _two_kinds(history: tuple[Change, ...]) -> bool:

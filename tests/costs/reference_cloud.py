@@ -90,7 +90,8 @@ class Scenario:
     def updated(self, ms: int) -> int:
         """Return when the last traced change was."""
         return max(
-            each.at for index, each in enumerate(self.changes)
+            each.at
+            for index, each in enumerate(self.changes)
             if each.at <= ms and (each.traced or index == 0)
         )
 
@@ -226,9 +227,7 @@ def _rounded(how: str, duration: int) -> int:
     return {"none": duration, "up": up, "down": down, "nearest": nearest}[how] - duration
 
 
-def _runs(
-    scenario: Scenario, layer: int, start: int, end: int
-) -> Iterator[tuple[int, int, str]]:
+def _runs(scenario: Scenario, layer: int, start: int, end: int) -> Iterator[tuple[int, int, str]]:
     open_run: tuple[int, str] | None = None
     marks = sorted({start, end, *(each.at for each in scenario.changes), scenario.deleted or end})
     for mark in (each for each in marks if start <= each <= end):

@@ -44,7 +44,11 @@ def added_up(rows: Sequence[Stretch], end: int) -> Sum:
     for row in rows:
         last = end if row.ended_at is None else min(end, epoch(row.ended_at))
         span = Span(
-            epoch(row.started_at), row.replicas, row.burn_low, row.burn, row.burn_high,
+            epoch(row.started_at),
+            row.replicas,
+            row.burn_low,
+            row.burn,
+            row.burn_high,
             row.rounding_nano,
         )
         total.add(until(span, last))
@@ -100,3 +104,119 @@ def shape_faults(rows: Sequence[Stretch]) -> list[str]:
 @given(scenarios())
 def test_the_bill_lies_within_the_ledger(scenario: Scenario) -> None:
     assert faults(scenario) == []
+
+
+@MANY
+@given(scenarios())
+def test_the_uncertainty_is_that_of_gaps_with_a_change_and_of_downtime(scenario: Scenario) -> None:
+    plain = replace(
+        scenario,
+        prices={hardware: prices[:1] for hardware, prices in scenario.prices.items()},
+        changes=tuple(replace(each, status=certain(each.status)) for each in scenario.changes),
+    )
+    books = kept(plain)
+    if not books.rows:
+        return
+    total = added_up(books.rows, epoch(T0) + measured_end(books) // 1000)
+    dearest = max(prices[0][1] for prices in plain.prices.values())
+    bound = amount_for(MAX_REPLICAS * dearest, doubtful_seconds(plain))
+    assert total.high - total.low <= bound + len(books.rows)
+
+
+def certain(status: Status) -> Status:
+    """A state of which it is known how many replicas are billed."""
+    return Status.RUNNING if status is Status.INITIALIZING else status
+
+
+def doubtful_seconds(scenario: Scenario) -> int:
+    """Gaps with a change or beyond the limit, in seconds, with the rounding of one run each."""
+    marks = [each.at for each in scenario.changes]
+    marks += [] if scenario.deleted is None else [scenario.deleted]
+    looks = [each for each in scenario.looks if not each.lost]
+    seconds = 2 * MINUTE_S
+    for one, two in pairwise(looks):
+        length = two.answered - one.asked
+        changed = any(one.asked <= mark <= two.answered for mark in marks)
+        if changed or length > GAP_LIMIT_S * 1000:
+            seconds += length // 1000 + 3 + 2 * MINUTE_S
+    return seconds
+
+
+@MANY
+@given(set_clocks())
+def test_a_clock_that_is_set_makes_no_overlap_and_costs_no_more_than_a_gap(
+    scenario: Scenario,
+) -> None:
+    books = kept(scenario)
+    assert shape_faults(books.rows) == []
+    label = epoch(whole_second(scenario.local(books.confirmed or 0)))
+    total = added_up(books.rows, max(label, epoch(books.rows[-1].started_at)))
+    true = bill(scenario, ceil_second_ms(scenario.looks[0].answered), scenario.looks[-1].asked)
+    unseen = sum(min(abs(by) // 1000, GAP_LIMIT_S) + 2 for _, by in scenario.steps)
+    slack = amount_for(MAX_REPLICAS * 3_800_000_000, unseen)
+    assert total.low - slack <= true <= total.high + slack
+
+
+def certain_gaps(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Broken: what lies between two looks is taken for certain."""
+    return [
+        replace(each, burn_low=each.burn, burn_high=each.burn, replicas_low=each.replicas,
+                replicas_high=each.replicas)
+        if each.evidence != Evidence.OBSERVED else each
+        for each in observe(tail, seen, price, look)
+    ]  # fmt: skip
+
+
+def instant_looks(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Broken: a look is taken to last no time, so the gap before it is closed for good."""
+    return [*tail[:-1], *observe(tail[-1:], seen, price, look)]
+
+
+def deaf(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Broken: the cloud's `updated_at` is not heeded."""
+    return observe(tail, replace(seen, moved=False), price, look)
+
+
+def never_down(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Broken: no gap is too long to be bridged."""
+    return observe(tail, seen, price, replace(look, gap_limit=timedelta(days=1)))
+
+
+def to_the_second(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Broken: bills are taken not to be rounded."""
+    return observe(tail, seen, price, replace(look, granularity_s=0))
+
+
+def gapless(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Broken: what lies between two looks is left out."""
+    return [each for each in observe(tail, seen, price, look) if each.evidence == Evidence.OBSERVED]
+
+
+@pytest.mark.parametrize(
+    "broken", [certain_gaps, instant_looks, deaf, never_down, to_the_second, gapless]
+)
+def test_the_invariant_catches_a_broken_ledger(broken: Planner) -> None:
+    caught = find(
+        scenarios(),
+        lambda scenario: bool(faults(scenario, broken)),
+        settings=settings(
+            max_examples=4_000,
+            phases=[Phase.generate],
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    assert faults(caught) == []

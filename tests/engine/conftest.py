@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 
 from orchestrator.engine.engine import Cadence
-
 from orchestrator.store.database import Database
 from tests.support.stage import Stage, open_stage
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from orchestrator.store.database import Database
 from tests.support.stage import MONDAY, NAMESPACE, OFFICE, Stage, open_stage
 
 
-def managed(stage: Stage, name: str = "chat", **payload: object) -> None:
+def managed(stage: Stage, name: str = "chat", **payload: Any) -> None:
     stage.add(name, **payload)
     stage.run(minutes=2)
     stage.adopt(name)
@@ -170,7 +171,7 @@ class TestIdleness:
         assert stage.changes() == ["chat pause"]
 
     def test_what_is_used_stays_up(self, stage: Stage) -> None:
-        managed(stage, traffic=Traffic.recorded("m-large-000", seed=1))
+        managed(stage, traffic=Traffic.recorded("m-large-066", seed=1))
         stage.idle_policy(15, action="pause")
         stage.run(hours=12)
         assert stage.state("chat") == "running"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from orchestrator.cli.main import app
 from orchestrator.settings import PREFIX, Settings
+from tests.support.program import ROOT, shell_lines
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "benchmarks/README.md")
 # Defaults that are computed when the program starts.
@@ -38,11 +37,6 @@ def settings_table() -> list[str]:
             f"| `{PREFIX}{name.upper()}` | {default} | {field.description} |".replace("|  |", "| |")
         )
     return rows
-
-
-def shell_lines(text: str) -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
-    return [line for block in blocks for line in block.splitlines()]
 
 
 def command_lines() -> list[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import tarfile
 import zipfile
 from pathlib import Path
 
 from orchestrator.store import migrate
-from tests.packaging.conftest import ROOT, Installed, build
+from tests.support.program import ROOT, Installed, build, free_port
 
 PACKAGE = "orchestrator/"
 # Files that are read at run time rather than imported.
@@ -89,8 +88,3 @@ def test_installed_program_serves_pages_and_files(installed: Installed, tmp_path
     with installed.running(*arguments, log=tmp_path / "log", **state) as server:
         for page in ("/healthz", "/readyz", "/login", "/static/app.css"):
             assert server.status(address + page) == 200, page
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

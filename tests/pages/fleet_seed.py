@@ -105,6 +105,7 @@ class Seed:
         }
         endpoint = Endpoint(**{**values, **changes})
         self._add(endpoint)
+        account.endpoint_count += 1
         if team:
             self._add(Label(endpoint_id=endpoint.id, key="team", value=team))
         return endpoint

@@ -123,6 +123,7 @@ class TestAbsence:
         [
             refusal(404, "Endpoint acme/demo not found"),
             refusal(404, "not found"),
+            refusal(404, "No endpoint demo in the namespace acme"),
             httpx2.Response(404, text="endpoint not found"),
         ],
     )

@@ -89,8 +89,9 @@ class TestShiftingPages:
         assert wire.provider().list_endpoints().complete
 
     def test_a_total_that_changes_meanwhile_is_doubted(self) -> None:
-        wire = Wire(page(["a"], "c1", 3), page(["b"], None, 2))
-        assert not wire.provider().list_endpoints().complete
+        listing = Wire(page(["a"], "c1", 3), page(["b"], None, 2)).provider().list_endpoints()
+        assert not listing.complete
+        assert "changed while" in listing.problem
 
     def test_the_later_of_two_sightings_counts(self) -> None:
         paused = page(["a"])

@@ -148,6 +148,11 @@ class TestCoverage:
         raw["responseStatusCodeGrouped"]["series"][0]["data"].append(point)
         assert usage_of(raw).covered_seconds == 600
 
+    def test_points_at_the_ends_of_time_are_left_out(self) -> None:
+        far = [{"x": f"{year}-06-01T00:00:00Z", "y": 1} for year in ("0001", "9998")]
+        usage = usage_of(graphs({"data": far}))
+        assert (usage.requests, usage.covered_seconds) == (0, 0)
+
 
 class TestInFlight:
     def test_running_and_waiting_are_added(self) -> None:

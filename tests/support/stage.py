@@ -12,6 +12,7 @@ from sqlmodel import col, select
 
 from orchestrator.clock import ManualClock
 from orchestrator.domain.schedules.model import Window
+from orchestrator.domain.schedules.text import parse_window
 from orchestrator.engine.engine import Cadence, Engine
 from orchestrator.providers.registry import ProviderHooks
 from orchestrator.sandbox.ledger import BillLine
@@ -132,6 +133,7 @@ class Stage:
         """Save a schedule over every managed endpoint, applied now."""
         now = self.clock.now()
         apply_now = changes.pop("apply_now", True)
+        windows += tuple(parse_window(text) for text in changes.pop("windows_text", ()))
         with self.database.write() as session:
             row = Schedule(
                 id=new_id("sch", now),

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli import changes, client, formats, options
+from orchestrator.cli import changes, formats, options, urls
 from orchestrator.cli.output import Column
 from orchestrator.cli.session import Session, session
 
@@ -20,7 +20,7 @@ def list_accounts(ctx: typer.Context) -> None:
     """List accounts with their health."""
     run = session(ctx)
     run.out.items(
-        run.api.pages(client.path("accounts")),
+        run.api.pages(urls.path("accounts")),
         _columns(run),
         empty="no account yet; add one with `orchestrator accounts add`",
     )
@@ -30,7 +30,7 @@ def list_accounts(ctx: typer.Context) -> None:
 def show(ctx: typer.Context, account: AccountArg) -> None:
     """Show one account."""
     run = session(ctx)
-    _show(run, run.api.get(client.path("accounts", account)))
+    _show(run, run.api.get(urls.path("accounts", account)))
 
 
 @app.command(
@@ -69,7 +69,40 @@ def add(
     }
     query = {} if verify else {"verify": False}
     change = changes.Change(run, dry_run=dry_run)
-    answer = change.send("POST", client.path("accounts"), body=body, query=query)
+    answer = change.send("POST", urls.path("accounts"), body=body, query=query)
+    if dry_run:
+        changes.tell(run, answer)
+    else:
+        _show(run, answer)
+
+
+@app.command(epilog="Example: orchestrator accounts update acme --credential file:/run/token")
+def update(
+    ctx: typer.Context,
+    account: AccountArg,
+    *,
+    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    credential: Annotated[
+        str | None, typer.Option(metavar="REF", help="Another place of the token.")
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="The driver's settings, all of them; repeatable."),
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option(help="Ask the cloud first whether the token is good.")
+    ] = True,
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Rename an account, or change how its cloud is reached."""
+    run = session(ctx)
+    given = {"name": name, "credential_ref": credential}
+    body: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    if option is not None:
+        body["options"] = options.pairs(option, "option")
+    query = {} if verify else {"verify": False}
+    change = changes.Change(run, dry_run=dry_run)
+    answer = change.send("PATCH", urls.path("accounts", account), body=body, query=query)
     if dry_run:
         changes.tell(run, answer)
     else:
@@ -87,7 +120,7 @@ def remove(
     run = session(ctx)
     if not dry_run:
         run.confirm(f"Stop looking after {account}? Its endpoints are left as they are.", yes=yes)
-    answer = changes.Change(run, dry_run=dry_run).send("DELETE", client.path("accounts", account))
+    answer = changes.Change(run, dry_run=dry_run).send("DELETE", urls.path("accounts", account))
     if answer is not None:
         changes.tell(run, answer)
     else:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli import changes, client, formats, options
+from orchestrator.cli import changes, formats, options, urls
 from orchestrator.cli.commands.endpoints import event_columns
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.output import Column
@@ -43,7 +43,7 @@ def costs(
         "account": account,
         "label": label,
     }
-    _show_costs(run, run.api.get(client.path("costs"), query), by)
+    _show_costs(run, run.api.get(urls.path("costs"), query), by)
 
 
 def events(
@@ -63,7 +63,7 @@ def events(
         "kind": kind,
         "since": run.instant(since),
     }
-    page = run.api.pages(client.path("events"), query, limit)
+    page = run.api.pages(urls.path("events"), query, limit)
     run.out.items(page, event_columns(run), empty="no events")
 
 
@@ -71,14 +71,17 @@ def events(
 def freeze_status(ctx: typer.Context) -> None:
     """Tell what is frozen, since when, and why."""
     run = session(ctx)
-    found: Any = run.api.get(client.path("freeze"))
-    if run.out.form == "json":
-        run.out.json(found)
-        return
-    frozen = {key: text for key, text in changes.flat(found).items() if text != "no"}
-    run.out.lines(f"{key}: {formats.plain(text)}" for key, text in frozen.items())
-    if not frozen:
-        run.out.say("nothing is frozen")
+    found: Any = run.api.get(urls.path("freeze"))
+    single = [{"where": one["account"]["name"], **one} for one in found["accounts"]]
+    everywhere = found["everywhere"]
+    rows = [{"where": "everywhere", **everywhere}, *single] if everywhere else single
+    columns = (
+        Column("frozen", lambda f: f["where"]),
+        Column("since", lambda f: run.out.at(f["at"])),
+        Column("by", lambda f: f["by"]),
+        Column("reason", lambda f: f["reason"]),
+    )
+    run.out.items(found, columns, rows=rows, key="where", empty="nothing is frozen")
 
 
 @freeze_app.command("on", epilog="Example: orchestrator freeze on --reason 'incident 42'")
@@ -91,7 +94,7 @@ def freeze_on(
     """Stop all changes at once; observing and metering go on."""
     run = session(ctx)
     body = {"reason": reason, **({"account": account} if account else {})}
-    answer = changes.Change(run, dry_run=dry_run).send("PUT", client.path("freeze"), body=body)
+    answer = changes.Change(run, dry_run=dry_run).send("PUT", urls.path("freeze"), body=body)
     _told(run, answer, f"{account or 'everything'} is frozen")
 
 
@@ -104,7 +107,7 @@ def freeze_off(
     """Let changes happen again."""
     run = session(ctx)
     change = changes.Change(run, dry_run=dry_run)
-    answer = change.send("DELETE", client.path("freeze"), query={"account": account})
+    answer = change.send("DELETE", urls.path("freeze"), query={"account": account})
     _told(run, answer, f"{account or 'everything'} is no longer frozen")
 
 

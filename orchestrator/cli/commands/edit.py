@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli import changes, client, formats, options, waiting
+from orchestrator.cli import changes, formats, options, urls, waiting
 from orchestrator.cli.commands.endpoints import app
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.output import Column
@@ -32,6 +32,15 @@ SecretOption = Annotated[
         "--secret",
         metavar="KEY=REF",
         help="Secret read from env:NAME or file:/path, never from the command line; repeatable.",
+    ),
+]
+ServerSecretOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--server-secret",
+        metavar="KEY=REF",
+        help="Secret that the server itself reads from env:NAME or file:/path, also after a "
+        "restart; needs the scope admin; repeatable.",
     ),
 ]
 ImageOption = Annotated[
@@ -67,9 +76,19 @@ def create(
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
     framework: Annotated[str | None, typer.Option(help="pytorch, llamacpp or custom.")] = None,
     access: Annotated[str | None, typer.Option(help="authenticated, public or private.")] = None,
-    image: ImageOption = None,
+    image: ServerSecretOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--server-secret",
+        metavar="KEY=REF",
+        help="Secret that the server itself reads from env:NAME or file:/path, also after a "
+        "restart; needs the scope admin; repeatable.",
+    ),
+]
+ImageOption = None,
     env: EnvOption = None,
     secret: SecretOption = None,
+    server_secret: ServerSecretOption = None,
     command: Annotated[list[str] | None, typer.Option(help="One word of the command.")] = None,
     argument: Annotated[list[str] | None, typer.Option("--arg", help="One argument.")] = None,
     label: LabelOption = None,
@@ -94,14 +113,14 @@ def create(
             "access": access,
             "image": _image(image),
             "environment": options.pairs(env, "variable"),
-            "secrets": _secrets(secret),
+            "secrets": _secrets(secret, server_secret),
             "command": command,
             "arguments": argument,
             "labels": options.pairs(label),
             "owner": owner,
         }
     )
-    where = client.path("endpoints")
+    where = urls.path("endpoints")
     if dry_run or not yes:
         rehearsal = changes.Change(run, dry_run=True).send("POST", where, body=body)
         if dry_run:
@@ -134,16 +153,29 @@ def update(
         str | None, typer.Option(metavar="KEY", help="Move it to this hardware.")
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
-    image: ImageOption = None,
+    image: ServerSecretOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--server-secret",
+        metavar="KEY=REF",
+        help="Secret that the server itself reads from env:NAME or file:/path, also after a "
+        "restart; needs the scope admin; repeatable.",
+    ),
+]
+ImageOption = None,
     env: EnvOption = None,
     secret: SecretOption = None,
+    server_secret: ServerSecretOption = None,
     wait: options.WaitOption = False,
     timeout: options.TimeoutOption = "30m",
     dry_run: options.DryRunOption = False,
 ) -> None:
-    """Change an endpoint: what is ours at once, what is the cloud's by an operation."""
+    """Change an endpoint: what is ours at once, what is the cloud's by an operation.
+
+    --env and the secrets replace the whole environment or all secrets; labels are added.
+    """
     run = session(ctx)
-    where = client.path("endpoints", changes.resolve(run, endpoint))
+    where = urls.path("endpoints", changes.resolve(run, endpoint))
     body = _without_empty(
         {
             "owner": owner,
@@ -151,7 +183,7 @@ def update(
             "revision": revision,
             "image": _image(image),
             "environment": options.pairs(env, "variable"),
-            "secrets": _secrets(secret),
+            "secrets": _secrets(secret, server_secret),
         }
     )
     touched = (minimum, maximum, idle) != (None, None, None)
@@ -172,7 +204,7 @@ def update(
 def hardware(ctx: typer.Context, account: options.AccountOption = None) -> None:
     """List the hardware that an account can use, with prices and quota."""
     run = session(ctx)
-    page = run.api.pages(client.path("hardware"), {"account": account})
+    page = run.api.pages(urls.path("hardware"), {"account": account})
     run.out.items(page, _OFFERS, rows=[_flat_offer(item) for item in page["items"]], key="key")
 
 
@@ -201,7 +233,7 @@ _OFFERS = (
 
 def _hardware(run: Session, account: str, key: str) -> Json:
     """Return the parts of a hardware key with its accelerator, from the account's price list."""
-    page = run.api.pages(client.path("hardware"), {"account": account})
+    page = run.api.pages(urls.path("hardware"), {"account": account})
     offers = {str(offer["key"]): offer for offer in map(_flat_offer, page["items"])}
     offer = offers.get(key)
     if offer is None:
@@ -258,8 +290,15 @@ def _image(text: str | None) -> Json | None:
     return image
 
 
-def _secrets(texts: list[str] | None) -> dict[str, str]:
-    return {key: _secret(key, ref) for key, ref in options.pairs(texts, "secret").items()}
+def _secrets(texts: list[str] | None, server_texts: list[str] | None) -> dict[str, str]:
+    """Return values that are read here, and references that the server will read."""
+    here = {key: _secret(key, ref) for key, ref in options.pairs(texts, "secret").items()}
+    there = options.pairs(server_texts, "secret")
+    for key, reference in there.items():
+        if not reference.startswith(("env:", "file:")):
+            remedy = f"write {key}=env:NAME or {key}=file:/path"
+            raise CliError(f"--server-secret {key} is no reference", ExitCode.USAGE, remedy)
+    return {**here, **there}
 
 
 def _secret(key: str, reference: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli import changes, client, formats, options
+from orchestrator.cli import changes, formats, options, urls
 from orchestrator.cli.output import Column, status_style
 from orchestrator.cli.session import Session, session
 
@@ -48,7 +48,7 @@ def list_endpoints(
         "deleted": deleted or None,
         "sort": sort,
     }
-    page = run.api.pages(client.path("endpoints"), query, limit)
+    page = run.api.pages(urls.path("endpoints"), query, limit)
     run.out.items(page, _columns(run), empty="no endpoints")
 
 
@@ -56,7 +56,7 @@ def list_endpoints(
 def show(ctx: typer.Context, endpoint: options.EndpointArg) -> None:
     """Show all that is known of one endpoint."""
     run = session(ctx)
-    found: Any = run.api.get(client.path("endpoints", changes.resolve(run, endpoint)))
+    found: Any = run.api.get(urls.path("endpoints", changes.resolve(run, endpoint)))
     run.out.record(found, _pairs(run, found))
 
 
@@ -70,7 +70,7 @@ def why(
 ) -> None:
     """Say why an endpoint runs or sleeps: the rule that decided, and all that were asked."""
     run = session(ctx)
-    where = client.path("endpoints", changes.resolve(run, endpoint), "why")
+    where = urls.path("endpoints", changes.resolve(run, endpoint), "why")
     found: Any = run.api.get(where, {"at": run.instant(at)})
     out = run.out
     if out.form == "json" or run.quiet:
@@ -92,7 +92,7 @@ def events(
 ) -> None:
     """List what happened to an endpoint, newest first."""
     run = session(ctx)
-    where = client.path("endpoints", changes.resolve(run, endpoint), "events")
+    where = urls.path("endpoints", changes.resolve(run, endpoint), "events")
     run.out.items(run.api.pages(where, {}, limit), event_columns(run), empty="no events")
 
 
@@ -109,7 +109,9 @@ def event_columns(run: Session) -> list[Column]:
 def next_change(run: Session, endpoint: Json) -> str:
     """Return the next change that a rule will make, such as `paused at 2026-03-02 19:00 CET`."""
     change = endpoint.get("next_change")
-    return f"{change.get('wish')} at {run.out.at(change.get('at'))}" if change else formats.NOTHING
+    if not change:
+        return formats.NOTHING
+    return f"{change.get('wish') or 'no rule'} at {run.out.at(change.get('at'))}"
 
 
 _RULES = (
@@ -211,7 +213,10 @@ def _what_is_wanted(run: Session, found: Json) -> list[tuple[str, str]]:
         ("labels", formats.labels(found.get("labels"))),
         ("cloud labels", formats.labels(found.get("cloud_labels"))),
         ("wish", f"{wish['wish']}: {wish.get('reason')} ({wish.get('actor')})" if wish else ""),
-        ("decision", f"{decision['wish']}: {decision.get('reason')}" if decision else ""),
+        (
+            "decision",
+            f"{decision['wish'] or 'as it is'}: {decision.get('reason')}" if decision else "",
+        ),
         ("next", next_change(run, found)),
         *holds,
         ("operation", f"{operation['kind']} {operation['status']}" if operation else ""),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli import changes, client, formats, options
+from orchestrator.cli import changes, formats, options, urls
 from orchestrator.cli.output import Column
 from orchestrator.cli.session import session
 
@@ -30,7 +30,7 @@ def list_holds(
         Column("cost", _cost, right=True),
         Column("reason", lambda h: h.get("reason") or ""),
     )
-    run.out.items(run.api.pages(client.path("holds"), query), columns, empty="no holds")
+    run.out.items(run.api.pages(urls.path("holds"), query), columns, empty="no holds")
 
 
 @app.command(epilog="Example: orchestrator holds end hld_01j...")
@@ -41,11 +41,11 @@ def end(
 ) -> None:
     """End a hold before its time; the rules decide again at once."""
     run = session(ctx)
-    answer = changes.Change(run, dry_run=dry_run).send("DELETE", client.path("holds", hold))
-    if answer is not None:
+    answer = changes.Change(run, dry_run=dry_run).send("DELETE", urls.path("holds", hold))
+    if run.out.form == "json" or dry_run:
         changes.tell(run, answer)
     else:
-        run.out.say(f"{hold} is ended")
+        run.out.say(f"{hold} is ended; the rules decide again")
 
 
 def _endpoint(hold: changes.Json) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import typer
 
 from orchestrator import __version__
+from orchestrator.cli import urls
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.output import Column
 from orchestrator.cli.session import Session, session
@@ -69,11 +70,11 @@ def serve(
     engine: Annotated[bool, typer.Option(help="Run the engine in this process too.")] = True,
 ) -> None:
     """Run the server: API, dashboard and, unless --no-engine, the engine."""
-    from orchestrator.cli import runtime  # noqa: PLC0415 - keeps `--help` quick
-
     run = session(ctx)
     settings = run.settings.with_overrides(host=host, port=port)
     check_address(settings.host, settings.public_url)
+    from orchestrator.cli import runtime  # noqa: PLC0415 - keeps `--help` quick
+
     _configure_logs(run)
     runtime.serve(settings, engine=engine)
 
@@ -92,9 +93,8 @@ def check_address(host: str, public_url: str | None) -> None:
 
     Tokens travel in each request, so the way to it has to be encrypted.
     """
-    from orchestrator.cli.client import is_loopback  # noqa: PLC0415 - keeps `--help` quick
 
-    if is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}"):
+    if urls.is_loopback(f"http://[{host}]" if ":" in host else f"http://{host}"):
         return
     if public_url is None:
         raise CliError(
@@ -104,7 +104,7 @@ def check_address(host: str, public_url: str | None) -> None:
             "in front that ends TLS; or listen on 127.0.0.1",
         )
     parts = urlsplit(public_url)
-    if parts.scheme != "https" and not is_loopback(public_url):
+    if parts.scheme != "https" and not urls.is_loopback(public_url):
         raise CliError(
             f"public_url {public_url} is not https, and tokens would travel in clear text",
             ExitCode.USAGE,

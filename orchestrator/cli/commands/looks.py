@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -45,6 +46,27 @@ def doctor(ctx: typer.Context) -> None:
     check(session(ctx))
 
 
-def demo(ctx: typer.Context) -> None:
-    """Run everything against a simulated cloud."""
-    session(ctx)
+def demo(
+    ctx: typer.Context,
+    *,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the dashboard.")] = 8080,
+    days: Annotated[
+        int, typer.Option(min=1, max=120, help="Days of history to live through.")
+    ] = 21,
+    speed: Annotated[
+        float, typer.Option(min=1, max=3600, help="Virtual seconds per second from then on.")
+    ] = 60.0,
+    folder: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where it is kept. Default: in the state dir."),
+    ] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Begin again with a new history.")] = False,
+) -> None:
+    """Run everything against a simulated cloud with weeks of history; needs no account."""
+    from orchestrator import logs  # noqa: PLC0415 - keeps `--help` quick
+    from orchestrator.cli import demo as demonstration  # noqa: PLC0415 - as above
+
+    run = session(ctx)
+    logs.configure("warning", run.settings.log_format)
+    root = folder or run.settings.state_dir / "demo"
+    demonstration.demo(root, port=port, days=days, speed=speed, fresh=fresh)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli import changes, client, options, waiting
+from orchestrator.cli import changes, options, urls, waiting
 from orchestrator.cli.output import Column, status_style
 from orchestrator.cli.session import Session, session
 
@@ -38,7 +38,7 @@ def list_operations(
         "status": status,
         "kind": kind,
     }
-    page = run.api.pages(client.path("operations"), query, limit)
+    page = run.api.pages(urls.path("operations"), query, limit)
     run.out.items(page, _columns(run), empty="no operations")
 
 
@@ -51,7 +51,7 @@ def show(
 ) -> None:
     """Show one operation with its steps; with --wait, once it has ended."""
     run = session(ctx)
-    found: Any = run.api.get(client.path("operations", operation))
+    found: Any = run.api.get(urls.path("operations", operation))
     if wait:
         found = waiting.follow(run, found, options.length(timeout))
     run.out.record(found, _pairs(run, found))
@@ -65,7 +65,7 @@ def cancel(
 ) -> None:
     """Cancel an operation that the cloud has not been asked for yet."""
     run = session(ctx)
-    where = client.path("operations", operation, "cancel")
+    where = urls.path("operations", operation, "cancel")
     changes.tell(run, changes.Change(run, dry_run=dry_run).send("POST", where))
 
 

@@ -6,14 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli import changes, client, options
+from orchestrator.cli import changes, options, urls
 from orchestrator.cli.commands.schedules import (
+    EnabledChange,
     EndpointOption,
     MatchOption,
-    find,
+    ShadowChange,
+    covered_text,
     remove,
     selector_text,
     state_text,
+    switched,
 )
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.output import Column
@@ -28,14 +31,14 @@ PolicyArg = Annotated[str, typer.Argument(metavar="POLICY", help="Its id or name
 def list_policies(ctx: typer.Context) -> None:
     """List policies."""
     run = session(ctx)
-    run.out.items(run.api.pages(client.path("policies")), _COLUMNS, empty="no policies")
+    run.out.items(run.api.pages(urls.path("policies")), _COLUMNS, empty="no policies")
 
 
 @app.command(epilog="Example: orchestrator policies show idle-30")
 def show(ctx: typer.Context, policy: PolicyArg) -> None:
     """Show one policy."""
     run = session(ctx)
-    _show(run, run.api.get(client.path("policies", find(run, "policies", policy))))
+    _show(run, run.api.get(urls.path("policies", policy)))
 
 
 @app.command(
@@ -78,7 +81,34 @@ def create(
         "selector": {key: value for key, value in selector.items() if value},
         "shadow": shadow,
     }
-    answer = changes.Change(run, dry_run=dry_run).send("POST", client.path("policies"), body=body)
+    answer = changes.Change(run, dry_run=dry_run).send("POST", urls.path("policies"), body=body)
+    if dry_run:
+        changes.tell(run, answer)
+    else:
+        _show(run, answer)
+
+
+@app.command(epilog="Example: orchestrator policies update idle-30 --no-shadow")
+def update(
+    ctx: typer.Context,
+    policy: PolicyArg,
+    *,
+    idle: Annotated[int | None, typer.Option(min=1, help="Minutes without a request.")] = None,
+    min_awake: Annotated[int | None, typer.Option(min=0, help="Minutes awake.")] = None,
+    action: Annotated[str | None, typer.Option(help="scale_to_zero, or pause.")] = None,
+    shadow: ShadowChange = None,
+    enabled: EnabledChange = None,
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Change parts of a policy."""
+    run = session(ctx)
+    where = urls.path("policies", policy)
+    present: dict[str, Any] = run.api.get(where)
+    given = {"timeout_minutes": idle, "min_awake_minutes": min_awake, "action": action}
+    body = {key: present[key] for key in ("name", "selector", "shadow", "enabled", *given)}
+    body |= {key: value for key, value in given.items() if value is not None}
+    body |= switched(shadow, enabled)
+    answer = changes.Change(run, dry_run=dry_run).send("PUT", where, body=body)
     if dry_run:
         changes.tell(run, answer)
     else:
@@ -117,5 +147,6 @@ def _show(run: Session, policy: dict[str, Any]) -> None:
             ("awake", f"at least {policy.get('min_awake_minutes', 0)} min after each start"),
             ("then", str(policy["action"]).replace("_", " ")),
             ("for", selector_text(policy)),
+            ("endpoints", covered_text(run, policy)),
         ],
     )

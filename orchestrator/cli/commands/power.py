@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli import changes, client, formats, options, waiting
+from orchestrator.cli import changes, formats, options, urls, waiting
 from orchestrator.cli.commands.endpoints import app
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.session import Session, session
@@ -83,7 +83,7 @@ def delete(
     """Delete an endpoint for ever, with its configuration and logs. Asks for its name."""
     change = _change(ctx, dry_run, wait, timeout)
     run = change.run
-    where = client.path("endpoints", changes.resolve(run, endpoint))
+    where = urls.path("endpoints", changes.resolve(run, endpoint))
     found: Any = run.api.get(where)
     name = str(found["name"])
     if dry_run:
@@ -158,7 +158,7 @@ def _verb(
 
 def _post(change: changes.Change, verb: str, body: Json | None) -> Callable[[str], Json]:
     def act(endpoint: str) -> Json:
-        where = client.path("endpoints", changes.resolve(change.run, endpoint), verb)
+        where = urls.path("endpoints", changes.resolve(change.run, endpoint), verb)
         answer: Json = change.send("POST", where, body=body)
         return answer
 
@@ -196,16 +196,25 @@ def _ask_for_name(run: Session, name: str) -> str:
 def _adopt_many(
     change: changes.Change, account: str | None, labels: dict[str, str], body: Json, *, yes: bool
 ) -> None:
+    """Show which endpoints a selector covers, ask, and adopt exactly by that selector."""
     run = change.run
     selector = {"account": account, "labels": labels}
-    query = {"account": account, "label": [f"{key}={value}" for key, value in labels.items()]}
-    found = run.api.pages(client.path("endpoints"), {**query, "managed": False})["items"]
-    if not change.dry_run:
-        names = ", ".join(formats.plain(changes.full_name(item)) for item in found)
-        run.confirm(f"Adopt {len(found)} endpoints: {names or 'none'}?", yes=yes)
     given = {"selector": {key: value for key, value in selector.items() if value}, **body}
-    answer = change.send("POST", client.path("endpoints", "adopt"), body=given)
+    where = urls.path("endpoints", "adopt")
+    if not change.dry_run and not yes:
+        rehearsal = changes.Change(run, dry_run=True).send("POST", where, body=given)["would"]
+        names = ", ".join(changes.full_name(item) for item in rehearsal["adopted"]) or "none"
+        run.confirm(
+            f"Adopt {len(rehearsal['adopted'])} endpoints: {formats.plain(names)}?", yes=yes
+        )
+    answer = change.send("POST", where, body=given)
     if run.out.form == "json":
         run.out.json(answer)
-    else:
-        run.out.lines(f"{key}: {shown}" for key, shown in changes.flat(answer).items())
+        return
+    told = answer["would"] if change.dry_run else answer
+    for item in told["adopted"]:
+        run.out.say(f"{'would adopt' if change.dry_run else 'adopted'} {changes.full_name(item)}")
+    for item in told["skipped"]:
+        run.out.note(f"skipped {item['endpoint']['name']}: {item['reason']}")
+    if not told["adopted"]:
+        run.out.note("no endpoint matches")

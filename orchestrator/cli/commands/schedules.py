@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli import changes, client, formats, options
+from orchestrator.cli import changes, formats, options, urls
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.output import Column
 from orchestrator.cli.session import Session, session
@@ -33,6 +33,15 @@ EndpointOption = Annotated[
 DrainOption = Annotated[
     int | None, typer.Option(min=0, help="Minutes to wait for requests to end at a window's end.")
 ]
+ApplyNowOption = Annotated[
+    list[str] | None,
+    typer.Option("--apply-now", metavar="ENDPOINT", help="Act on it at once; repeatable."),
+]
+ShadowChange = Annotated[
+    bool | None, typer.Option("--shadow/--no-shadow", help="Only record, or act.")
+]
+EnabledChange = Annotated[bool | None, typer.Option("--enable/--disable", help="Switch it.")]
+_KEPT = ("timezone", "windows", "drain_minutes", "selector", "shadow", "enabled")
 FileOption = Annotated[
     str | None,
     typer.Option("--file", metavar="FILE", help="The whole schedule as JSON; - for stdin."),
@@ -43,14 +52,14 @@ FileOption = Annotated[
 def list_schedules(ctx: typer.Context) -> None:
     """List schedules."""
     run = session(ctx)
-    run.out.items(run.api.pages(client.path("schedules")), _COLUMNS, empty="no schedules")
+    run.out.items(run.api.pages(urls.path("schedules")), _COLUMNS, empty="no schedules")
 
 
 @app.command(epilog="Example: orchestrator schedules show office-hours")
 def show(ctx: typer.Context, schedule: ScheduleArg) -> None:
     """Show one schedule with the endpoints that it covers, and what is odd about it."""
     run = session(ctx)
-    _show(run, run.api.get(client.path("schedules", find(run, "schedules", schedule))))
+    _show(run, run.api.get(urls.path("schedules", schedule)))
 
 
 @app.command(
@@ -70,10 +79,7 @@ def create(
     shadow: Annotated[
         bool, typer.Option("--shadow", help="Only record what it would have done.")
     ] = False,
-    apply_now: Annotated[
-        list[str] | None,
-        typer.Option("--apply-now", metavar="ENDPOINT", help="Act on it at once; repeatable."),
-    ] = None,
+    apply_now: ApplyNowOption = None,
     file: FileOption = None,
     dry_run: options.DryRunOption = False,
 ) -> None:
@@ -85,7 +91,41 @@ def create(
         body["shadow"] = True
     if apply_now:
         body["apply_now"] = [_endpoint_id(run, one) for one in apply_now]
-    answer = changes.Change(run, dry_run=dry_run).send("POST", client.path("schedules"), body=body)
+    answer = changes.Change(run, dry_run=dry_run).send("POST", urls.path("schedules"), body=body)
+    if dry_run:
+        changes.tell(run, answer)
+    else:
+        _show(run, answer)
+
+
+@app.command(epilog="Example: orchestrator schedules update office-hours --no-shadow")
+def update(
+    ctx: typer.Context,
+    schedule: ScheduleArg,
+    *,
+    timezone: ZoneOption = None,
+    window: WindowOption = None,
+    account: options.AccountOption = None,
+    endpoint: EndpointOption = None,
+    match: MatchOption = None,
+    drain: DrainOption = None,
+    shadow: ShadowChange = None,
+    enabled: EnabledChange = None,
+    apply_now: ApplyNowOption = None,
+    file: FileOption = None,
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Change parts of a schedule; windows and selector are replaced whole."""
+    run = session(ctx)
+    where = urls.path("schedules", schedule)
+    present: Json = run.api.get(where)
+    base = {**{key: present[key] for key in _KEPT}, **_read(file)}
+    selector = _selector(run, account, endpoint, match)
+    body = _body(present["name"], timezone, window, drain, selector, base=base)
+    body |= switched(shadow, enabled)
+    if apply_now:
+        body["apply_now"] = [_endpoint_id(run, one) for one in apply_now]
+    answer = changes.Change(run, dry_run=dry_run).send("PUT", where, body=body)
     if dry_run:
         changes.tell(run, answer)
     else:
@@ -112,12 +152,12 @@ def preview(
     """Show the starts and stops of the coming weeks, with costs. Writes nothing."""
     run = session(ctx)
     if schedule:
-        where = client.path("schedules", find(run, "schedules", schedule), "preview")
+        where = urls.path("schedules", schedule, "preview")
         found: Any = run.api.get(where, {"weeks": weeks})
     else:
         selector = _selector(run, account, endpoint, match)
         body = _body("preview", timezone, window, drain, selector, base=_read(file))
-        where = client.path("schedules", "preview")
+        where = urls.path("schedules", "preview")
         found = run.api.send("POST", where, query={"weeks": weeks}, body=body).payload
     _show_preview(run, found)
 
@@ -133,28 +173,21 @@ def delete(
     remove(session(ctx), "schedules", schedule, yes=yes, dry_run=dry_run)
 
 
-def find(run: Session, kind: str, reference: str) -> str:
-    """Return the id of a rule that is given by id or name. Raises CliError."""
-    if reference.startswith(("sch_", "pol_")):
-        return reference
-    items = run.api.pages(client.path(kind))["items"]
-    for item in items:
-        if item["name"] == reference:
-            return str(item["id"])
-    names = formats.plain(", ".join(item["name"] for item in items) or "none yet")
-    raise CliError(f"{kind} has no {reference!r}", ExitCode.NOT_FOUND, f"there are: {names}")
-
-
 def remove(run: Session, kind: str, reference: str, *, yes: bool, dry_run: bool) -> None:
     """Delete a rule after asking."""
-    rule = find(run, kind, reference)
     if not dry_run:
         run.confirm(f"Delete {reference}?", yes=yes)
-    answer = changes.Change(run, dry_run=dry_run).send("DELETE", client.path(kind, rule))
+    answer = changes.Change(run, dry_run=dry_run).send("DELETE", urls.path(kind, reference))
     if answer is not None:
         changes.tell(run, answer)
     else:
         run.out.say(f"{reference} is deleted")
+
+
+def switched(shadow: bool | None, enabled: bool | None) -> Json:
+    """Return the switches that a person gave."""
+    given = {"shadow": shadow, "enabled": enabled}
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def selector_text(rule: Json) -> str:
@@ -196,7 +229,6 @@ _COLUMNS = (
 
 
 def _show(run: Session, schedule: Json) -> None:
-    covered = schedule.get("endpoints") or schedule.get("matched") or []
     run.out.record(
         schedule,
         [
@@ -207,28 +239,26 @@ def _show(run: Session, schedule: Json) -> None:
             ("windows", _windows(schedule)),
             ("drain", f"{schedule.get('drain_minutes')} min"),
             ("for", selector_text(schedule)),
-            ("endpoints", ", ".join(_name_of(one) for one in covered)),
+            ("endpoints", covered_text(run, schedule)),
             *_findings(schedule),
         ],
     )
 
 
-def _name_of(endpoint: Any) -> str:
-    return (
-        str(endpoint.get("name") or endpoint.get("id")) if isinstance(endpoint, dict) else endpoint
-    )
+def covered_text(run: Session, rule: Json) -> str:
+    """Return which endpoints a rule covers, and from when it acts on them."""
+    return ", ".join(_covered(run, one) for one in rule.get("endpoints") or []) or "none"
+
+
+def _covered(run: Session, one: Json) -> str:
+    if not one.get("acts", True):
+        return f"{one['name']} (not acted on)"
+    acts_from = one.get("acts_from")
+    return f"{one['name']} (from {run.out.at(acts_from)})" if acts_from else str(one["name"])
 
 
 def _findings(answer: Json) -> list[tuple[str, str]]:
-    return [
-        (
-            "note",
-            str(item.get("message") or item.get("text") or item)
-            if isinstance(item, dict)
-            else item,
-        )
-        for item in answer.get("findings") or []
-    ]
+    return [("note", str(item["message"])) for item in answer.get("findings") or []]
 
 
 def _show_preview(run: Session, found: Json) -> None:
@@ -272,7 +302,7 @@ def _selector(
 
 
 def _endpoint_id(run: Session, endpoint: str) -> str:
-    found: Json = run.api.get(client.path("endpoints", changes.resolve(run, endpoint)))
+    found: Json = run.api.get(urls.path("endpoints", changes.resolve(run, endpoint)))
     return str(found["id"])
 
 

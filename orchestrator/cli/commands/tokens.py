@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli import changes, client, options
+from orchestrator.cli import changes, options, urls
 from orchestrator.cli.output import Column
 from orchestrator.cli.session import session
 
@@ -21,11 +21,12 @@ def list_tokens(ctx: typer.Context) -> None:
         Column("id", lambda t: t["id"]),
         Column("name", lambda t: t["name"]),
         Column("scope", lambda t: t["scope"]),
+        Column("state", lambda t: "revoked" if t.get("revoked_at") else "valid"),
         Column("created", lambda t: run.out.at(t.get("created_at"))),
         Column("last used", lambda t: run.out.ago(t.get("last_used_at")), right=True),
         Column("expires", lambda t: run.out.at(t.get("expires_at"))),
     )
-    run.out.items(run.api.pages(client.path("tokens")), columns, empty="no tokens")
+    run.out.items(run.api.pages(urls.path("tokens")), columns, empty="no tokens")
 
 
 @app.command(epilog="Example: orchestrator tokens create ci --scope operate --expires 90d")
@@ -42,12 +43,12 @@ def create(
     body: dict[str, Any] = {"name": name, "scope": scope}
     if expires:
         body["expires_at"] = run.instant(expires)
-    answer = changes.Change(run).send("POST", client.path("tokens"), body=body)
+    answer = changes.Change(run).send("POST", urls.path("tokens"), body=body)
     if run.out.form == "json":
         run.out.json(answer)
     else:
         run.out.note("Keep it now; it is not shown again:")
-        run.out.lines([str(answer.get("secret") or answer.get("token"))])
+        run.out.lines([str(answer["secret"])])
 
 
 @app.command(epilog="Example: orchestrator tokens revoke tok_01j...")
@@ -59,8 +60,8 @@ def revoke(
     """Revoke a token at once."""
     run = session(ctx)
     run.confirm(f"Revoke {token}?", yes=yes)
-    answer = changes.Change(run).send("DELETE", client.path("tokens", token))
-    if answer is not None:
-        changes.tell(run, answer)
+    answer = changes.Change(run).send("DELETE", urls.path("tokens", token))
+    if run.out.form == "json":
+        run.out.json(answer)
     else:
-        run.out.say(f"{token} is revoked")
+        run.out.say(f"{answer['name']} is revoked")

@@ -124,7 +124,7 @@ def _server_words(response: httpx2.Response) -> tuple[str, str]:
     except HfHubHTTPError as error:
         return error.server_message or "", error.request_id or ""
     except (AttributeError, TypeError, ValueError, LookupError):
-        # The official helper trips over JSON bodies of another form than an object, and such a
+        # The official client trips over JSON bodies of another form than an object, and such a
         # body is no plain word on whether something exists.
         words = "" if response.status_code == 404 else response.text.strip()
         return words, _request_id(response)

@@ -117,7 +117,7 @@ def _image(
 ) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for key, value in settings.items():
-        if key == "credentials" or not _is_scalar(value):
+        if not _is_scalar(value):
             if value is not None:
                 omitted.append(f"model.image.{variant}.{key}")
         elif isinstance(value, str):

@@ -1,0 +1,97 @@
+"""Events and accounts: what happened, and where the endpoints live."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Response
+
+from orchestrator.api.pages.shell import PageOf, PageRoute
+from orchestrator.costs import report
+from orchestrator.costs.figures import Burn, Figure
+from orchestrator.services import find
+from orchestrator.services.overview import account_line, month_bounds
+from orchestrator.store import accounts, endpoints, events
+from orchestrator.store.events import EventFilter
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+PER_PAGE = 60
+KINDS = (
+    ("operation.*", "Operations"),
+    ("hold.*", "Holds"),
+    ("endpoint.*", "Endpoints"),
+    ("decision.*", "Decisions"),
+    ("schedule.*", "Schedules"),
+    ("policy.*", "Policies"),
+    ("account.*", "Accounts"),
+    ("freeze.*", "Freezes"),
+    ("rate.*", "Prices"),
+    ("token.*", "Tokens"),
+)
+
+
+@router.get("/events")
+def events_page(
+    page: PageOf,
+    *,
+    account: str = "",
+    endpoint: str = "",
+    kind: Annotated[str, Query(max_length=80)] = "",
+    before: Annotated[int | None, Query(ge=1)] = None,
+) -> Response:
+    """Show what happened, newest first; `before` is the id of an event."""
+    with page.context.database.read() as session:
+        place = find.account(session, account) if account else None
+        thing = find.endpoint(session, endpoint) if endpoint else None
+        wanted = EventFilter(
+            account_id=place.id if place else None,
+            endpoint_id=thing.id if thing else None,
+            kind=kind or None,
+            before_id=before,
+        )
+        found = events.newest(session, wanted, PER_PAGE + 1)
+        ids = {one.endpoint_id for one in found if one.endpoint_id}
+        names = {one.id: one.name for one in endpoints.by_ids(session, ids).values()}
+        known = accounts.live(session)
+    shown = found[:PER_PAGE]
+    pairs = {"account": account, "endpoint": endpoint, "kind": kind}
+    kept = {name: value for name, value in pairs.items() if value}
+    older = urlencode({**kept, "before": shown[-1].id}) if len(found) > PER_PAGE else ""
+    return page.render(
+        "events.html",
+        "/events",
+        events=shown,
+        names=names,
+        accounts=known,
+        account=account,
+        endpoint=thing,
+        kind=kind,
+        kinds=KINDS,
+        older=f"/events?{older}" if older else "",
+        newest=f"/events?{urlencode(kept)}" if before else "",
+    )
+
+
+@router.get("/accounts")
+def accounts_page(page: PageOf) -> Response:
+    """Show the accounts, how old what we know of them is, and what they cost."""
+    start, _ = month_bounds(page.now)
+    with page.context.database.read() as session:
+        rows = accounts.live(session)
+        spent = report.cost_report(
+            session, start=start, end=page.now, now=page.now, group_by="account"
+        )
+        month = {line.key: line.figure for line in spent.items}
+        burns = {row.id: report.burn_now(session, account_id=row.id).total for row in rows}
+    return page.render(
+        "accounts.html",
+        "/accounts",
+        lines=[(row, account_line(row, page.now)) for row in rows],
+        month=month,
+        nothing=Figure(),
+        burns=burns,
+        no_burn=Burn(),
+        month_name=f"{start:%B}",
+    )

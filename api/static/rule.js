@@ -1,0 +1,237 @@
+// The forms of schedules and policies: what is typed becomes a request, and a preview of it.
+
+import { call, dollars, el, icon, nano, problemBox, uuid } from "./dom.js";
+
+const form = document.getElementById("rule");
+const preview = document.getElementById("preview");
+const problem = document.getElementById("problem");
+const isSchedule = form.dataset.kind === "schedule";
+const HOURS_PER_MONTH = 730.5;
+
+let key = uuid();
+let covered = [];
+// Why the rule would not act on an endpoint that it covers, by id; null until a save was rehearsed.
+let notActing = null;
+
+function labelsOf(text) {
+  const pairs = text.split(",").map((part) => part.trim()).filter(Boolean);
+  const labels = {};
+  for (const pair of pairs) {
+    const at = pair.indexOf("=");
+    labels[at < 0 ? pair : pair.slice(0, at).trim()] = at < 0 ? "" : pair.slice(at + 1).trim();
+  }
+  return labels;
+}
+
+const field = (name) => form.elements.namedItem(name);
+
+function selector() {
+  const chosen = {};
+  const labels = labelsOf(field("labels").value);
+  if (field("account").value) chosen.account = field("account").value;
+  if (field("endpoint").value.trim()) chosen.endpoint = field("endpoint").value.trim();
+  if (Object.keys(labels).length) chosen.labels = labels;
+  return Object.keys(chosen).length ? chosen : null;
+}
+
+function windows() {
+  return [...document.querySelectorAll("#windows .window-row")].map((row) => ({
+    days: [...row.querySelectorAll("[name=day]:checked")].map((box) => box.value),
+    start: row.querySelector("[name=start]").value,
+    end: row.querySelector("[name=end]").value,
+    keep_running: row.querySelector("[name=keep_running]").checked,
+  }));
+}
+
+function body() {
+  const shared = {
+    name: field("name").value.trim(),
+    selector: selector(),
+    shadow: field("shadow").checked,
+    enabled: field("enabled").checked,
+  };
+  if (isSchedule) {
+    const apply = document.getElementById("apply-now")?.checked ? covered : [];
+    return {
+      ...shared, timezone: field("timezone").value.trim(), windows: windows(),
+      drain_minutes: Number(field("drain_minutes").value), apply_now: apply,
+    };
+  }
+  return {
+    ...shared, kind: "idle", action: form.querySelector("[name=action]:checked").value,
+    timeout_minutes: Number(field("timeout_minutes").value),
+    min_awake_minutes: Number(field("min_awake_minutes").value),
+  };
+}
+
+const monthly = (money) => (money ? dollars(nano(money), 0) : el("span", { className: "unpriced" }, "unpriced"));
+const sum = (list) => list.reduce((all, one) => all + nano(one), 0n);
+
+// Only what the rule may act on counts; who may not rehearse a save is not told a sum.
+function savings(rows) {
+  if (!notActing) return null;
+  const acting = rows.filter((row) => !notActing.has(row.id));
+  const priced = acting.filter((row) => row.cost_month && row.cost_month_today);
+  if (!priced.length) return null;
+  const now = sum(priced.map((row) => row.cost_month_today));
+  const then = sum(priced.map((row) => row.cost_month));
+  const difference = then <= now
+    ? el("span", { className: "saved" }, `${dollars(now - then, 0)} less`)
+    : el("span", { className: "more" }, `${dollars(then - now, 0)} more`);
+  const missing = acting.length - priced.length;
+  return el("p", {}, "A month costs about ", el("strong", {}, dollars(then, 0)), ` instead of ${dollars(now, 0)} as it is today: `,
+    difference, missing ? ` (${missing} unpriced left out).` : ".");
+}
+
+function effects(rows) {
+  if (!rows.length) return null;
+  const shown = rows.slice(0, 25);
+  const head = ["Endpoint", "Hours", "A month", "Today"];
+  return el("table", { className: "effects" },
+    el("thead", {}, el("tr", {}, head.map((text, at) => el("th", { scope: "col", className: at ? "num" : "" }, text)))),
+    el("tbody", {}, shown.map((row) => el("tr", {},
+      el("td", {}, row.name, notActing?.has(row.id) && el("span", { className: "two" }, notActing.get(row.id))), el("td", { className: "num" }, row.hours_month.toFixed(0)),
+      el("td", { className: "num" }, monthly(row.cost_month)), el("td", { className: "num" }, monthly(row.cost_month_today))))),
+    rows.length > shown.length && el("tfoot", {}, el("tr", {}, el("td", { colSpan: 4, className: "soft small" }, `and ${rows.length - shown.length} more`))));
+}
+
+const DAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+const minute = (text) => Number(text.slice(0, 2)) * 60 + Number(text.slice(3, 5));
+
+// The nominal week, drawn as the server draws it for saved schedules.
+function weekGrid(list) {
+  const space = "http://www.w3.org/2000/svg";
+  const add = (parent, name, attributes, text) => {
+    const node = document.createElementNS(space, name);
+    for (const [attribute, value] of Object.entries(attributes)) node.setAttribute(attribute, value);
+    if (text) node.textContent = text;
+    parent.append(node);
+    return node;
+  };
+  const [left, width, lane, step] = [30, 400, 15, 19];
+  const scale = (width - left) / 1440;
+  const root = document.createElementNS(space, "svg");
+  for (const [name, value] of [["class", "week"], ["viewBox", `0 0 ${width} ${7 * step + 14}`], ["role", "img"], ["aria-label", "The week as typed"]]) root.setAttribute(name, value);
+  DAYS.forEach((day, at) => {
+    add(root, "text", { x: 0, y: at * step + 12 }, day[0].toUpperCase() + day.slice(1));
+    add(root, "rect", { class: "lane", x: left, y: at * step, width: width - left, height: lane, rx: 3 });
+  });
+  for (const hour of [0, 6, 12, 18, 24]) {
+    const x = left + hour * 60 * scale;
+    add(root, "line", { class: "tick", x1: x, x2: x, y1: 0, y2: 7 * step });
+    add(root, "text", { x, y: 7 * step + 12, "text-anchor": hour === 24 ? "end" : "middle" }, String(hour).padStart(2, "0"));
+  }
+  for (const one of [...list].sort((a, b) => a.keep_running - b.keep_running)) {
+    if (!one.start || !one.end) continue;
+    const [begin, end] = [minute(one.start), minute(one.end)];
+    for (const day of one.days.map((name) => DAYS.indexOf(name))) {
+      const pieces = end > begin ? [[day, begin, end]] : [[day, begin, 1440], [(day + 1) % 7, 0, end]];
+      for (const [at, from, to] of pieces) {
+        if (to > from) add(root, "rect", { class: one.keep_running ? "keep" : "up", x: left + from * scale, y: at * step, width: (to - from) * scale, height: lane, rx: 2 });
+      }
+    }
+  }
+  return root;
+}
+
+function findings(list) {
+  return list.length
+    ? el("ul", { className: "findings" }, list.slice(0, 12).map((one) => el("li", {}, icon("info"), el("span", {}, one.message))))
+    : el("p", { className: "soft" }, icon("check"), " Nothing odd was found in the coming year.");
+}
+
+function showSchedule(answer) {
+  const share = Math.round((answer.hours_per_week / 168) * 100);
+  document.getElementById("preview-hours").textContent = `${answer.hours_per_week} h a week, ${share} % of it`;
+  preview.replaceChildren(weekGrid(windows()), ...[savings(answer.endpoints), effects(answer.endpoints), findings(answer.findings)].filter(Boolean),
+    el("p", { className: "soft small" }, `Up while a window is open, at today's price; a month is ${HOURS_PER_MONTH} hours. Zone rules ${answer.tzdata}.`));
+}
+
+function showCovered(list) {
+  notActing = new Map(list.filter((one) => !one.managed || one.protected)
+    .map((one) => [one.id, one.managed ? "protected: only proposes" : "only observed"]));
+  covered = list.filter((one) => one.managed).map((one) => one.id);
+  const row = document.getElementById("apply-now-row");
+  if (row) {
+    row.hidden = !covered.length;
+    document.getElementById("apply-now-count").textContent = covered.length === 1 ? "the 1 managed endpoint it covers" : `the ${covered.length} managed endpoints it covers`;
+  }
+}
+
+function showPolicy(answer) {
+  const rows = answer.endpoints;
+  preview.replaceChildren(rows.length
+    ? el("ul", { className: "findings" }, rows.slice(0, 25).map((one) => el("li", {}, icon(one.managed ? "check" : "eye"), el("span", {}, one.name, !one.managed && el("span", { className: "soft" }, " only observed"), one.protected && el("span", { className: "soft" }, " protected: only proposes")))))
+    : el("p", { className: "soft" }, "It covers no endpoint now."));
+}
+
+let waiting = null;
+
+async function rehearse() {
+  waiting?.abort();
+  waiting = new AbortController();
+  const { signal } = waiting;
+  const wanted = body();
+  problem.replaceChildren();
+  try {
+    if (wanted.selector && document.querySelector(".form-end")) {
+      const draft = { ...wanted, name: wanted.name || `preview ${key}`.slice(0, 60) };
+      if (isSchedule) draft.apply_now = [];
+      const answer = await call(form.dataset.method, `${form.dataset.url}?dry_run=true`, draft, { signal });
+      if (isSchedule) showCovered(answer.would.endpoints);
+      else showPolicy(answer.would);
+    }
+    if (isSchedule && wanted.timezone) {
+      showSchedule(await call("POST", form.dataset.preview, { ...wanted, name: wanted.name || "preview", apply_now: [] }, { signal }));
+    }
+  } catch (error) {
+    if (error.name !== "AbortError") problem.replaceChildren(problemBox(error));
+  }
+}
+
+let timer = 0;
+function later() {
+  clearTimeout(timer);
+  timer = setTimeout(rehearse, 250);
+}
+
+form.addEventListener("input", later);
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const button = form.querySelector("button.main");
+  if (!button) return;
+  const wanted = body();
+  if (!wanted.selector) {
+    problem.replaceChildren(problemBox({ body: { title: "Which endpoints?", detail: "A rule without a condition would cover everything.", remedy: "Give labels, an account, or one endpoint." } }));
+    return;
+  }
+  button.disabled = true;
+  try {
+    await call(form.dataset.method, form.dataset.url, wanted, { key });
+    location.assign(form.dataset.done);
+  } catch (error) {
+    problem.replaceChildren(problemBox(error));
+    problem.scrollIntoView({ block: "nearest" });
+    if (error.body?.status) key = uuid();
+    button.disabled = false;
+  }
+});
+
+if (isSchedule) {
+  const list = document.getElementById("windows");
+  document.getElementById("add-window").addEventListener("click", () => {
+    list.append(document.getElementById("window-template").content.cloneNode(true));
+    list.lastElementChild.querySelector("input").focus();
+    later();
+  });
+  list.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-remove-window]");
+    if (!button) return;
+    button.closest("li").remove();
+    later();
+  });
+  // A new form begins in the zone of the one who fills it in.
+  if (!field("timezone").value) field("timezone").value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
+}
+rehearse();

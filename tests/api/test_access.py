@@ -1,0 +1,200 @@
+"""Who may do what: tokens, scopes, and what is kept of a secret."""
+
+from __future__ import annotations
+
+import re
+import stat
+from datetime import timedelta
+
+import pytest
+from fastapi.routing import APIRoute
+
+from orchestrator.services import tokens
+from orchestrator.services.tokens import Scope
+from tests.api.site import NOON, Site, problem
+
+ADMIN_CHANGES = [
+    ("POST", "/v1/tokens"),
+    ("DELETE", "/v1/tokens/tok_1"),
+    ("POST", "/v1/accounts"),
+    ("PATCH", "/v1/accounts/lab"),
+    ("DELETE", "/v1/accounts/lab"),
+]
+OPERATOR_CHANGES = [
+    ("POST", "/v1/endpoints"),
+    ("POST", "/v1/endpoints/adopt"),
+    ("PATCH", "/v1/endpoints/ep_search"),
+    ("DELETE", "/v1/endpoints/ep_search"),
+    *(
+        ("POST", f"/v1/endpoints/ep_search/{verb}")
+        for verb in ("adopt", "release", "pause", "resume", "scale-to-zero")
+    ),
+    ("POST", "/v1/operations/op_1/cancel"),
+    ("DELETE", "/v1/holds/hld_1"),
+    ("POST", "/v1/schedules"),
+    ("PUT", "/v1/schedules/sch_1"),
+    ("DELETE", "/v1/schedules/sch_1"),
+    ("POST", "/v1/policies"),
+    ("PUT", "/v1/policies/pol_1"),
+    ("DELETE", "/v1/policies/pol_1"),
+    ("PUT", "/v1/freeze"),
+    ("DELETE", "/v1/freeze"),
+]
+READING_POSTS = {"/v1/schedules/preview"}
+
+
+def api_routes(site: Site) -> set[tuple[str, str]]:
+    """Return (method, path) of everything under /v1, from the API's own description."""
+    paths = site.app.openapi()["paths"]
+    return {
+        (method.upper(), path)
+        for path, operations in paths.items()
+        if path.startswith("/v1")
+        for method in operations
+    }
+
+
+def test_every_route_asks_for_a_token(site: Site) -> None:
+    for method, path in api_routes(site):
+        response = site.client.request(method, path.replace("{id}", "x"))
+        body = problem(response, 401, "unauthenticated")
+        assert response.headers["www-authenticate"] == "Bearer"
+        assert "Authorization: Bearer" in body["remedy"]
+
+
+@pytest.mark.parametrize("header", ["Bearer ", "Bearer orc_wrong", "Basic YTpi", "orc_wrong"])
+def test_a_wrong_credential_is_refused(site: Site, header: str) -> None:
+    response = site.client.get("/v1/me", headers={"Authorization": header})
+    problem(response, 401, "unauthenticated")
+
+
+def test_me_tells_name_and_scope(site: Site) -> None:
+    response = site.ask("GET", "/v1/me", scope="operate")
+    assert response.json() == {"name": "operateer", "scope": "operate"}
+
+
+@pytest.mark.parametrize(("method", "path"), ADMIN_CHANGES)
+def test_an_operator_may_not_administer(site: Site, method: str, path: str) -> None:
+    body = problem(site.ask(method, path, scope="operate", json={}), 403, "forbidden")
+    assert "admin" in body["remedy"]
+
+
+@pytest.mark.parametrize(("method", "path"), ADMIN_CHANGES + OPERATOR_CHANGES)
+def test_a_reader_may_change_nothing(lab: Site, method: str, path: str) -> None:
+    problem(lab.ask(method, path, scope="read", json={}), 403, "forbidden")
+
+
+def test_the_tables_above_name_every_change(site: Site) -> None:
+    shapes = {(method, _shape(path)) for method, path in ADMIN_CHANGES + OPERATOR_CHANGES}
+    changes = {
+        (method, path)
+        for method, path in api_routes(site)
+        if method != "GET" and path not in READING_POSTS
+    }
+    assert shapes == changes
+
+
+def _shape(path: str) -> str:
+    return re.sub(r"/(tok|ep|op|hld|sch|pol)_\w+|(?<=accounts)/lab", "/{id}", path)
+
+
+def test_tokens_are_listed_to_admins_alone(site: Site) -> None:
+    names = [token["name"] for token in site.get("/v1/tokens")["items"]]
+    assert names == ["adminer", "operateer", "reader" if "reader" in names else "readeer"]
+    problem(site.ask("GET", "/v1/tokens", scope="operate"), 403, "forbidden")
+
+
+def test_a_new_token_works_and_shows_its_secret_once(site: Site) -> None:
+    made = site.post("/v1/tokens", {"name": "ci", "scope": "operate"})
+    assert made.status_code == 201
+    secret = made.json()["secret"]
+    response = site.client.get("/v1/me", headers={"Authorization": f"Bearer {secret}"})
+    assert response.json() == {"name": "ci", "scope": "operate"}
+    assert secret not in site.ask("GET", "/v1/tokens").text
+    assert secret not in site.dump()
+
+
+def test_a_repeated_answer_hides_the_secret(site: Site) -> None:
+    key = {"Idempotency-Key": "once"}
+    first = site.post("/v1/tokens", {"name": "ci"}, headers=key)
+    again = site.post("/v1/tokens", {"name": "ci"}, headers=key)
+    assert first.json()["secret"]
+    assert again.json() == {**first.json(), "secret": None}
+    assert first.json()["secret"] not in site.dump()
+
+
+@pytest.mark.parametrize("name", ["engine", "Cloud", "adminer"])
+def test_names_that_would_mislead_are_refused(site: Site, name: str) -> None:
+    response = site.post("/v1/tokens", {"name": name})
+    assert response.status_code in (409, 422)
+    assert response.json()["field"] == "name"
+
+
+def test_a_token_ends_when_it_is_revoked(site: Site) -> None:
+    tokens_by_name = {t["name"]: t["id"] for t in site.get("/v1/tokens")["items"]}
+    gone = site.ask("DELETE", f"/v1/tokens/{tokens_by_name['operateer']}")
+    assert gone.json()["revoked_at"] == "2026-03-02T12:00:00Z"
+    problem(site.ask("GET", "/v1/me", scope="operate"), 401, "unauthenticated")
+    assert site.events("token.revoked")[0].actor == "adminer"
+
+
+def test_a_token_ends_when_it_expires(site: Site) -> None:
+    end = NOON + timedelta(hours=1)
+    secret = site.token("brief", Scope.READ, expires_at=end)
+    site.secrets["brief"] = secret
+    assert site.ask("GET", "/v1/me", scope="brief").status_code == 200
+    site.clock.set(end)
+    problem(site.ask("GET", "/v1/me", scope="brief"), 401, "unauthenticated")
+
+
+def test_a_token_cannot_end_in_the_past(site: Site) -> None:
+    past = {"name": "late", "expires_at": "2026-03-02T11:59:59Z"}
+    assert problem(site.post("/v1/tokens", past), 422, "invalid")["field"] == "expires_at"
+
+
+def test_the_last_admin_stays(site: Site) -> None:
+    admin = next(t for t in site.get("/v1/tokens")["items"] if t["scope"] == "admin")
+    body = problem(site.ask("DELETE", f"/v1/tokens/{admin['id']}"), 409, "last_admin")
+    assert "another token" in body["remedy"]
+    assert site.ask("GET", "/v1/me").status_code == 200
+
+
+def test_use_is_noted_at_most_once_a_minute(site: Site) -> None:
+    def last_used() -> str:
+        items = site.get("/v1/tokens")["items"]
+        return str(next(t["last_used_at"] for t in items if t["name"] == "adminer"))
+
+    last_used()
+    site.clock.set(NOON + timedelta(seconds=59))
+    assert last_used() == "2026-03-02T12:00:00Z"
+    site.clock.set(NOON + timedelta(seconds=60))
+    last_used()
+    assert last_used() == "2026-03-02T12:01:00Z"
+
+
+def test_no_route_is_without_a_scope(site: Site) -> None:
+    """A route of the API that forgot its scope would still be read-guarded, never open."""
+    guarded = [route for route in site.app.routes if isinstance(route, APIRoute)]
+    open_paths = {route.path for route in guarded if not route.path.startswith("/v1")}
+    assert {"/healthz", "/readyz"} <= open_paths or open_paths == set()
+
+
+def test_the_first_token_is_private_and_stays(site: Site) -> None:
+    folder = site.settings.state_dir / "fresh"
+    with site.database.write() as session:
+        for token in session.exec(tokens.tokens.select(tokens.ApiToken)):  # type: ignore[attr-defined] # the repository's own import
+            session.delete(token)
+    path = tokens.ensure_first_token(site.database, site.clock, folder)
+    assert path is not None
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    secret = path.read_text().strip()
+    me = site.client.get("/v1/me", headers={"Authorization": f"Bearer {secret}"})
+    assert me.json() == {"name": "admin", "scope": "admin"}
+    assert tokens.ensure_first_token(site.database, site.clock, folder) == path
+    assert path.read_text().strip() == secret
+
+
+def test_no_first_token_where_an_admin_exists(site: Site) -> None:
+    path = site.settings.state_dir / tokens.FIRST_FILE
+    assert tokens.ensure_first_token(site.database, site.clock, site.settings.state_dir) is None
+    assert not path.exists()

@@ -1,0 +1,592 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.cli.errors import ExitCode
+from tests.cli.conftest import Cli, StubApi, endpoint, money, operation, page
+
+EP = "acme/search-api"
+SCHEDULE: dict[str, Any] = {
+    "id": "sch_1",
+    "name": "office",
+    "timezone": "Europe/Berlin",
+    "windows": [{"days": ["mon", "fri"], "start": "08:00", "end": "19:00", "keep_running": True}],
+    "drain_minutes": 30,
+    "selector": {"labels": {"team": "search"}},
+    "shadow": False,
+    "enabled": True,
+    "endpoints": [{"id": "ep_1", "name": "search-api"}],
+    "findings": [{"message": "the window of Sunday changes nothing"}],
+}
+POLICY: dict[str, Any] = {
+    "id": "pol_1",
+    "name": "idle-30",
+    "kind": "idle",
+    "timeout_minutes": 30,
+    "min_awake_minutes": 10,
+    "action": "scale_to_zero",
+    "selector": {"account": "acme"},
+    "shadow": True,
+    "enabled": True,
+}
+ACCOUNT: dict[str, Any] = {
+    "id": "acc_1",
+    "name": "acme",
+    "provider": "huggingface",
+    "namespace": "acme-corp",
+    "credential_ref": "env:HF_TOKEN",
+    "options": {},
+    "frozen": None,
+    "health": "ok",
+    "health_detail": "",
+    "observed_at": "2026-03-02T11:59:00Z",
+    "endpoint_count": 3,
+}
+HOLD: dict[str, Any] = {
+    "id": "hld_1",
+    "endpoint": {"id": "ep_1", "name": "search-api"},
+    "wish": "running",
+    "until": "2026-03-02T16:00:00Z",
+    "actor": "dana",
+    "reason": "demo",
+    "cost": {"amount": "3.200000000", "currency": "USD"},
+}
+OFFER: dict[str, Any] = {
+    "key": "aws/us-east-1/nvidia-l4/x1",
+    "accelerator": "gpu",
+    "accelerators": 1,
+    "status": "available",
+    "price_per_hour": {"amount": "0.800000000", "currency": "USD"},
+    "quota": {"max": 16, "used": 1},
+}
+
+
+def line_with(text: str, part: str) -> str:
+    (found,) = [line for line in text.splitlines() if part in line]
+    return found
+
+
+class TestEndpointList:
+    def test_the_table_shows_state_price_cost_with_band_and_next_change(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        stub.on("GET", "/v1/endpoints", page(endpoint()))
+        line = line_with(api_cli("endpoints", "list").out, EP)
+        for part in (
+            "running",
+            "nvidia-l4 x1",
+            "1/1",
+            "$0.80/h",
+            "$12.30 ±0.10",
+            "3 h ago",
+            "paused at 2026-03-02 19:00 UTC",
+            "team=search",
+        ):
+            assert part in line
+
+    def test_what_has_no_price_is_shown_as_unpriced_and_never_as_zero(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        unknown = endpoint(burn_per_hour=None, month_to_date=money("0", unpriced=3600))
+        stub.on("GET", "/v1/endpoints", page(unknown))
+        line = line_with(api_cli("endpoints", "list").out, EP)
+        assert line.count("unpriced") == 2
+        assert "$0" not in line
+
+    def test_money_is_aligned_at_its_right(self, api_cli: Cli, stub: StubApi) -> None:
+        cheap, dear = (
+            endpoint(name, month_to_date=money(amount))
+            for name, amount in (("a", "1.50"), ("b", "1234.50"))
+        )
+        stub.on("GET", "/v1/endpoints", page(cheap, dear))
+        out = api_cli("endpoints", "list").out
+        first, second = line_with(out, "acme/a"), line_with(out, "acme/b")
+        assert first.index("$1.50") + len("$1.50") == second.index("$1,234.50") + len("$1,234.50")
+
+    def test_all_filters_reach_the_server(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", "/v1/endpoints", page())
+        result = api_cli(
+            *("endpoints", "list", "--account", "acme", "--status", "running", "--observed"),
+            *("--name", "sea", "-l", "team=search", "-l", "stage=prod", "--sort=-burn"),
+            *("--hardware", "aws/us-east-1/nvidia-l4/x1", "--deleted"),
+        )
+        assert result.code == ExitCode.OK
+        assert "no endpoints" in result.err
+        seen = stub.last("GET", "/v1/endpoints")
+        assert seen.param("label") == ["team=search", "stage=prod"]
+        expected = {"account": "acme", "managed": "false", "sort": "-burn", "deleted": "true"}
+        assert {key: seen.param(key)[0] for key in expected} == expected
+
+    def test_quiet_prints_ids_alone(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", "/v1/endpoints", page(endpoint("a"), endpoint("b")))
+        result = api_cli("-q", "endpoints", "list")
+        assert (result.out, result.err) == ("ep_a\nep_b\n", "")
+
+    def test_what_a_cloud_sent_cannot_steer_the_terminal(self, api_cli: Cli, stub: StubApi) -> None:
+        nasty = endpoint(message="\x1b]0;gone\x07 [red]x[/red]", url="a\rb")
+        stub.on("GET", f"/v1/endpoints/{EP}", nasty)
+        result = api_cli("endpoints", "show", EP)
+        assert not set(result.out) & {"\x1b", "\x07", "\r"}
+        assert "[red]x[/red]" in result.out
+
+    def test_no_colour_codes_reach_a_pipe(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", "/v1/endpoints", page(endpoint(status="failed")))
+        assert "\x1b" not in api_cli("endpoints", "list").out
+
+    def test_a_pipe_gets_whole_names(self, api_cli: Cli, stub: StubApi) -> None:
+        long = "x" * 120
+        stub.on("GET", "/v1/endpoints", page(endpoint(long)))
+        assert f"acme/{long}" in api_cli("endpoints", "list").out
+
+
+class TestJson:
+    CASES: tuple[tuple[tuple[str, ...], str, str, Any], ...] = (
+        (("endpoints", "list"), "GET", "/v1/endpoints", page(endpoint())),
+        (("endpoints", "show", EP), "GET", f"/v1/endpoints/{EP}", endpoint()),
+        (("endpoints", "events", EP), "GET", f"/v1/endpoints/{EP}/events", page()),
+        (("endpoints", "pause", EP), "POST", f"/v1/endpoints/{EP}/pause", operation()),
+        (("endpoints", "adopt", EP), "POST", f"/v1/endpoints/{EP}/adopt", endpoint()),
+        (("operations", "list"), "GET", "/v1/operations", page(operation())),
+        (("operations", "show", "op_1"), "GET", "/v1/operations/op_1", operation()),
+        (("schedules", "list"), "GET", "/v1/schedules", page(SCHEDULE)),
+        (("schedules", "show", "sch_1"), "GET", "/v1/schedules/sch_1", SCHEDULE),
+        (("policies", "list"), "GET", "/v1/policies", page(POLICY)),
+        (("policies", "show", "pol_1"), "GET", "/v1/policies/pol_1", POLICY),
+        (("holds", "list"), "GET", "/v1/holds", page(HOLD)),
+        (("accounts", "list"), "GET", "/v1/accounts", page(ACCOUNT)),
+        (("accounts", "show", "acme"), "GET", "/v1/accounts/acme", ACCOUNT),
+        (("events",), "GET", "/v1/events", page()),
+        (("hardware",), "GET", "/v1/hardware", page(OFFER)),
+        (("freeze", "status"), "GET", "/v1/freeze", {"global": None, "accounts": []}),
+        (("tokens", "list"), "GET", "/v1/tokens", page()),
+    )
+
+    @pytest.mark.parametrize("case", CASES, ids=[" ".join(case[0][:2]) for case in CASES])
+    def test_json_is_exactly_what_the_server_said_and_nothing_else(
+        self, api_cli: Cli, stub: StubApi, case: tuple[tuple[str, ...], str, str, Any]
+    ) -> None:
+        arguments, method, path, body = case
+        stub.on(method, path, body)
+        result = api_cli(*arguments, "--output", "json")
+        assert result.code == ExitCode.OK
+        assert json.loads(result.out) == body
+        assert result.err == ""
+
+    @pytest.mark.parametrize("case", CASES, ids=[" ".join(case[0][:2]) for case in CASES])
+    def test_every_command_also_has_a_view_for_people(
+        self, api_cli: Cli, stub: StubApi, case: tuple[tuple[str, ...], str, str, Any]
+    ) -> None:
+        arguments, method, path, body = case
+        stub.on(method, path, body)
+        result = api_cli(*arguments)
+        assert result.code == ExitCode.OK
+        assert result.out or result.err
+        assert "{" not in result.out
+
+    def test_several_changes_are_one_json_list(self, api_cli: Cli, stub: StubApi) -> None:
+        for name in ("a", "b"):
+            stub.on("POST", f"/v1/endpoints/acme/{name}/resume", operation(id=f"op_{name}"))
+        result = api_cli("-o", "json", "endpoints", "resume", "acme/a", "acme/b")
+        assert [one["id"] for one in result.json] == ["op_a", "op_b"]
+
+
+class TestGlobalOptions:
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("-o", "json", "endpoints", "list"),
+            ("endpoints", "-o", "json", "list"),
+            ("endpoints", "list", "-o", "json"),
+            ("endpoints", "list", "--output=json"),
+        ],
+    )
+    def test_global_options_may_stand_anywhere(
+        self, api_cli: Cli, stub: StubApi, arguments: tuple[str, ...]
+    ) -> None:
+        stub.on("GET", "/v1/endpoints", page())
+        assert api_cli(*arguments).json == page()
+
+    def test_after_two_dashes_everything_is_an_argument(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", "/v1/endpoints", page())
+        result = api_cli("endpoints", "show", "--", "-q")
+        assert result.code == ExitCode.NOT_FOUND
+        assert stub.last("GET", "/v1/endpoints").param("name") == ["-q"]
+
+
+class TestWhy:
+    WHY: dict[str, Any] = {  # noqa: RUF012 - a canned answer
+        "endpoint": {"id": "ep_1", "name": "search-api"},
+        "at": "2026-03-02T12:00:00Z",
+        "wish": "available",
+        "rule": "schedule office",
+        "reason": "inside the window mon-fri 08:00-19:00",
+        "next_change": {"at": "2026-03-02T19:00:00Z", "wish": "paused"},
+        "considered": [
+            {"rule": "freeze", "outcome": "no_opinion", "detail": ""},
+            {"rule": "schedule office", "outcome": "decided", "detail": "in a window"},
+            {"rule": "idle", "outcome": "not_reached", "detail": ""},
+        ],
+    }
+
+    def test_it_tells_the_rule_the_reason_and_all_that_were_asked(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        stub.on("GET", f"/v1/endpoints/{EP}/why", self.WHY)
+        out = api_cli("endpoints", "why", EP).out
+        assert "search-api: available, decided by schedule office" in out
+        assert "because inside the window" in out
+        assert "paused at 2026-03-02 19:00 UTC" in out
+        assert "not reached" in line_with(out, "idle")
+
+    def test_another_instant_can_be_asked_for(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", f"/v1/endpoints/{EP}/why", self.WHY)
+        api_cli("endpoints", "why", EP, "--at", "18:00")
+        seen = stub.last("GET", f"/v1/endpoints/{EP}/why")
+        assert seen.param("at") == ["2026-03-02T18:00:00Z"]
+
+
+class TestPower:
+    def test_a_click_against_a_rule_tells_the_end_and_the_cost_of_its_hold(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        stub.on("POST", f"/v1/endpoints/{EP}/resume", {**operation(kind="resume"), "hold": HOLD})
+        result = api_cli(
+            "endpoints", "resume", EP, "--until", "2h", "--reason", "demo for the board"
+        )
+        assert "until 2026-03-02 16:00 UTC, costs $3.20" in result.out
+        body = stub.last("POST", f"/v1/endpoints/{EP}/resume").body
+        assert body == {"reason": "demo for the board", "until": "2026-03-02T14:00:00Z"}
+
+    def test_a_dry_run_says_so(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("POST", f"/v1/endpoints/{EP}/pause", {"dry_run": True, "would": operation()})
+        result = api_cli("endpoints", "pause", EP, "--dry-run", "--wait")
+        assert result.out.startswith("Dry run, nothing is changed.")
+        assert stub.seen[0].param("dry_run") == ["true"]
+        assert len(stub.seen) == 1
+
+    def test_deleting_needs_exactly_the_name(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", f"/v1/endpoints/{EP}", endpoint())
+        stub.on("DELETE", f"/v1/endpoints/{EP}", operation(kind="delete"), status=202)
+        for wrong in ("search", "acme/search-api", "Search-api"):
+            result = api_cli("endpoints", "delete", EP, "--confirm", wrong)
+            assert result.code == ExitCode.USAGE
+        assert api_cli("endpoints", "delete", EP).code == ExitCode.USAGE
+        assert [one.method for one in stub.seen].count("DELETE") == 0
+        assert api_cli("endpoints", "delete", EP, "--confirm", "search-api").code == ExitCode.OK
+        assert stub.last("DELETE", f"/v1/endpoints/{EP}").param("confirm") == ["search-api"]
+
+    def test_adopting_says_that_nothing_changes(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("POST", f"/v1/endpoints/{EP}/adopt", endpoint())
+        result = api_cli("endpoints", "adopt", EP, "--owner", "dana", "-l", "team=search")
+        assert "is managed; it stays running" in result.out
+        body = stub.last("POST", f"/v1/endpoints/{EP}/adopt").body
+        assert body == {"labels": {"team": "search"}, "owner": "dana"}
+
+    def test_adopting_many_needs_a_yes(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", "/v1/endpoints", page(endpoint("a"), endpoint("b")))
+        stub.on("POST", "/v1/endpoints/adopt", {"adopted": ["ep_a", "ep_b"]})
+        command = ("endpoints", "adopt", "--account", "acme", "--match", "team=search")
+        refused = api_cli(*command)
+        assert refused.code == ExitCode.USAGE
+        assert "acme/a, acme/b" in refused.err
+        assert api_cli(*command, "--yes").code == ExitCode.OK
+        selector = stub.last("POST", "/v1/endpoints/adopt").body["selector"]
+        assert selector == {"account": "acme", "labels": {"team": "search"}}
+
+
+class TestCreate:
+    COMMAND = (
+        *("endpoints", "create", "chat", "-a", "acme", "--repository", "acme/model"),
+        *("--hardware", OFFER["key"], "--idle", "15", "-l", "team=search"),
+    )
+
+    def prepare(self, stub: StubApi) -> None:
+        stub.on("GET", "/v1/hardware", page(OFFER))
+        would = {"name": "chat", "price_per_hour": OFFER["price_per_hour"]}
+        stub.on("POST", "/v1/endpoints", {"dry_run": True, "would": would})
+
+    def test_a_dry_run_shows_the_price_and_creates_nothing(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        self.prepare(stub)
+        result = api_cli(*self.COMMAND, "--dry-run")
+        assert "price_per_hour: $0.80" in result.out
+        assert [one.param("dry_run") for one in stub.seen if one.method == "POST"] == [["true"]]
+
+    def test_without_a_yes_the_price_is_shown_and_nothing_is_created(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        self.prepare(stub)
+        result = api_cli(*self.COMMAND)
+        assert result.code == ExitCode.USAGE
+        assert "$0.80" in result.err
+        assert [one.param("dry_run") for one in stub.seen if one.method == "POST"] == [["true"]]
+
+    def test_the_body_holds_what_was_asked_and_nothing_empty(
+        self, api_cli: Cli, stub: StubApi, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.prepare(stub)
+        stub.on("POST", "/v1/endpoints", operation(kind="create"), status=202)
+        monkeypatch.setenv("MY_KEY", "hidden-value")
+        result = api_cli(*self.COMMAND, "--yes", "--secret", "KEY=env:MY_KEY", "--env", "A=1")
+        assert result.code == ExitCode.OK
+        assert stub.last("POST", "/v1/endpoints").body == {
+            "account": "acme",
+            "name": "chat",
+            "repository": "acme/model",
+            "hardware": {
+                "vendor": "aws",
+                "region": "us-east-1",
+                "instance_type": "nvidia-l4",
+                "instance_size": "x1",
+                "accelerator": "gpu",
+            },
+            "scaling": {"min_replicas": 0, "max_replicas": 1, "scale_to_zero_minutes": 15},
+            "labels": {"team": "search"},
+            "environment": {"A": "1"},
+            "secrets": {"KEY": "hidden-value"},
+        }
+        assert "hidden-value" not in result.out + result.err
+
+    @pytest.mark.parametrize("value", ["hunter2-value", "env:NOT_SET_ANYWHERE", "file:/nowhere"])
+    def test_a_secret_on_the_command_line_is_refused(
+        self, api_cli: Cli, stub: StubApi, value: str
+    ) -> None:
+        self.prepare(stub)
+        result = api_cli(*self.COMMAND, "--yes", "--secret", f"KEY={value}")
+        assert result.code == ExitCode.USAGE
+        assert "hunter2-value" not in result.err
+        assert [one for one in stub.seen if one.method == "POST"] == []
+
+    def test_unknown_hardware_names_the_nearest(self, api_cli: Cli, stub: StubApi) -> None:
+        self.prepare(stub)
+        command = [part.replace("us-east-1", "us-eest-1") for part in self.COMMAND]
+        result = api_cli(*command)
+        assert result.code == ExitCode.USAGE
+        assert OFFER["key"] in result.err
+
+
+class TestUpdate:
+    def test_scaling_is_sent_whole_with_only_the_asked_part_replaced(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        stub.on("GET", f"/v1/endpoints/{EP}", endpoint())
+        stub.on("PATCH", f"/v1/endpoints/{EP}", operation(kind="update"), status=202)
+        api_cli("endpoints", "update", EP, "--max", "4", "--label", "stage=prod")
+        body = stub.last("PATCH", f"/v1/endpoints/{EP}").body
+        assert body == {
+            "labels": {"team": "search", "stage": "prod"},
+            "scaling": {"min_replicas": 1, "max_replicas": 4, "scale_to_zero_minutes": None},
+        }
+
+    def test_labels_can_be_removed(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", f"/v1/endpoints/{EP}", endpoint())
+        stub.on("PATCH", f"/v1/endpoints/{EP}", endpoint())
+        api_cli("endpoints", "update", EP, "--unlabel", "team", "--no-protected")
+        body = stub.last("PATCH", f"/v1/endpoints/{EP}").body
+        assert body == {"labels": {}, "protected": False}
+
+    def test_unknown_bounds_are_not_invented(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", f"/v1/endpoints/{EP}", endpoint(scaling=None))
+        result = api_cli("endpoints", "update", EP, "--max", "4")
+        assert result.code == ExitCode.USAGE
+        assert "min_replicas" in result.err
+
+
+class TestSchedules:
+    def test_a_schedule_is_described_by_options(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("POST", "/v1/schedules", SCHEDULE, status=201)
+        result = api_cli(
+            *("schedules", "create", "office", "--timezone", "Europe/Berlin", "--shadow"),
+            *("--window", "mon-fri 08:00-19:00", "--match", "team=search", "--drain", "10"),
+        )
+        assert stub.last("POST", "/v1/schedules").body == {
+            "name": "office",
+            "timezone": "Europe/Berlin",
+            "windows": ["mon-fri 08:00-19:00"],
+            "drain_minutes": 10,
+            "selector": {"labels": {"team": "search"}},
+            "shadow": True,
+        }
+        assert "the window of Sunday changes nothing" in result.out
+        assert "mon,fri 08:00-19:00 keep running" in result.out
+
+    def test_a_schedule_is_read_from_a_file_and_options_win(
+        self, api_cli: Cli, stub: StubApi, tmp_path: Path
+    ) -> None:
+        file = tmp_path / "s.json"
+        file.write_text(json.dumps({"timezone": "UTC", "windows": ["daily 00:00-24:00"]}))
+        stub.on("POST", "/v1/schedules", SCHEDULE)
+        api_cli("schedules", "create", "x", "--file", str(file), "--timezone", "Asia/Tokyo")
+        body = stub.last("POST", "/v1/schedules").body
+        assert (body["timezone"], body["windows"]) == ("Asia/Tokyo", ["daily 00:00-24:00"])
+
+    def test_a_preview_shows_edges_in_both_clocks_and_the_costs(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        edge = {
+            "at_utc": "2026-03-02T07:00:00Z",
+            "at_local": "2026-03-02T08:00",
+            "wish": "available",
+        }
+        costs = {
+            "name": "search-api",
+            "hours_month": "238.3",
+            "cost_month": {"amount": "190.64", "currency": "USD"},
+            "cost_month_always_on": {"amount": "584.00", "currency": "USD"},
+            "cost_month_today": None,
+        }
+        body = {
+            "timezone": "Europe/Berlin",
+            "tzdata": "2026a",
+            "weeks": [{"start": "2026-03-02", "edges": [edge]}],
+            "hours_per_week": 55,
+            "endpoints": [costs],
+            "findings": [{"message": "touches a clock change"}],
+        }
+        stub.on("GET", "/v1/schedules", page(SCHEDULE))
+        stub.on("GET", "/v1/schedules/sch_1/preview", body)
+        result = api_cli("schedules", "preview", "office", "--weeks", "4")
+        assert "2026-03-02T08:00" in line_with(result.out, "2026-03-02T07:00:00Z")
+        assert "unpriced" in line_with(result.out, "$190.64")
+        assert "touches a clock change" in result.err
+        assert stub.last("GET", "/v1/schedules/sch_1/preview").param("weeks") == ["4"]
+
+    def test_an_unsaved_schedule_is_previewed_without_saving(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        stub.on("POST", "/v1/schedules/preview", {"weeks": [], "endpoints": []})
+        command = ("schedules", "preview", "--timezone", "UTC", "--window", "daily 08:00-09:00")
+        assert api_cli(*command).code == ExitCode.OK
+        assert [one.path for one in stub.seen] == ["/v1/schedules/preview"]
+
+    def test_deleting_asks_and_finds_by_name(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", "/v1/schedules", page(SCHEDULE))
+        stub.on("DELETE", "/v1/schedules/sch_1", status=204)
+        assert api_cli("schedules", "delete", "office").code == ExitCode.USAGE
+        assert api_cli("schedules", "delete", "office", "-y").code == ExitCode.OK
+        assert stub.seen[-1].method == "DELETE"
+
+    def test_an_unknown_name_lists_those_that_exist(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", "/v1/schedules", page(SCHEDULE))
+        result = api_cli("schedules", "show", "offce")
+        assert result.code == ExitCode.NOT_FOUND
+        assert "office" in result.err
+
+
+class TestPoliciesAndHolds:
+    def test_a_policy_is_described_by_options(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("POST", "/v1/policies", POLICY, status=201)
+        result = api_cli(
+            *("policies", "create", "idle-30", "--idle", "30", "--min-awake", "10"),
+            *("--account", "acme", "--shadow"),
+        )
+        assert stub.last("POST", "/v1/policies").body == {
+            "name": "idle-30",
+            "kind": "idle",
+            "timeout_minutes": 30,
+            "min_awake_minutes": 10,
+            "action": "scale_to_zero",
+            "selector": {"account": "acme"},
+            "shadow": True,
+        }
+        assert "30 min without a request" in result.out
+
+    def test_a_hold_shows_its_end_and_its_cost(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", "/v1/holds", page(HOLD))
+        line = line_with(api_cli("holds", "list").out, "hld_1")
+        assert "2026-03-02 16:00 UTC" in line
+        assert "$3.20" in line
+
+    def test_a_hold_is_ended(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("DELETE", "/v1/holds/hld_1", status=204)
+        assert "hld_1 is ended" in api_cli("holds", "end", "hld_1").out
+
+
+class TestCosts:
+    REPORT: dict[str, Any] = {  # noqa: RUF012 - a canned answer
+        "from": "2026-03-01T00:00:00Z",
+        "to": "2026-03-02T12:00:00Z",
+        "total": money("30.50", "0.20", unpriced=3600),
+        "complete": False,
+        "unpriced": [{"name": "odd-one"}],
+        "items": [
+            {
+                "key": "search",
+                "name": "search",
+                "money": money("30.50", "0.20"),
+                "hours": "36.5",
+                "replica_hours": "40.25",
+            }
+        ],
+    }
+
+    def test_by_default_it_is_this_month_up_to_now(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", "/v1/costs", self.REPORT)
+        result = api_cli("costs", "--by", "label:team")
+        seen = stub.last("GET", "/v1/costs")
+        assert seen.param("from") == ["2026-03-01T00:00:00Z"]
+        assert seen.param("to") == ["2026-03-02T12:00:00Z"]
+        assert seen.param("group_by") == ["label:team"]
+        assert "$30.50 ±0.20" in line_with(result.out, "36.5")
+        assert "total $30.50 ±0.20 + 1 h unpriced" in result.out
+
+    def test_an_incomplete_total_is_loud(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", "/v1/costs", self.REPORT)
+        assert "warning: the total is incomplete" in api_cli("costs").err
+        assert "odd-one" in api_cli("costs").err
+
+    def test_a_past_month_is_whole(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", "/v1/costs", self.REPORT)
+        api_cli("costs", "--month", "2026-02")
+        seen = stub.last("GET", "/v1/costs")
+        assert (*seen.param("from"), *seen.param("to")) == (
+            "2026-02-01T00:00:00Z",
+            "2026-03-01T00:00:00Z",
+        )
+
+
+class TestAccountsFreezeTokens:
+    def test_an_account_is_added_by_reference_and_never_with_a_secret(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        stub.on("POST", "/v1/accounts", ACCOUNT, status=201)
+        result = api_cli(
+            *("accounts", "add", "acme", "--namespace", "acme-corp"),
+            *("--credential", "env:HF_TOKEN", "--option", "api_url=http://x", "--no-verify"),
+        )
+        seen = stub.last("POST", "/v1/accounts")
+        assert seen.body == {
+            "name": "acme",
+            "provider": "huggingface",
+            "namespace": "acme-corp",
+            "credential_ref": "env:HF_TOKEN",
+            "options": {"api_url": "http://x"},
+        }
+        assert seen.param("verify") == ["false"]
+        assert "env:HF_TOKEN" in result.out
+
+    def test_freezing_needs_a_reason_and_no_yes(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("PUT", "/v1/freeze", {"frozen": True})
+        assert api_cli("freeze", "on").code == ExitCode.USAGE
+        assert "is frozen" in api_cli("freeze", "on", "--reason", "fire").out
+        assert stub.last("PUT", "/v1/freeze").body == {"reason": "fire"}
+
+    def test_one_account_is_thawed(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("DELETE", "/v1/freeze", status=204)
+        assert "acme is no longer frozen" in api_cli("freeze", "off", "--account", "acme").out
+        assert stub.last("DELETE", "/v1/freeze").param("account") == ["acme"]
+
+    def test_a_new_token_is_alone_on_standard_output(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("POST", "/v1/tokens", {"id": "tok_1", "secret": "orc_shown-once"}, status=201)
+        result = api_cli("tokens", "create", "ci", "--scope", "operate", "--expires", "90d")
+        assert result.out == "orc_shown-once\n"
+        assert stub.last("POST", "/v1/tokens").body == {
+            "name": "ci",
+            "scope": "operate",
+            "expires_at": "2026-05-31T12:00:00Z",
+        }
