@@ -51,6 +51,7 @@ def create_app(
     problems.install(app)
     openapi.install(app)
     # The one that is added last is the outermost.
+    app.add_middleware(middleware.LastResort)
     app.add_middleware(middleware.BodyLimit)
     hosts = middleware.allowed_hosts(settings.host, settings.public_url)
     app.add_middleware(middleware.HostGuard, hosts=hosts)

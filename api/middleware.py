@@ -11,7 +11,7 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from orchestrator.api.problems import problem
+from orchestrator.api.problems import problem, unexpected
 
 MAX_BODY_BYTES = 1024 * 1024
 PROBES = frozenset({"/healthz", "/readyz"})
@@ -52,6 +52,33 @@ def allowed_hosts(host: str, public_url: str | None) -> frozenset[str]:
     if public_url is not None:
         names.add((urlsplit(public_url).hostname or "").lower())
     return frozenset(names - {""})
+
+
+class LastResort:
+    """Turns an error that nobody foresaw into a problem document, and logs it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; once an answer has begun, an error can only end it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_noting)
+        except Exception:
+            _log.exception("unexpected_error", method=scope["method"], path=scope["path"][:300])
+            if begun:
+                raise
+            await unexpected()(scope, receive, send)
 
 
 class HostGuard:

@@ -90,7 +90,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(OperationalError, _store_error)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def _service_error(request: Request, error: Exception) -> Response:
@@ -155,8 +154,8 @@ def _store_error(request: Request, error: Exception) -> Response:
     )
 
 
-def _unexpected(request: Request, error: Exception) -> Response:
-    _log.error("unexpected_error", method=request.method, path=request.url.path, exc_info=error)
+def unexpected() -> Response:
+    """Return the response for an error that nobody foresaw; it shows nothing of the inside."""
     return problem(
         500,
         "internal",

@@ -19,11 +19,11 @@ from orchestrator.api.pages.spending import axis
 from orchestrator.costs import report
 from orchestrator.costs.figures import Burn, Figure
 from orchestrator.costs.report import DayCost
-from orchestrator.domain.decide import Considered, Decision, Rule, decide
+from orchestrator.domain.decide import Considered, Rule
 from orchestrator.domain.money import NANO
 from orchestrator.services import find
-from orchestrator.services.clicks import facts_of
 from orchestrator.services.overview import STALE_AFTER, confirmed_at
+from orchestrator.services.views import Explanation, explain
 from orchestrator.store import (
     accounts,
     endpoints,
@@ -38,7 +38,6 @@ from orchestrator.store.events import EventFilter
 from orchestrator.store.ledger_reads import SpanFilter
 from orchestrator.store.operations import OperationFilter
 from orchestrator.store.tables import (
-    Account,
     Binding,
     Endpoint,
     IdlePolicy,
@@ -62,6 +61,7 @@ _RULES = {
     Rule.IDLE: "Idle policies",
     Rule.STANDING: "Standing wish",
 }
+_PRELIMINARY = frozenset({Rule.NOT_MANAGED, Rule.FROZEN, Rule.DELETION})
 _OUTCOMES = {
     "decided": "decides",
     "no_opinion": "says nothing",
@@ -106,7 +106,7 @@ def _values(session: Session, endpoint: Endpoint, now: datetime) -> dict[str, An
     account = accounts.by_ids(session, [endpoint.account_id])[endpoint.account_id]
     operation = operations.active_of(session, [endpoint.id]).get(endpoint.id)
     seen = confirmed_at(endpoint, {account.id: account})
-    decision = _decision(session, account, endpoint, now)
+    why = None if endpoint.deleted_at else explain(session, endpoint, now)
     return {
         "at": endpoint,
         "account": account,
@@ -117,8 +117,8 @@ def _values(session: Session, endpoint: Endpoint, now: datetime) -> dict[str, An
         "hardware": short_hardware(endpoint.hardware_key, endpoint.accelerator),
         "replicas": replicas(endpoint),
         "labels": endpoints.labels_of(session, [endpoint.id]).get(endpoint.id, []),
-        "decision": decision,
-        "rules": rule_lines(decision) if decision else [],
+        "why": why,
+        "rules": rule_lines(why) if why else [],
         "bound": _bound(session, endpoint),
         "held": holds.active_of(session, [endpoint.id], now).get(endpoint.id, []),
         "spec": json.dumps(endpoint.spec, indent=2, sort_keys=True, ensure_ascii=False),
@@ -128,26 +128,20 @@ def _values(session: Session, endpoint: Endpoint, now: datetime) -> dict[str, An
     }
 
 
-def _decision(
-    session: Session, account: Account, endpoint: Endpoint, now: datetime
-) -> Decision | None:
-    if endpoint.deleted_at is not None:
-        return None
-    return decide(facts_of(session, account, endpoint, now), now)
+def rule_lines(explanation: Explanation) -> list[RuleLine]:
+    """Return the rules in order, without the preliminary ones that have nothing to say."""
+    considered = explanation.considered
+    return [_rule_line(one) for one in considered if not _is_dull(one)]
 
 
-def rule_lines(decision: Decision) -> list[RuleLine]:
-    """Return the rules as they were considered, and then those that were not reached."""
-    lines = [_rule_line(one) for one in decision.considered]
-    order = list(Rule)
-    later = order[order.index(decision.rule) + 1 :]
-    lines += [RuleLine(_RULES[rule], "not_reached", _OUTCOMES["not_reached"], "") for rule in later]
-    return lines
+def _is_dull(one: Considered) -> bool:
+    return one.rule in _PRELIMINARY and one.outcome == "no_opinion"
 
 
 def _rule_line(one: Considered) -> RuleLine:
     said = _OUTCOMES.get(one.outcome, one.outcome.replace("_", " "))
-    return RuleLine(_RULES[one.rule], one.outcome, said, one.detail)
+    detail = "" if one.outcome == "not_reached" else one.detail
+    return RuleLine(_RULES[one.rule], one.outcome, said, detail)
 
 
 def _bound(session: Session, endpoint: Endpoint) -> list[BoundRule]:
@@ -191,7 +185,7 @@ def _money(session: Session, endpoint: Endpoint, now: datetime) -> dict[str, Any
         "month_name": f"{month.start:%B}",
         "days": series[::-1],
         "total": sum((one.figure for one in series), Figure()),
-        "chart": charts.stack(slots, steps, height=150),
+        "chart": charts.stack(slots, steps, width=600, height=170),
         "narrow_chart": charts.stack(charts.thinned(slots), steps, width=340, height=150),
     }
 

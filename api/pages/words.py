@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
 from orchestrator.costs.figures import Figure
 from orchestrator.domain.money import SECONDS_PER_HOUR, format_dollars, to_dollars
 from orchestrator.domain.status import IN_TRANSITION, Status, Wish
 
-STALE_AFTER = timedelta(minutes=2)
-HOURS_PER_DAY = 24
+JUST_NOW = 5
 _CENT = Decimal("0.01")
 
 
@@ -100,9 +99,9 @@ def absolute(instant: datetime) -> str:
 def ago(instant: datetime, now: datetime) -> str:
     """Return how long ago an instant was: `12 s ago`, `5 min ago`, `3 h ago`, `2 days ago`."""
     seconds = int((now - instant).total_seconds())
-    if seconds < 0:
-        return "just now" if seconds > -60 else f"in {span(-seconds)}"
-    return f"{span(seconds)} ago"
+    if seconds <= -60:
+        return f"in {span(-seconds)}"
+    return "just now" if seconds < JUST_NOW else f"{span(seconds)} ago"
 
 
 def span(seconds: int) -> str:

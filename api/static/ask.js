@@ -1,7 +1,7 @@
 // Dialogs before a change: what it will do, until when and for how much, from a dry run.
 
 import { call, dollars, el, nano, problemBox, toast, uuid } from "./dom.js";
-import { localize, when } from "./times.js";
+import { localize, serverNow, when } from "./times.js";
 
 const dialog = document.getElementById("ask");
 const UNTIL = "until";
@@ -43,13 +43,13 @@ const localInput = (at) => new Date(at - at.getTimezoneOffset() * 60000).toISOSt
 
 function untilField(action) {
   const choices = UNTIL_CHOICES.filter(([value]) => value || !action.needsUntil);
-  const at = el("input", { type: "datetime-local", name: "until-at", hidden: true, min: localInput(new Date()) });
+  const at = el("input", { type: "datetime-local", name: "until-at", hidden: true, min: localInput(serverNow()) });
   at.setAttribute("aria-label", "Until when");
   const select = el("select", { name: "until", id: "ask-until", on: {
     change: () => {
       at.hidden = select.value !== "at";
       at.required = !at.hidden;
-      if (!at.hidden && !at.value) at.value = localInput(new Date(Date.now() + 8 * 3600000));
+      if (!at.hidden && !at.value) at.value = localInput(new Date(serverNow().getTime() + 8 * 3600000));
     },
   } }, choices.map(([value, text]) => el("option", { value }, text)));
   return el("div", { className: "field" }, el("label", { htmlFor: "ask-until" }, "Until"), select, at);
@@ -75,7 +75,7 @@ function bodyOf(action, data, form) {
   if (action.fields.includes(UNTIL)) {
     const choice = value("until");
     if (choice === "at" && value("until-at")) body.until = new Date(value("until-at")).toISOString();
-    else if (choice && choice !== "at") body.until = new Date(Date.now() + Number(choice) * 3600000).toISOString();
+    else if (choice && choice !== "at") body.until = new Date(serverNow().getTime() + Number(choice) * 3600000).toISOString();
   }
   if (value("team")) body.labels = { team: value("team") };
   return body;
@@ -98,7 +98,8 @@ function answerRows(action, answer) {
   if (hold) {
     const paused = hold.wish === "paused";
     rows.push(["Held until", timeOf(hold.until)]);
-    rows.push(["Costs", hold.cost ? `about ${dollars(nano(hold.cost))}` : el("span", { className: "unpriced" }, "unpriced")]);
+    if (paused) rows.push(["Costs", "nothing while it is paused"]);
+    else rows.push(["Costs", hold.cost ? `about ${dollars(nano(hold.cost))}` : el("span", { className: "unpriced" }, "unpriced")]);
     rows.push(["Then", paused ? "its rules decide again and may wake it" : "its rules decide again and may put it to sleep"]);
   } else if (answer && action.fields.includes(UNTIL)) {
     rows.push(["Until", "no rule objects: until a person or a rule changes it"]);

@@ -12,7 +12,6 @@ let lastGood = Date.now();
 
 const options = {
   morphStyle: "outerHTML",
-  ignoreActiveValue: true,
   callbacks: {
     // What the reader opened stays open, and what scrolls stays where it is.
     beforeAttributeUpdated: (name, node) => !(name === "open" && node.tagName === "DETAILS"),

@@ -90,7 +90,7 @@ function effects(rows) {
   return el("table", { className: "effects" },
     el("thead", {}, el("tr", {}, head.map((text, at) => el("th", { scope: "col", className: at ? "num" : "" }, text)))),
     el("tbody", {}, shown.map((row) => el("tr", {},
-      el("td", {}, row.name, notActing?.has(row.id) && el("span", { className: "two" }, notActing.get(row.id))), el("td", { className: "num" }, row.hours_month.toFixed(0)),
+      el("td", {}, row.name, notActing?.has(row.id) && el("span", { className: "sub" }, notActing.get(row.id))), el("td", { className: "num" }, row.hours_month.toFixed(0)),
       el("td", { className: "num" }, monthly(row.cost_month)), el("td", { className: "num" }, monthly(row.cost_month_today))))),
     rows.length > shown.length && el("tfoot", {}, el("tr", {}, el("td", { colSpan: 4, className: "soft small" }, `and ${rows.length - shown.length} more`))));
 }

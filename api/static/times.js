@@ -15,8 +15,8 @@ export function span(seconds) {
 
 export function ago(at, now = serverNow()) {
   const seconds = (now - at) / 1000;
-  if (seconds < 0) return seconds > -60 ? "just now" : `in ${span(-seconds)}`;
-  return `${span(seconds)} ago`;
+  if (seconds <= -60) return `in ${span(-seconds)}`;
+  return seconds < 5 ? "just now" : `${span(seconds)} ago`;
 }
 
 export function when(at, now = serverNow()) {

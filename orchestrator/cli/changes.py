@@ -113,12 +113,14 @@ def _estimate(answer: Json, *, made: bool) -> list[str]:
     )
     payload = [] if made else [f"{key}: {text}" for key, text in flat(answer["payload"]).items()]
     warnings = [f"warning: {text}" for text in answer.get("warnings") or []]
-    return [f"price: {hourly}", f"per month of 730 h: {monthly}", *payload, *warnings]
+    one = formats.price(answer.get("price_per_replica_hour"), "/h")
+    price = [f"one replica: {one}", f"price: {hourly}", f"per month of 730 h: {monthly}"]
+    return [*price, *payload, *warnings]
 
 
 def _range(least: Json | None, most: Json | None, unit: str) -> str:
     low, high = formats.price(least, unit), formats.price(most, unit)
-    return low if low == high else f"{low} to {high}, by replicas"
+    return low if low == high else f"{low} to {high}, from least to most replicas"
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, str]:

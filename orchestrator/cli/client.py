@@ -42,7 +42,8 @@ class ApiProblemError(CliError):
 def _detail(status: int, problem: Mapping[str, Any]) -> str:
     """Return the problem in one sentence, with every field that was refused."""
     detail = problem.get("detail") or problem.get("title") or f"the server answered {status}"
-    texts = [str(detail)]
+    field = problem.get("field")
+    texts = [str(detail) if not field or str(field) in str(detail) else f"{field}: {detail}"]
     for item in problem.get("errors") or []:
         text = f"{item.get('field')}: {item.get('message')}"
         if text not in texts:
@@ -70,6 +71,8 @@ class ApiClient:
             timeout=httpx2.Timeout(_READ_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
             # A proxy of the environment must not see what stays on this machine.
             trust_env=not urls.is_loopback(self.base_url),
+            # Reading the certificates of all authorities takes longer than a local answer.
+            verify=self.base_url.startswith("https://"),
             transport=transport,
         )
 

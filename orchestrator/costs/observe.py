@@ -27,6 +27,7 @@ from orchestrator.costs.stretch import (
     next_second,
     nothing,
     opened,
+    repriced,
     same,
     seconds_between,
     settled,
@@ -109,6 +110,39 @@ class Look:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """All that is known when one endpoint was looked at."""
+
+    seen: Observation
+    price: Price | None
+    look: Look
+
+    def state(self, at: datetime, cause: str) -> Stretch:
+        """Return the seen state as an open stretch."""
+        return opened(
+            at,
+            status=self.seen.status,
+            hardware_key=self.seen.hardware_key,
+            billed=self.seen.billed,
+            price=self.price,
+            cause=cause if self.seen.cause is None else self.seen.cause,
+        )
+
+    def ceiling(self, current: Stretch) -> int:
+        """Return how many replicas may have run at most."""
+        return max(current.replicas_high, self.seen.billed.high, self.seen.max_replicas or 0)
+
+    def doubt(self, current: Stretch, after: Stretch | None) -> Evidence | None:
+        """Return how the gap is to be called, or None where the old state certainly went on."""
+        unchanged = after is not None and same(current, after) and not self.seen.moved
+        if self.look.late:
+            asleep = current.status == Status.PAUSED and current.replicas_high == 0
+            dated = self.seen.updated_at is not None
+            return None if unchanged and asleep and dated else Evidence.UNOBSERVED
+        return None if unchanged else Evidence.TRANSITION
+
+
 def observe(
     tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
 ) -> list[Stretch]:
@@ -118,47 +152,20 @@ def observe(
     empty one is a first sight. `price` is the newest of the seen hardware. The same observation
     twice changes nothing the second time.
     """
-    look = look.of(seen)
+    sight = _Sight(seen, price, look.of(seen))
     if not tail or tail[-1].ended_at is not None:
-        return list(tail) if seen.deleted else [*tail, *_begun(tail, seen, price, look)]
+        return list(tail) if seen.deleted else [*tail, *_begun(tail, sight)]
     current = tail[-1]
-    until = max(next_second(look.seen_at), current.started_at)
-    after = _after(current, seen, price, until)
-    if look.went_back:
-        tail = [*tail[:-1], _repeated(current, look)]
-    doubt = _doubt(current, after, seen, look)
+    until = max(next_second(sight.look.seen_at), current.started_at)
+    after = None if seen.deleted else sight.state(until, current.cause)
+    if sight.look.went_back:
+        tail = [*tail[:-1], _repeated(current, sight.look)]
+    doubt = sight.doubt(current, after)
     if doubt is None:
         return _caused(tail, seen, until)
     if until == current.started_at and after is not None and same(current, after):
         return list(tail)
-    return _changed(tail, after, seen, price, look, doubt)
-
-
-def _after(
-    current: Stretch, seen: Observation, price: Price | None, until: datetime
-) -> Stretch | None:
-    if seen.deleted:
-        return None
-    return opened(
-        until,
-        status=seen.status,
-        hardware_key=seen.hardware_key,
-        billed=seen.billed,
-        price=price,
-        cause=current.cause if seen.cause is None else seen.cause,
-    )
-
-
-def _doubt(
-    current: Stretch, after: Stretch | None, seen: Observation, look: Look
-) -> Evidence | None:
-    """Return how the gap is to be called, or None where the old state certainly went on."""
-    unchanged = after is not None and same(current, after) and not seen.moved
-    if look.late:
-        asleep = current.status == Status.PAUSED and current.replicas_high == 0
-        dated = seen.updated_at is not None
-        return None if unchanged and asleep and dated else Evidence.UNOBSERVED
-    return None if unchanged else Evidence.TRANSITION
+    return _changed(tail, after, sight, doubt)
 
 
 def _caused(tail: Sequence[Stretch], seen: Observation, until: datetime) -> list[Stretch]:
@@ -166,44 +173,41 @@ def _caused(tail: Sequence[Stretch], seen: Observation, until: datetime) -> list
     current = tail[-1]
     if seen.cause is None or seen.cause == current.cause:
         return list(tail)
-    before, _ = cut([current], until, until)
-    following = replace(current, started_at=until, cause=seen.cause)
-    if before:
-        following = replace(following, id=None, rounding_nano=0)
-    return [*tail[:-1], *settled([*before, following])]
+    ended = replace(current, ended_at=until)
+    following = replace(current, started_at=until, cause=seen.cause, id=None, rounding_nano=0)
+    return [*tail[:-1], *settled([ended, following])]
 
 
 def _changed(
-    tail: Sequence[Stretch],
-    after: Stretch | None,
-    seen: Observation,
-    price: Price | None,
-    look: Look,
-    doubt: Evidence,
+    tail: Sequence[Stretch], after: Stretch | None, sight: _Sight, doubt: Evidence
 ) -> list[Stretch]:
-    current = tail[-1]
+    """The state may have been another since the last look; `after` is None for a deletion."""
+    seen, look, current = sight.seen, sight.look, tail[-1]
     until = max(next_second(look.seen_at), current.started_at)
     since = current.started_at if look.confirmed_at is None else whole_second(look.confirmed_at)
     before, within = cut(tail, min(since, until), until)
     wide = seen.moved or seen.deleted or doubt is Evidence.UNOBSERVED
-    ceiling = _ceiling(current, seen) if wide else None
+    ceiling = sight.ceiling(current) if wide else None
     other = nothing(current, seen.status) if after is None else after
-    older = [widened(each, other, doubt, ceiling) for each in within[:-1]]
-    gap = _halves(within[-1], other, seen.updated_at)
-    pieces = older + [
-        widened(each, _opposite(each, current, other), doubt, ceiling) for each in gap
-    ]
-    successor = [] if after is None else [after]
+    pieces = [widened(each, other, doubt, ceiling) for each in within[:-1]]
+    for each in _halves(within[-1], other, seen.updated_at):
+        opposite = current if same(each, other) else other
+        pieces.append(widened(each, opposite, doubt, ceiling))
+    if current.hardware_key != other.hardware_key:
+        pieces = _at_older_price(pieces, sight.price)
     allowance = _allowance(pieces, current, other, look, wide=wide)
-    return settled([*before, *_with_rounding([*pieces, *successor], allowance)])
+    rest = pieces if after is None else [*pieces, after]
+    return settled([*before, *_with_rounding(rest, allowance)])
 
 
-def _opposite(piece: Stretch, current: Stretch, other: Stretch) -> Stretch:
-    return current if same(piece, other) else other
-
-
-def _ceiling(current: Stretch, seen: Observation) -> int:
-    return max(current.replicas_high, seen.billed.high, seen.max_replicas or 0)
+def _at_older_price(pieces: list[Stretch], price: Price | None) -> list[Stretch]:
+    """Widen what began before the newest price of this hardware took effect."""
+    if price is None or price.before is None:
+        return pieces
+    return [
+        repriced(each, price.before) if each.started_at < price.effective_at else each
+        for each in pieces
+    ]
 
 
 def _halves(gap: Stretch, other: Stretch, changed_at: datetime | None) -> list[Stretch]:
@@ -254,32 +258,25 @@ def _repeated(current: Stretch, look: Look) -> Stretch:
     return replace(current, rounding_nano=max(current.rounding_nano, allowance))
 
 
-def _begun(
-    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
-) -> list[Stretch]:
+def _begun(tail: Sequence[Stretch], sight: _Sight) -> list[Stretch]:
     """A first sight: what the last look did not show began in the gap.
 
     `tail` holds the end of an earlier life, where there is one, and then the gap starts there.
     """
-    since = _absent_until(tail, seen, look)
+    look = sight.look
+    since = _absent_until(tail, sight.seen, look)
     until = next_second(look.seen_at) if since is None else max(since, next_second(look.seen_at))
-    after = opened(
-        until,
-        status=seen.status,
-        hardware_key=seen.hardware_key,
-        billed=seen.billed,
-        price=price,
-        cause=seen.cause or "",
-    )
+    after = sight.state(until, "")
     absent = nothing(after, Status.UNKNOWN)
     pieces: list[Stretch] = []
     if since is not None and since < until:
         late = until - since > look.gap_limit + SECOND
         doubt = Evidence.UNOBSERVED if late else Evidence.TRANSITION
-        ceiling = _ceiling(after, seen)
         gap = replace(absent, started_at=since, ended_at=until)
-        halves = _halves(gap, after, seen.created_at)
-        pieces = [widened(each, _opposite(each, absent, after), doubt, ceiling) for each in halves]
+        for each in _halves(gap, after, sight.seen.created_at):
+            opposite = absent if same(each, after) else after
+            pieces.append(widened(each, opposite, doubt, sight.ceiling(after)))
+        pieces = _at_older_price(pieces, sight.price)
     allowance = _allowance(pieces, absent, after, look, wide=bool(pieces))
     return settled(_with_rounding([*pieces, after], allowance))
 

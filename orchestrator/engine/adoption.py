@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlmodel import Session
 
+from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import Wish
 from orchestrator.services import bindings
 from orchestrator.store import events, operations
 from orchestrator.store.tables import Account, Endpoint, Label, Operation
 
 
-def claim_created(session: Session, account: Account, endpoint: Endpoint, at: datetime) -> None:
-    """Manage `endpoint` when an unfinished create of ours explains it.
+def claim_created(
+    session: Session, account: Account, endpoints: Sequence[Endpoint], at: datetime
+) -> None:
+    """Manage those of `endpoints` that unfinished creates of ours explain.
 
     A create whose answer was lost is found again by its name: this is what makes it ours.
     """
-    operation = operations.active_create(session, account.id, endpoint.name)
-    if operation is None or operation.endpoint_id is not None:
-        return
-    if operation.attempts > 0:
-        own_created(session, endpoint, operation, at)
+    sent = {
+        operation.endpoint_name: operation
+        for operation in operations.active_in_account(session, account.id)
+        if operation.kind == Kind.CREATE
+        and operation.attempts > 0
+        and operation.endpoint_id is None
+    }
+    for endpoint in endpoints:
+        if endpoint.name in sent:
+            own_created(session, endpoint, sent[endpoint.name], at)
 
 
 def own_created(session: Session, endpoint: Endpoint, operation: Operation, at: datetime) -> None:

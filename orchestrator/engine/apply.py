@@ -19,7 +19,7 @@ from orchestrator.domain.status import AWAKE, Status
 from orchestrator.services import bindings
 from orchestrator.store import events, observation
 from orchestrator.store.ids import new_id
-from orchestrator.store.tables import Account, Endpoint
+from orchestrator.store.tables import Account, Endpoint, Label
 
 ENGINE = "engine"
 
@@ -63,37 +63,51 @@ def vouched_until(account: Account, endpoint: Endpoint) -> datetime:
     return max(endpoint.confirmed_at, account.confirmed_at)
 
 
-def discover(session: Session, account: Account, sight: Sight) -> Change:
-    """Store an endpoint that was never seen, as observed: nothing is done to it."""
-    snapshot = sight.snapshot
-    earlier = observation.latest_by_name(session, account.id, snapshot.name)
+def discover_all(session: Session, account: Account, sights: Sequence[Sight]) -> list[Change]:
+    """Store endpoints that were never seen, as observed: nothing is done to them."""
+    names = [sight.snapshot.name for sight in sights]
+    generations = observation.generations(session, account.id, names)
+    rows = [_new_row(account, sight, generations.get(sight.snapshot.name, 0)) for sight in sights]
+    session.add_all(rows)
+    session.flush()
+    changes = []
+    for row, sight in zip(rows, sights, strict=True):
+        for key, value in cloud_labels(sight.snapshot.tags).items():
+            session.add(Label(endpoint_id=row.id, key=key, value=value, source="cloud"))
+        _record_discovery(session, row, sight)
+        metered = _observation(row, sight, account.confirmed_at, moved=True)
+        changes.append(Change(row, None, metered))
+    return changes
+
+
+def _new_row(account: Account, sight: Sight, generation: int) -> Endpoint:
     endpoint = Endpoint(
         id=new_id("ep", sight.answered_at),
         account_id=account.id,
-        name=snapshot.name,
-        generation=1 if earlier is None else earlier.generation + 1,
-        status=snapshot.status,
+        name=sight.snapshot.name,
+        generation=generation + 1,
+        status=sight.snapshot.status,
         status_since=sight.answered_at,
         first_seen_at=sight.answered_at,
         confirmed_at=sight.asked_at,
     )
-    session.add(endpoint)
-    session.flush()
-    _take_over(session, endpoint, sight)
-    if snapshot.status is Status.RUNNING:
+    _take_over(endpoint, sight)
+    if sight.snapshot.status is Status.RUNNING:
         endpoint.ready_at = sight.answered_at
+    return endpoint
+
+
+def _record_discovery(session: Session, endpoint: Endpoint, sight: Sight) -> None:
     events.record(
         session,
         at=sight.answered_at,
         kind="endpoint.discovered",
         actor=ENGINE,
-        message=f"{snapshot.name} was found, {snapshot.status}; it is only observed",
-        account_id=account.id,
+        message=f"{endpoint.name} was found, {endpoint.status}; it is only observed",
+        account_id=endpoint.account_id,
         endpoint_id=endpoint.id,
-        data={"status": snapshot.status, "hardware": snapshot.hardware.key},
+        data={"status": endpoint.status, "hardware": endpoint.hardware_key},
     )
-    metered = _observation(endpoint, sight, account.confirmed_at, moved=True)
-    return Change(endpoint, None, metered)
 
 
 def is_stale(endpoint: Endpoint, snapshot: Snapshot) -> bool:
@@ -118,7 +132,9 @@ def refresh(
     prior = vouched_until(account, endpoint)
     updated, bound = endpoint.cloud_updated_at, endpoint.max_replicas
     _keep_scaling(endpoint, before, sight.snapshot.status)
-    _take_over(session, endpoint, sight)
+    _take_over(endpoint, sight)
+    session.add(endpoint)
+    _take_labels(session, endpoint, sight)
     endpoint.missing_since = None
     endpoint.confirmed_at = sight.asked_at
     if sight.snapshot.status is not before:
@@ -141,7 +157,7 @@ def _keep_scaling(endpoint: Endpoint, before: Status, after: Status) -> None:
         }
 
 
-def _take_over(session: Session, endpoint: Endpoint, sight: Sight) -> None:
+def _take_over(endpoint: Endpoint, sight: Sight) -> None:
     seen = sight.snapshot
     endpoint.cloud_state, endpoint.message = seen.cloud_state, seen.message
     endpoint.status, endpoint.digest = seen.status, sight.digest
@@ -164,8 +180,12 @@ def _take_over(session: Session, endpoint: Endpoint, sight: Sight) -> None:
         endpoint.last_used_at = seen.last_used_at
     if seen.observe_only:
         endpoint.observe_only = seen.observe_only
-    session.add(endpoint)
-    if observation.replace_cloud_labels(session, endpoint.id, cloud_labels(seen.tags)):
+
+
+def _take_labels(session: Session, endpoint: Endpoint, sight: Sight) -> None:
+    labels = cloud_labels(sight.snapshot.tags)
+    changed = observation.replace_cloud_labels(session, endpoint.id, labels)
+    if changed and endpoint.managed:
         bindings.sync_endpoints(session, [endpoint.id], sight.answered_at)
 
 

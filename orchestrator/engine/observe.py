@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -16,7 +17,7 @@ from orchestrator.engine.apply import (
     Sight,
     Watch,
     announce,
-    discover,
+    discover_all,
     is_stale,
     record_meter,
     refresh,
@@ -164,23 +165,30 @@ def _store_sightings(
             used[held.id] = sighting.last_used_at
     observation.touch_last_used(session, used)
     rows = observation.endpoints_by_id(session, (key for _, key in fresh if key))
-    changes = []
+    changes = discover(session, account, [_sight(s, look) for s, key in fresh if key is None])
     for sighting, key in fresh:
-        sight = Sight(sighting.snapshot(), sighting.digest, look.asked_at, look.answered_at)
-        change = take_in(session, account, rows.get(key) if key else None, sight)
-        if change is not None:
-            changes.append(change)
+        if key is not None:
+            change = take_in(session, account, rows[key], _sight(sighting, look))
+            changes += [change] if change is not None else []
     return changes
 
 
-def take_in(
-    session: Session, account: Account, endpoint: Endpoint | None, sight: Sight
-) -> Change | None:
+def _sight(sighting: Sighting, look: Look) -> Sight:
+    return Sight(sighting.snapshot(), sighting.digest, look.asked_at, look.answered_at)
+
+
+def discover(session: Session, account: Account, sights: Sequence[Sight]) -> list[Change]:
+    """Store endpoints that were never seen; those that our own creates explain are managed."""
+    if not sights:
+        return []
+    changes = discover_all(session, account, sights)
+    found = [change.endpoint for change in changes]
+    adoption.claim_created(session, account, found, sights[0].answered_at)
+    return changes
+
+
+def take_in(session: Session, account: Account, endpoint: Endpoint, sight: Sight) -> Change | None:
     """Store one sight from outside of our own changes; None when it was stale."""
-    if endpoint is None:
-        change = discover(session, account, sight)
-        adoption.claim_created(session, account, change.endpoint, sight.answered_at)
-        return change
     if is_stale(endpoint, sight.snapshot):
         return None
     change = refresh(session, account, endpoint, sight)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from orchestrator.domain.endpoints import Snapshot
 from orchestrator.domain.plan import Kind
 from orchestrator.engine import adoption, outside
-from orchestrator.engine.apply import ENGINE, Sight, asleep_by, discover, record_meter, refresh
+from orchestrator.engine.apply import ENGINE, Sight, asleep_by, discover_all, record_meter, refresh
 from orchestrator.engine.calls import Calls, restored_scaling
 from orchestrator.engine.goals import Progress, progress
 from orchestrator.engine.observe import Look, Reading, store_read
@@ -178,7 +178,7 @@ class Operator:
             held = observation.live_by_name(session, account.id, snapshot.name)
             sight = Sight(snapshot, "", asked_at, now)
             if held is None:
-                change = discover(session, account, sight)
+                change = discover_all(session, account, [sight])[0]
             else:
                 change = refresh(session, account, held, sight)
             if operation.endpoint_id is None:

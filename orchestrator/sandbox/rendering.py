@@ -97,7 +97,7 @@ class Renderer:
             "state": frame.state,
             "message": frame.message,
             "readyReplica": frame.ready,
-            "targetReplica": frame.target,
+            "targetReplica": 0 if frame.state == "pending" else frame.target,
             "inferenceMetricsEnabled": True,
         }
         if frame.error is not None:

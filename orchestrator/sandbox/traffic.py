@@ -38,8 +38,24 @@ class Window:
     cv: float
 
 
+class Trace:
+    """Fourteen days of windows, indexed; may be shared."""
+
+    def __init__(self, windows: Iterable[Window]) -> None:
+        self.windows = sorted(windows, key=lambda window: window.block)
+        self.by_block = {window.block: window for window in self.windows}
+        self.blocks = [window.block for window in self.windows]
+        counts = (self.count(block) for block in range(BLOCKS_PER_LAP))
+        self.before = [0, *accumulate(counts)]
+
+    def count(self, place: int) -> int:
+        """The requests of a block."""
+        window = self.by_block.get(place)
+        return window.requests if window else 0
+
+
 @lru_cache(maxsize=1)
-def recorded_clients() -> Mapping[str, tuple[Window, ...]]:
+def recorded_clients() -> Mapping[str, Trace]:
     """The traces shipped with the package, by client."""
     found: dict[str, list[Window]] = {}
     packed = files("orchestrator.sandbox").joinpath("data").joinpath(_SAMPLE).read_bytes()
@@ -48,23 +64,24 @@ def recorded_clients() -> Mapping[str, tuple[Window, ...]]:
             int(row["window_start_s"]) * SECOND // BLOCK, int(row["requests"]), float(row["cv"])
         )
         found.setdefault(row["client"], []).append(window)
-    return {client: tuple(windows) for client, windows in found.items()}
+    return {client: Trace(windows) for client, windows in found.items()}
 
 
 class Traffic:
     """The requests that reach one endpoint; `phase_s` delays the whole trace."""
 
     def __init__(
-        self, windows: Iterable[Window], *, client: str = "", phase_s: int = 0, seed: int = 0
+        self,
+        trace: Trace | Iterable[Window],
+        *,
+        client: str = "",
+        phase_s: int = 0,
+        seed: int = 0,
     ) -> None:
         self.client = client
         self.phase_s = phase_s
         self.seed = seed
-        self._windows = sorted(windows, key=lambda window: window.block)
-        self._by_block = {window.block: window for window in self._windows}
-        self._blocks = [window.block for window in self._windows]
-        counts = (self._count_of(block) for block in range(BLOCKS_PER_LAP))
-        self._before = [0, *accumulate(counts)]
+        self._trace = trace if isinstance(trace, Trace) else Trace(trace)
         self._origin = _MONDAY + phase_s * SECOND
         self._marks: dict[int, tuple[list[int], list[int]]] = {}
 
@@ -109,36 +126,32 @@ class Traffic:
     def _count_until(self, instant: int) -> int:
         block = (instant - self._origin) // BLOCK
         lap, place = divmod(block, BLOCKS_PER_LAP)
-        whole = lap * self._before[-1] + self._before[place]
-        if not self._count_of(place):
+        whole = lap * self._trace.before[-1] + self._trace.before[place]
+        if not self._trace.count(place):
             return whole
         marks, weights = self._block(block)
         return whole + sum(weights[: bisect_right(marks, instant)])
 
-    def _count_of(self, place: int) -> int:
-        window = self._by_block.get(place)
-        return window.requests if window else 0
-
     def _busy_before(self, block: int) -> int | None:
-        if not self._blocks:
+        if not self._trace.blocks:
             return None
         lap, place = divmod(block, BLOCKS_PER_LAP)
-        index = bisect_left(self._blocks, place) - 1
-        return (lap - (index < 0)) * BLOCKS_PER_LAP + self._blocks[index]
+        index = bisect_left(self._trace.blocks, place) - 1
+        return (lap - (index < 0)) * BLOCKS_PER_LAP + self._trace.blocks[index]
 
     def _busy_after(self, block: int) -> int | None:
-        if not self._blocks:
+        if not self._trace.blocks:
             return None
         lap, place = divmod(block, BLOCKS_PER_LAP)
-        index = bisect_right(self._blocks, place)
-        lap, index = (lap, index) if index < len(self._blocks) else (lap + 1, 0)
-        return lap * BLOCKS_PER_LAP + self._blocks[index]
+        index = bisect_right(self._trace.blocks, place)
+        lap, index = (lap, index) if index < len(self._trace.blocks) else (lap + 1, 0)
+        return lap * BLOCKS_PER_LAP + self._trace.blocks[index]
 
     def _block(self, block: int) -> tuple[list[int], list[int]]:
         """The marks of a block as instants, with the number of requests that each stands for."""
         known = self._marks.get(block)
         if known is None:
-            window = self._by_block.get(block % BLOCKS_PER_LAP)
+            window = self._trace.by_block.get(block % BLOCKS_PER_LAP)
             known = self._draw(block, window) if window else ([], [])
             if len(self._marks) > 8:
                 del self._marks[next(iter(self._marks))]
@@ -163,7 +176,7 @@ class Traffic:
         """JSON values from which `from_dict` makes the same traffic."""
         base: dict[str, Any] = {"client": self.client, "phase_s": self.phase_s, "seed": self.seed}
         if not self.client:
-            base["windows"] = [[w.block, w.requests, w.cv] for w in self._windows]
+            base["windows"] = [[w.block, w.requests, w.cv] for w in self._trace.windows]
         return base
 
     @classmethod

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, func, update
 from sqlmodel import Session, col, select
 
 from orchestrator.store.tables import (
@@ -95,14 +95,18 @@ def live_by_name(session: Session, account_id: str, name: str) -> Endpoint | Non
     return session.exec(query).first()
 
 
-def latest_by_name(session: Session, account_id: str, name: str) -> Endpoint | None:
-    """Return the youngest endpoint that ever had that name, deleted or not."""
-    query = (
-        select(Endpoint)
-        .where(Endpoint.account_id == account_id, Endpoint.name == name)
-        .order_by(col(Endpoint.generation).desc())
-    )
-    return session.exec(query).first()
+def generations(session: Session, account_id: str, names: Sequence[str]) -> dict[str, int]:
+    """Return the youngest generation of each of these names that was ever seen."""
+    found: dict[str, int] = {}
+    for start in range(0, len(names), 500):
+        query = (
+            select(Endpoint.name, func.max(Endpoint.generation))
+            .where(Endpoint.account_id == account_id)
+            .where(col(Endpoint.name).in_(names[start : start + 500]))
+            .group_by(col(Endpoint.name))
+        )
+        found.update({name: int(generation) for name, generation in session.exec(query)})
+    return found
 
 
 def endpoints_by_id(session: Session, ids: Iterable[str]) -> dict[str, Endpoint]:

@@ -45,7 +45,7 @@ class FleetQuery:
 class FleetRecord:
     """One endpoint with its account's name and team.
 
-    `billed` says whether the meter runs; `burn` is then None where the price is not known.
+    `billed` says whether the meter runs or should; `burn` is then None where it is not known.
     """
 
     endpoint: Endpoint
@@ -88,10 +88,14 @@ def fleet_records(session: Session, ids: Sequence[str]) -> list[FleetRecord]:
     unread = defer(Endpoint.spec)  # type: ignore[arg-type] # a column, typed as its value
     rows = _rows(session, query.where(col(Endpoint.id).in_(ids)).options(unread))
     found = {
-        endpoint.id: FleetRecord(endpoint, account, team, interval is not None, burn)
+        endpoint.id: FleetRecord(endpoint, account, team, _billed(endpoint, interval), burn)
         for endpoint, account, team, interval, burn in rows
     }
     return [found[one] for one in ids if one in found]
+
+
+def _billed(endpoint: Endpoint, interval: int | None) -> bool:
+    return interval is not None or endpoint.billed_high > 0
 
 
 def bound_rules(session: Session, ids: Sequence[str]) -> dict[str, list[str]]:

@@ -25,8 +25,6 @@ def lab(site: Site) -> Site:
         rows.account(health="ok", observed_at=NOON, confirmed_at=NOON),
         rate(),
         endpoint(),
-        rows.interval(
-            hardware_key=L4, rate_id="rat_l4", burn_low=burn, burn=burn, burn_high=burn
-        ),
+        rows.interval(hardware_key=L4, rate_id="rat_l4", burn_low=burn, burn=burn, burn_high=burn),
     )
     return site

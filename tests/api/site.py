@@ -7,16 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import anyio
 import httpx2
 from fastapi import FastAPI
 from sqlmodel import SQLModel, col, select
 from starlette.testclient import TestClient
 
-from orchestrator.api.app import create_app
+from orchestrator.api.app import LOGIN_ATTEMPTS, LOGIN_SPAN, create_app
 from orchestrator.clock import ManualClock
 from orchestrator.providers.base import Identity, Provider, ProviderError
 from orchestrator.services import tokens
 from orchestrator.services.context import Context, ProviderPool
+from orchestrator.services.throttle import Throttle
 from orchestrator.services.tokens import Scope
 from orchestrator.settings import Settings
 from orchestrator.store.database import Database
@@ -25,7 +27,25 @@ from tests.support import rows
 
 NOON = rows.NOON  # a Monday
 ORIGIN = "http://localhost"
+NAMES = ("reader", "operator", "admin")
 L4 = "aws/us-east-1/nvidia-l4/x1"
+
+
+_shared: list[FastAPI] = []
+
+
+def application(context: Context, *, fresh: bool) -> FastAPI:
+    """Return the application over `context`; it is built once, as that takes its time."""
+    if fresh or not _shared:
+        made = create_app(context, context.settings)
+        if not fresh:
+            _shared.append(made)
+        return made
+    app = _shared[0]
+    app.state.context = context
+    app.state.login_throttle = Throttle(LOGIN_ATTEMPTS, LOGIN_SPAN)
+    app.state.engine_ok, app.state.sleep = None, anyio.sleep
+    return app
 
 
 @dataclass
@@ -60,15 +80,16 @@ class Site:
     cloud: Cloud = field(default_factory=Cloud)
     nudges: list[str] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
+    fresh: bool = False
 
     def __post_init__(self) -> None:
         self.context = Context(
             self.database, self.clock, self.settings, ProviderPool(self.cloud.make)
         )
         self.context.nudge = lambda: self.nudges.append("nudged")
-        self.app: FastAPI = create_app(self.context, self.settings)
-        for scope in Scope:
-            self.secrets[scope] = self.token(f"{scope}er", scope)
+        self.app = application(self.context, fresh=self.fresh)
+        for name, scope in zip(NAMES, Scope, strict=True):
+            self.secrets[scope] = self.token(name, scope)
         self.client = TestClient(self.app, base_url=ORIGIN, raise_server_exceptions=False)
 
     def token(self, name: str, scope: Scope, **given: Any) -> str:
@@ -90,9 +111,7 @@ class Site:
                 session.add(value)
                 session.flush()
 
-    def ask(
-        self, method: str, path: str, *, scope: str = "admin", **given: Any
-    ) -> httpx2.Response:
+    def ask(self, method: str, path: str, *, scope: str = "admin", **given: Any) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {self.secrets[scope]}", **given.pop("headers", {})}
         return self.client.request(method, path, headers=headers, **given)
 
@@ -135,7 +154,8 @@ def problem(response: httpx2.Response, status: int, code: str) -> dict[str, Any]
 def opened(url: str, folder: Path, **settings: Any) -> Iterator[Site]:
     """Yield a service over the store at `url`."""
     database = Database(url)
-    site = Site(database, Settings(state_dir=folder, database_url=url, **settings))
+    made = Settings(state_dir=folder, database_url=url, **settings)
+    site = Site(database, made, fresh=bool(settings))
     with site.client:
         yield site
     database.dispose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import structlog
 
 from orchestrator.cli.main import run
 from orchestrator.cli.session import Surroundings
@@ -70,6 +72,16 @@ class StubApi:
 
     def last(self, method: str, path: str) -> Seen:
         return [one for one in self.seen if (one.method, one.path) == (method, path)][-1]
+
+
+@pytest.fixture(autouse=True)
+def _own_logs() -> Iterator[None]:
+    """Undo what a command does to the logs of the process."""
+    root = logging.getLogger()
+    kept, level = list(root.handlers), root.level
+    yield
+    root.handlers[:], root.level = kept, level
+    structlog.reset_defaults()
 
 
 @pytest.fixture

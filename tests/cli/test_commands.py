@@ -19,8 +19,11 @@ SCHEDULE: dict[str, Any] = {
     "selector": {"labels": {"team": "search"}},
     "shadow": False,
     "enabled": True,
-    "endpoints": [{"id": "ep_1", "name": "search-api"}],
-    "findings": [{"message": "the window of Sunday changes nothing"}],
+    "endpoints": [
+        {"id": "ep_1", "name": "search-api", "acts": True, "acts_from": "2026-03-03T07:00:00Z"},
+        {"id": "ep_2", "name": "legacy", "acts": False, "acts_from": None},
+    ],
+    "findings": [{"code": "x", "message": "the window of Sunday changes nothing"}],
 }
 POLICY: dict[str, Any] = {
     "id": "pol_1",
@@ -32,6 +35,7 @@ POLICY: dict[str, Any] = {
     "selector": {"account": "acme"},
     "shadow": True,
     "enabled": True,
+    "endpoints": [],
 }
 ACCOUNT: dict[str, Any] = {
     "id": "acc_1",
@@ -54,6 +58,17 @@ HOLD: dict[str, Any] = {
     "actor": "dana",
     "reason": "demo",
     "cost": {"amount": "3.200000000", "currency": "USD"},
+}
+FROZEN: dict[str, Any] = {
+    "everywhere": None,
+    "accounts": [
+        {
+            "account": {"id": "acc_1", "name": "acme"},
+            "at": "2026-03-02T11:00:00Z",
+            "by": "dana",
+            "reason": "fire",
+        }
+    ],
 }
 OFFER: dict[str, Any] = {
     "key": "aws/us-east-1/nvidia-l4/x1",
@@ -161,7 +176,7 @@ class TestJson:
         (("accounts", "show", "acme"), "GET", "/v1/accounts/acme", ACCOUNT),
         (("events",), "GET", "/v1/events", page()),
         (("hardware",), "GET", "/v1/hardware", page(OFFER)),
-        (("freeze", "status"), "GET", "/v1/freeze", {"global": None, "accounts": []}),
+        (("freeze", "status"), "GET", "/v1/freeze", FROZEN),
         (("tokens", "list"), "GET", "/v1/tokens", page()),
     )
 
@@ -286,14 +301,23 @@ class TestPower:
         body = stub.last("POST", f"/v1/endpoints/{EP}/adopt").body
         assert body == {"labels": {"team": "search"}, "owner": "dana"}
 
-    def test_adopting_many_needs_a_yes(self, api_cli: Cli, stub: StubApi) -> None:
-        stub.on("GET", "/v1/endpoints", page(endpoint("a"), endpoint("b")))
-        stub.on("POST", "/v1/endpoints/adopt", {"adopted": ["ep_a", "ep_b"]})
+    def test_adopting_many_shows_them_first_and_needs_a_yes(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        done = {
+            "adopted": [endpoint("a"), endpoint("b")],
+            "skipped": [{"endpoint": {"id": "ep_c", "name": "c"}, "reason": "managed already"}],
+        }
+        stub.on("POST", "/v1/endpoints/adopt", {"dry_run": True, "would": done})
         command = ("endpoints", "adopt", "--account", "acme", "--match", "team=search")
         refused = api_cli(*command)
         assert refused.code == ExitCode.USAGE
         assert "acme/a, acme/b" in refused.err
-        assert api_cli(*command, "--yes").code == ExitCode.OK
+        assert [one.param("dry_run") for one in stub.seen] == [["true"]]
+        stub.on("POST", "/v1/endpoints/adopt", done)
+        adopted = api_cli(*command, "--yes")
+        assert "adopted acme/a" in adopted.out
+        assert "skipped c: managed already" in adopted.err
         selector = stub.last("POST", "/v1/endpoints/adopt").body["selector"]
         assert selector == {"account": "acme", "labels": {"team": "search"}}
 
@@ -306,7 +330,17 @@ class TestCreate:
 
     def prepare(self, stub: StubApi) -> None:
         stub.on("GET", "/v1/hardware", page(OFFER))
-        would = {"name": "chat", "price_per_hour": OFFER["price_per_hour"]}
+        price = OFFER["price_per_hour"]
+        estimate = {
+            "price_per_replica_hour": price,
+            "price_per_hour": {**price, "amount": "0"},
+            "price_per_hour_most": price,
+            "price_per_month": None,
+            "price_per_month_most": None,
+            "payload": {"task": "text-generation"},
+            "warnings": ["the quota is nearly used up"],
+        }
+        would = {**operation(kind="create"), **estimate}
         stub.on("POST", "/v1/endpoints", {"dry_run": True, "would": would})
 
     def test_a_dry_run_shows_the_price_and_creates_nothing(
@@ -314,7 +348,10 @@ class TestCreate:
     ) -> None:
         self.prepare(stub)
         result = api_cli(*self.COMMAND, "--dry-run")
-        assert "price_per_hour: $0.80" in result.out
+        assert "price: $0.00/h to $0.80/h" in result.out
+        assert "per month of 730 h: unpriced" in result.out
+        assert "warning: the quota is nearly used up" in result.out
+        assert "op_1" not in result.out
         assert [one.param("dry_run") for one in stub.seen if one.method == "POST"] == [["true"]]
 
     def test_without_a_yes_the_price_is_shown_and_nothing_is_created(
@@ -351,6 +388,15 @@ class TestCreate:
             "secrets": {"KEY": "hidden-value"},
         }
         assert "hidden-value" not in result.out + result.err
+
+    def test_a_secret_of_the_server_is_passed_on_as_a_reference(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        self.prepare(stub)
+        stub.on("POST", "/v1/endpoints", operation(kind="create"), status=202)
+        api_cli(*self.COMMAND, "--yes", "--server-secret", "KEY=env:THERE")
+        assert stub.last("POST", "/v1/endpoints").body["secrets"] == {"KEY": "env:THERE"}
+        assert api_cli(*self.COMMAND, "--server-secret", "KEY=abc").code == ExitCode.USAGE
 
     @pytest.mark.parametrize("value", ["hunter2-value", "env:NOT_SET_ANYWHERE", "file:/nowhere"])
     def test_a_secret_on_the_command_line_is_refused(
@@ -430,7 +476,7 @@ class TestSchedules:
     ) -> None:
         edge = {
             "at_utc": "2026-03-02T07:00:00Z",
-            "at_local": "2026-03-02T08:00",
+            "at_local": "2026-03-02T08:00:00+01:00",
             "wish": "available",
         }
         costs = {
@@ -448,13 +494,12 @@ class TestSchedules:
             "endpoints": [costs],
             "findings": [{"message": "touches a clock change"}],
         }
-        stub.on("GET", "/v1/schedules", page(SCHEDULE))
-        stub.on("GET", "/v1/schedules/sch_1/preview", body)
+        stub.on("GET", "/v1/schedules/office/preview", body)
         result = api_cli("schedules", "preview", "office", "--weeks", "4")
-        assert "2026-03-02T08:00" in line_with(result.out, "2026-03-02T07:00:00Z")
+        assert "Mon 2026-03-02 08:00" in line_with(result.out, "Mon 2026-03-02 07:00")
         assert "unpriced" in line_with(result.out, "$190.64")
         assert "touches a clock change" in result.err
-        assert stub.last("GET", "/v1/schedules/sch_1/preview").param("weeks") == ["4"]
+        assert stub.last("GET", "/v1/schedules/office/preview").param("weeks") == ["4"]
 
     def test_an_unsaved_schedule_is_previewed_without_saving(
         self, api_cli: Cli, stub: StubApi
@@ -464,18 +509,31 @@ class TestSchedules:
         assert api_cli(*command).code == ExitCode.OK
         assert [one.path for one in stub.seen] == ["/v1/schedules/preview"]
 
-    def test_deleting_asks_and_finds_by_name(self, api_cli: Cli, stub: StubApi) -> None:
-        stub.on("GET", "/v1/schedules", page(SCHEDULE))
-        stub.on("DELETE", "/v1/schedules/sch_1", status=204)
+    def test_deleting_asks(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("DELETE", "/v1/schedules/office", status=204)
         assert api_cli("schedules", "delete", "office").code == ExitCode.USAGE
-        assert api_cli("schedules", "delete", "office", "-y").code == ExitCode.OK
-        assert stub.seen[-1].method == "DELETE"
+        assert stub.seen == []
+        assert "is deleted" in api_cli("schedules", "delete", "office", "-y").out
 
-    def test_an_unknown_name_lists_those_that_exist(self, api_cli: Cli, stub: StubApi) -> None:
-        stub.on("GET", "/v1/schedules", page(SCHEDULE))
-        result = api_cli("schedules", "show", "offce")
-        assert result.code == ExitCode.NOT_FOUND
-        assert "office" in result.err
+    def test_an_update_sends_the_whole_schedule_with_the_asked_parts_changed(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        stub.on("GET", "/v1/schedules/office", SCHEDULE)
+        stub.on("PUT", "/v1/schedules/office", SCHEDULE)
+        api_cli("schedules", "update", "office", "--disable", "--drain", "0")
+        kept = ("name", "timezone", "windows", "selector", "shadow")
+        assert stub.last("PUT", "/v1/schedules/office").body == {
+            **{key: SCHEDULE[key] for key in kept},
+            "enabled": False,
+            "drain_minutes": 0,
+        }
+
+    def test_it_shows_from_when_a_schedule_acts_and_on_what_it_does_not(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        stub.on("GET", "/v1/schedules/office", SCHEDULE)
+        out = api_cli("schedules", "show", "office").out
+        assert "search-api (from 2026-03-03 07:00 UTC), legacy (not acted on)" in out
 
 
 class TestPoliciesAndHolds:
@@ -503,7 +561,7 @@ class TestPoliciesAndHolds:
         assert "$3.20" in line
 
     def test_a_hold_is_ended(self, api_cli: Cli, stub: StubApi) -> None:
-        stub.on("DELETE", "/v1/holds/hld_1", status=204)
+        stub.on("DELETE", "/v1/holds/hld_1", {**HOLD, "ended_by": "dana"})
         assert "hld_1 is ended" in api_cli("holds", "end", "hld_1").out
 
 
@@ -576,13 +634,24 @@ class TestAccountsFreezeTokens:
         assert "is frozen" in api_cli("freeze", "on", "--reason", "fire").out
         assert stub.last("PUT", "/v1/freeze").body == {"reason": "fire"}
 
+    def test_what_is_frozen_is_told_with_who_and_why(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", "/v1/freeze", FROZEN)
+        line = line_with(api_cli("freeze", "status").out, "acme")
+        for part in ("dana", "fire", "2026-03-02 11:00 UTC"):
+            assert part in line
+
     def test_one_account_is_thawed(self, api_cli: Cli, stub: StubApi) -> None:
         stub.on("DELETE", "/v1/freeze", status=204)
         assert "acme is no longer frozen" in api_cli("freeze", "off", "--account", "acme").out
         assert stub.last("DELETE", "/v1/freeze").param("account") == ["acme"]
 
     def test_a_new_token_is_alone_on_standard_output(self, api_cli: Cli, stub: StubApi) -> None:
-        stub.on("POST", "/v1/tokens", {"id": "tok_1", "secret": "orc_shown-once"}, status=201)
+        stub.on(
+            "POST",
+            "/v1/tokens",
+            {"id": "tok_1", "name": "ci", "secret": "orc_shown-once"},
+            status=201,
+        )
         result = api_cli("tokens", "create", "ci", "--scope", "operate", "--expires", "90d")
         assert result.out == "orc_shown-once\n"
         assert stub.last("POST", "/v1/tokens").body == {

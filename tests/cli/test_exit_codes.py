@@ -50,6 +50,12 @@ class TestRefusals:
         stub.refuse("GET", SHOW_PATH, 422, detail="a: too big", errors=errors)
         assert api_cli(*SHOW).err == "error: a: too big; b: too small\n"
 
+    def test_the_one_field_is_named_where_the_sentence_does_not(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        stub.refuse("GET", SHOW_PATH, 422, detail="'8' is no time.", field="windows.0.start")
+        assert api_cli(*SHOW).err == "error: windows.0.start: '8' is no time.\n"
+
     def test_a_problem_cannot_steer_the_terminal_nor_span_lines(
         self, api_cli: Cli, stub: StubApi
     ) -> None:

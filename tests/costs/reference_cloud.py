@@ -191,7 +191,7 @@ class Books:
             old = self.prices.get(hardware)
             if old is not None and old.nano_per_hour == nano:
                 continue
-            new = Price(f"rat_{hardware}_{at}", nano, until)
+            new = Price(f"rat_{hardware}_{at}", nano, until, old.nano_per_hour if old else None)
             self.prices[hardware] = new
             since = until if self.read_at is None else self.scenario.local(self.read_at)
             news = PriceNews(

@@ -127,6 +127,11 @@ def _take(scene: Scene, step: tuple[str, Any]) -> None:
             world.invoke("acme", "chat-8b")
 
 
+def _bounds(scene: Scene, low: int, high: int) -> None:
+    payload = {"compute": {"scaling": {"minReplica": low, "maxReplica": high}}}
+    scene.world.act("acme", "chat-8b", "update", payload=payload)
+
+
 def _play(scene: Scene, steps: list[tuple[str, Any]]) -> Endpoint:
     endpoint = scene.add(state=None, startup_s=45)
     for step in steps:
@@ -246,6 +251,36 @@ class TestBill:
             scene.pass_time(seconds=60)
             totals.append(sum(line.replica_seconds for line in scene.world.bill("acme")))
         assert totals == [60, 120]
+
+    @pytest.mark.parametrize(("billed", "seconds"), [(True, 240), (False, 180)])
+    def test_of_further_replicas_begins_when_they_start_or_when_they_serve(
+        self, billed: bool, seconds: int
+    ) -> None:
+        scene = Scene(Switches(initializing_billed=billed))
+        scene.add(startup_s=60)
+        _bounds(scene, 2, 2)
+        scene.pass_time(seconds=120)
+        assert [line.replica_seconds for line in scene.world.bill("acme")] == [seconds]
+
+    def test_of_a_failed_update_is_that_of_the_old_replicas(self, scene: Scene) -> None:
+        scene.add()
+        scene.world.break_starts("acme", "chat-8b", "fail")
+        payload = {"compute": {"instanceType": "nvidia-a10g"}}
+        scene.world.act("acme", "chat-8b", "update", payload=payload)
+        scene.pass_time(minutes=10)
+        assert scene.state() == "updateFailed"
+        (line,) = scene.world.bill("acme")
+        assert (line.product, line.replica_seconds) == ("endpoints/aws/nvidia-l4/x1", 600)
+
+    def test_does_not_see_what_ends_within_its_second(self) -> None:
+        scene = Scene(Switches(minute_rounding="up"))
+        scene.add(min_replica=2, max_replica=2)
+        scene.pass_time(seconds=30.2)
+        _bounds(scene, 1, 1)
+        scene.pass_time(seconds=0.5)
+        _bounds(scene, 2, 2)
+        scene.pass_time(seconds=29.3)
+        assert [line.replica_seconds for line in scene.world.bill("acme")] == [120]
 
     def test_of_a_deleted_endpoint_stays(self, scene: Scene) -> None:
         scene.add()

@@ -46,7 +46,7 @@ def _over_http(scene: Scene) -> Iterator[httpx2.Client]:
     headers = {"authorization": f"Bearer {WRITER}"}
     with (
         SandboxServer(scene.world) as server,
-        httpx2.Client(base_url=server.url, headers=headers, timeout=0.3) as http,
+        httpx2.Client(base_url=server.url, headers=headers, timeout=30) as http,
     ):
         yield http
 
@@ -75,7 +75,7 @@ class TestLostAnswers:
     ) -> None:
         wire.fault(fault, method="POST", path="/pause$", count=1)
         with pytest.raises(expected):
-            wire.http.post(PAUSE)
+            wire.http.post(PAUSE, timeout=0.5 if expected is httpx2.ReadTimeout else 30)
         call = wire.scene.world.calls[-1]
         assert (call.mutating, call.committed, call.delivered) == (True, committed, False)
         assert (call.namespace, call.name) == ("acme", "chat-8b")
@@ -117,7 +117,7 @@ class TestSlowAnswers:
     def test_time_out_when_they_take_too_long(self, wire: Wire) -> None:
         wire.fault(faults.slow(60), method="POST")
         with pytest.raises(httpx2.ReadTimeout):
-            wire.http.post(PAUSE, timeout=0.1)
+            wire.http.post(PAUSE, timeout=0.5)
         assert wire.scene.state() == "paused"
 
 

@@ -15,7 +15,12 @@ class TestCreate:
     def test_passes_pending_and_initializing_on_the_way_to_running(self, scene: Scene) -> None:
         answer = scene.http.post("/v2/endpoint/acme", json=endpoint_payload("chat-8b"))
         assert answer.status_code == 200
-        assert answer.json()["status"]["state"] == "pending"
+        status = answer.json()["status"]
+        assert (status["state"], status["message"]) == (
+            "pending",
+            "Endpoint waiting to be scheduled",
+        )
+        assert (status["readyReplica"], status["targetReplica"]) == (0, 0)
         scene.pass_time(minutes=10)
         assert scene.states() == ["pending", "initializing", "running"]
 

@@ -122,7 +122,7 @@ def test_is_seeded() -> None:
 
 def test_sample_is_forty_varied_clients() -> None:
     clients = recorded_clients()
-    busy = sorted(len(windows) for windows in clients.values())
+    busy = sorted(len(trace.windows) for trace in clients.values())
     assert len(clients) == 40
     assert busy[0] < 10
     assert busy[-1] == BLOCKS_PER_LAP

@@ -76,16 +76,7 @@ def create(
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
     framework: Annotated[str | None, typer.Option(help="pytorch, llamacpp or custom.")] = None,
     access: Annotated[str | None, typer.Option(help="authenticated, public or private.")] = None,
-    image: ServerSecretOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--server-secret",
-        metavar="KEY=REF",
-        help="Secret that the server itself reads from env:NAME or file:/path, also after a "
-        "restart; needs the scope admin; repeatable.",
-    ),
-]
-ImageOption = None,
+    image: ImageOption = None,
     env: EnvOption = None,
     secret: SecretOption = None,
     server_secret: ServerSecretOption = None,
@@ -153,16 +144,7 @@ def update(
         str | None, typer.Option(metavar="KEY", help="Move it to this hardware.")
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
-    image: ServerSecretOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--server-secret",
-        metavar="KEY=REF",
-        help="Secret that the server itself reads from env:NAME or file:/path, also after a "
-        "restart; needs the scope admin; repeatable.",
-    ),
-]
-ImageOption = None,
+    image: ImageOption = None,
     env: EnvOption = None,
     secret: SecretOption = None,
     server_secret: ServerSecretOption = None,

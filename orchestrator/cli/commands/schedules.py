@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -276,9 +277,14 @@ def _show_preview(run: Session, found: Json) -> None:
         out.note(f"note: {text}")
 
 
+def _wall(text: str) -> str:
+    """Return an instant as the wall clock that it is written in, such as `Mon 2026-03-02 08:00`."""
+    return f"{datetime.fromisoformat(text):%a %Y-%m-%d %H:%M}"
+
+
 _EDGES = (
-    Column("local", lambda e: str(e.get("at_local"))),
-    Column("UTC", lambda e: str(e.get("at_utc"))),
+    Column("local", lambda e: _wall(e["at_local"])),
+    Column("UTC", lambda e: _wall(e["at_utc"])),
     Column("then", lambda e: str(e.get("wish"))),
 )
 _SAVINGS = (
