@@ -11,7 +11,7 @@ endif
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install -qq
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --no-compile -qq
 SOURCES := orchestrator tests benchmarks
 WORKERS ?= 2
 

@@ -144,7 +144,7 @@ def empty_database(empty_database_url: str) -> Iterator[Database]:
 
 
 def _opened(url: str) -> Iterator[Database]:
-    database = Database(url)
+    database = Database(url, durable=False)  # no test cuts the power
     yield database
     database.dispose()
 

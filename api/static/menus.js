@@ -15,7 +15,9 @@ const ITEMS = {
 const RISKY = new Set(["delete"]);
 
 const menu = document.getElementById("menu");
+const MOVED = 24;
 let opener = null;
+let openedAt = 0;
 
 function fill(button) {
   const { endpoint, name } = button.dataset;
@@ -50,6 +52,7 @@ function open(button) {
   fill(button);
   menu.showPopover();
   place(button);
+  openedAt = button.getBoundingClientRect().top;
   button.setAttribute("aria-expanded", "true");
   menu.querySelector("[role=menuitem]")?.focus();
 }
@@ -79,5 +82,8 @@ export function start() {
     opener?.removeAttribute("aria-expanded");
     if (!document.querySelector("dialog[open]")) opener?.focus();
   });
-  addEventListener("scroll", () => menu.matches(":popover-open") && menu.hidePopover(), { passive: true });
+  addEventListener("scroll", () => {
+    if (!menu.matches(":popover-open")) return;
+    if (Math.abs(opener.getBoundingClientRect().top - openedAt) > MOVED) menu.hidePopover();
+  }, { passive: true });
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -84,10 +85,11 @@ def demo(root: Path, *, port: int, days: int, speed: float, fresh: bool) -> None
     folder = DemoFolder(root.expanduser().absolute())
     os.environ[TOKEN_VARIABLE] = OWNER_TOKEN
     settings = demo_settings(folder, port)
+    listener = runtime.listen(settings.host, port)
     if fresh or not folder.ready.exists():
         folder.reset()
         make_history(folder, settings, days)
-    run(folder, settings, speed)
+    run(folder, settings, listener, speed)
 
 
 def make_history(folder: DemoFolder, settings: Settings, days: int) -> None:
@@ -148,7 +150,7 @@ def _progress() -> Progress:
     )
 
 
-def run(folder: DemoFolder, settings: Settings, speed: float) -> None:
+def run(folder: DemoFolder, settings: Settings, listener: socket.socket, speed: float) -> None:
     """Serve the cloud and the service over it, from where the last run ended."""
     journal = Journal(folder.world)
     world = journal.load()
@@ -157,7 +159,7 @@ def run(folder: DemoFolder, settings: Settings, speed: float) -> None:
         _point_accounts(settings, cloud.url)
         with runtime.service(settings, clock=clock, speed=speed) as running:
             _tell(running.context, settings, speed)
-            runtime.run_server(running, settings)
+            runtime.run_server(running, settings, listener)
     journal.compact()
 
 

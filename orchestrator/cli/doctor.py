@@ -37,7 +37,7 @@ def doctor(run: Session) -> None:
     show(run, checks)
     failed = [check.name for check in checks if check.status == "fail"]
     if failed:
-        raise CliError(f"{len(failed)} checks failed: {', '.join(failed)}", ExitCode.FAILED)
+        raise CliError(f"not fit: {', '.join(failed)}", ExitCode.FAILED, "see the remedies above")
 
 
 def _all(run: Session) -> Iterator[Check]:

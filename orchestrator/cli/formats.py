@@ -14,6 +14,7 @@ Json = Mapping[str, Any]
 
 UNPRICED = "unpriced"
 NOTHING = "-"
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 _CENT = Decimal("0.01")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SPAN = re.compile(r"\+?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?")
@@ -78,10 +79,10 @@ def ago(text: str | None, now: datetime) -> str:
     """Return how long ago an instant was, such as `3 h ago`."""
     if not text:
         return NOTHING
-    seconds = (now - datetime.fromisoformat(text)).total_seconds()
-    days = int(abs(seconds)) // 86400
-    span = f"{days} d" if days >= 2 else duration(abs(seconds))
-    return f"{span} ago" if seconds >= 0 else f"in {span}"
+    seconds = int((now - datetime.fromisoformat(text)).total_seconds())
+    length = abs(seconds)
+    size, unit = next((each for each in _UNITS if length >= each[0]), (1, "s"))
+    return f"{length // size} {unit} ago" if seconds >= 0 else f"in {length // size} {unit}"
 
 
 def labels(pairs: Json | None) -> str:
@@ -149,8 +150,11 @@ def _amount(exact: Decimal, figure: Json, places: int = 2) -> str:
 
 
 def _band(below: Decimal, above: Decimal) -> str:
-    """Return the uncertainty, rounded up so that it is never understated."""
-    low, high = (side.quantize(_CENT, ROUND_CEILING) for side in (below, above))
-    if low <= 0 and high <= 0:
-        return ""
-    return f" ±{high}" if low == high else f" +{max(high, Decimal(0))}/-{max(low, Decimal(0))}"
+    """Return the uncertainty, rounded up so that it is never understated.
+
+    Two different sides are shown as the wider one; a side that is certain is left out.
+    """
+    low, high = (max(Decimal(0), side.quantize(_CENT, ROUND_CEILING)) for side in (below, above))
+    if low and high:
+        return f" ±{max(low, high)}"
+    return f" +{high}" if high else f" -{low}" if low else ""

@@ -17,16 +17,21 @@ if TYPE_CHECKING:
 
 Format = Literal["table", "json"]
 _WIDE = 500
+_GAP = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column of a table: its heading and how to read it from an item of the API."""
+    """One column of a table: its heading and how to read it from an item of the API.
+
+    `optional` ones give way on a narrow terminal; right-aligned ones, numbers, are never cut.
+    """
 
     title: str
     read: Callable[[Any], str]
     right: bool = False
     style: Callable[[Any], str] | None = None
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +113,24 @@ class Output:
         from rich.table import Table  # noqa: PLC0415 - loaded only where a table is drawn
         from rich.text import Text  # noqa: PLC0415 - as above
 
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        for column in columns:
+        console = self._console()
+        filled = [_Filled(column, rows) for column in columns]
+        shown = _fitting(filled, console.width)
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+        for each in shown:
             table.add_column(
-                column.title,
-                justify="right" if column.right else "left",
+                each.column.title,
+                justify="right" if each.column.right else "left",
                 no_wrap=True,
                 overflow="ellipsis",
+                min_width=each.width if each.column.right else None,
             )
-        for row in rows:
-            table.add_row(
-                *(
-                    Text(formats.plain(column.read(row)), column.style(row) if column.style else "")
-                    for column in columns
-                )
-            )
-        self._console().print(table)
+        for number in range(len(rows)):
+            table.add_row(*(Text(each.cells[number], each.styles[number]) for each in shown))
+        console.print(table)
+        left_out = [each.column.title for each in filled if each not in shown]
+        if left_out:
+            self.note(f"no room for: {', '.join(left_out)}; all is in a wider window or -o json")
 
     def _console(self) -> Console:
         from rich.console import Console  # noqa: PLC0415 - loaded only where a table is drawn
@@ -138,6 +145,29 @@ class Output:
             highlight=False,
             legacy_windows=False,
         )
+
+
+class _Filled:
+    """A column with its cells."""
+
+    def __init__(self, column: Column, rows: Sequence[Any]) -> None:
+        from rich.cells import cell_len  # noqa: PLC0415 - loaded only where a table is drawn
+
+        self.column = column
+        self.cells = [formats.plain(column.read(row)) for row in rows]
+        self.styles = [column.style(row) if column.style else "" for row in rows]
+        self.width = max(map(cell_len, (column.title, *self.cells)))
+
+
+def _fitting(columns: Sequence[_Filled], room: int) -> list[_Filled]:
+    """Return the columns for which there is room; optional ones go, the last first."""
+    kept = list(columns)
+    for each in reversed(columns):
+        if sum(one.width + _GAP for one in kept) - _GAP <= room:
+            break
+        if each.column.optional:
+            kept.remove(each)
+    return kept
 
 
 STATUS_STYLES = {

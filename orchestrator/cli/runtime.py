@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import structlog
 import uvicorn
 
 from orchestrator.api.app import create_app
+from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.clock import Clock, SystemClock
 from orchestrator.engine.engine import Cadence, Engine
 from orchestrator.engine.exclusive import acquire
@@ -81,28 +83,39 @@ def service(
 
 def serve(settings: Settings, *, engine: bool = True) -> None:
     """Run the web server, and the engine unless it runs elsewhere, until told to stop."""
+    listener = listen(settings.host, settings.port)
     with service(settings, engine=engine) as running:
         token_file = tokens.ensure_first_token(
             running.context.database, running.context.clock, settings.state_dir
         )
         if token_file is not None:
             log.info("admin token", file=str(token_file))
-        run_server(running, settings)
+        log.info("serving", url=settings.api_url)
+        run_server(running, settings, listener)
 
 
-def run_server(running: Running, settings: Settings) -> None:
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises CliError when the address cannot be had."""
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=128
+        )
+    except OSError as error:
+        raise CliError(
+            f"cannot listen on {host}:{port}: {error.strerror}",
+            ExitCode.FAILED,
+            "another program may use the port: choose one with --port",
+        ) from error
+
+
+def run_server(running: Running, settings: Settings, listener: socket.socket) -> None:
     """Serve HTTP until SIGINT or SIGTERM."""
-    app = create_app(running.context, settings)
+    timer = running.timer
+    app = create_app(running.context, settings, engine_ok=None if timer is None else timer.punctual)
     config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
+        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10
     )
-    uvicorn.Server(config).run()
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 def worker(settings: Settings) -> None:

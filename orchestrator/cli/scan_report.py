@@ -180,8 +180,8 @@ def _columns(now: datetime) -> Sequence[Column]:
     return (
         Column("endpoint", lambda row: _full_name(row["each"])),
         Column("state", lambda row: str(row["each"].snapshot.status), style=status_style),
-        Column("hardware", lambda row: _hardware(row["each"].snapshot)),
-        Column("replicas", lambda row: _replicas(row["each"].snapshot), right=True),
+        Column("hardware", lambda row: _hardware(row["each"].snapshot), optional=True),
+        Column("replicas", lambda row: _replicas(row["each"].snapshot), right=True, optional=True),
         Column("now", lambda row: _hourly(row["each"].burn), right=True),
         Column("last used", lambda row: _used(row["each"], now), right=True),
         Column("at most this month", lambda row: _amount(row["each"].most), right=True),

@@ -91,7 +91,14 @@ class Session:
             return
         if not sys.stdin.isatty():
             raise CliError(f"{question} needs a yes", ExitCode.USAGE, "add --yes")
-        typer.confirm(question, abort=True, err=True)
+        if self.ask(f"{question} [y/N]").lower() not in ("y", "yes"):
+            raise typer.Abort
+
+    def ask(self, question: str) -> str:
+        """Return what a person types; standard output stays free for results."""
+        sys.stderr.write(f"{formats.plain(question)}: ")
+        sys.stderr.flush()
+        return sys.stdin.readline().strip()
 
     def close(self) -> None:
         """Release connections."""

@@ -238,7 +238,8 @@ def _allowance(
     elif current.hardware_key != other.hardware_key:
         begun = now
     else:
-        begun = max(0, now - (current.burn_high or 0))
+        surely = (other.burn_low or 0) - (current.burn_low or 0)
+        begun = max(0, now - (current.burn_high or 0), surely)
     repeated = max(0, seconds_between(next_second(look.seen_at), current.started_at))
     return amount_for(begun, look.granularity_s + look.lived_twice_s) + amount_for(now, repeated)
 

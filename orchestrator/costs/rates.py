@@ -184,7 +184,7 @@ def _dearer(tail: Sequence[Stretch], touched: Sequence[Stretch], news: PriceNews
         if each not in touched:
             out.append(each)
             continue
-        goes_on = following.replicas_high if following in touched else 0
+        goes_on = following.replicas_low if following in touched else 0
         ended = max(0, each.replicas_high - goes_on)
         known = nano if each.nano_per_hour is None else each.nano_per_hour
         more = max(0, nano - known)

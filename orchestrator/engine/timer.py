@@ -18,6 +18,7 @@ from orchestrator.engine.exclusive import Exclusive
 log = structlog.get_logger(__name__)
 
 RETRY_AFTER_FAULT = timedelta(seconds=10)
+OVERDUE_AFTER = timedelta(minutes=5)
 JOB = "step"
 WATCH = "watch"
 
@@ -43,7 +44,7 @@ class EngineTimer:
         self._wall = SystemClock()
         self._running = threading.Lock()
         self._nudged = threading.Event()
-        self.last_step_at: datetime | None = None
+        self._due_at: datetime | None = None
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -62,13 +63,18 @@ class EngineTimer:
         if not self._running.locked():
             self._arm(timedelta(0))
 
+    def punctual(self) -> bool:
+        """Tell whether the engine works: the step that is due is not long overdue."""
+        due = self._due_at
+        return due is not None and self._wall.now() < due + OVERDUE_AFTER
+
     def stop(self) -> None:
         """End after the step that is under way, and give the lock back."""
         self._scheduler.shutdown(wait=True)
         self._lock.release()
 
     def _arm(self, delay: timedelta) -> None:
-        when = self._wall.now() + delay
+        when = self._due_at = self._wall.now() + delay
         self._scheduler.add_job(self._step, DateTrigger(when), id=JOB, replace_existing=True)
 
     def _look(self) -> None:
@@ -92,5 +98,4 @@ class EngineTimer:
         except Exception:
             log.exception("a step of the engine failed; it is tried again")
             return RETRY_AFTER_FAULT
-        self.last_step_at = self._wall.now()
         return max(next_at - self._clock.now(), timedelta(0)) / self._speed

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from orchestrator.domain.decide import Decision, Facts, HoldFact, Rule, Standing, decide
 from orchestrator.domain.money import amount_for
 from orchestrator.domain.plan import Kind
-from orchestrator.domain.status import Wish
+from orchestrator.domain.status import Status, Wish
 from orchestrator.services.errors import ServiceError, conflict, invalid
 from orchestrator.services.requests import Asked, check_changeable, open_operation
 from orchestrator.services.rulebook import Rulebook, listed_activity
@@ -22,6 +22,7 @@ from orchestrator.store.tables import Account, Endpoint, Hold, Operation
 
 DEFAULT_RUN_HOLD = timedelta(hours=4)
 LONGEST_HOLD = timedelta(days=30)
+_DOWN = (Status.PAUSED, Status.PAUSING)
 _STOPS = {Kind.PAUSE: Wish.PAUSED, Kind.SCALE_TO_ZERO: Wish.AVAILABLE}
 
 
@@ -139,6 +140,12 @@ def _click(session: Session, endpoint: Endpoint, kind: Kind, asked: Asked, terms
     view = _look(session, account, endpoint, asked.now)
     if view.ruled.rule is Rule.DELETION:
         raise _deleting(session, endpoint)
+    if kind is Kind.SCALE_TO_ZERO and endpoint.status in _DOWN:
+        raise conflict(
+            "already_paused",
+            f"{endpoint.name} is {endpoint.status}: it has no replicas, and no request wakes it.",
+            remedy="Resume it if requests shall wake it.",
+        )
     wish = awake_wish(endpoint) if kind is Kind.RESUME else _STOPS[kind]
     end = _end(wish, view, terms, asked.now)
     _refuse_undone(view, wish, end, asked)

@@ -117,7 +117,7 @@ class Site:
 
     def get(self, path: str, **params: Any) -> Any:
         """Return the body of a successful read."""
-        response = self.ask("GET", path, params=params)
+        response = self.ask("GET", path, params=params or None)
         assert response.status_code == 200, response.text
         return response.json()
 

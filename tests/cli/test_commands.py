@@ -436,6 +436,14 @@ class TestUpdate:
         body = stub.last("PATCH", f"/v1/endpoints/{EP}").body
         assert body == {"labels": {}, "protected": False}
 
+    def test_labels_have_a_command_of_their_own(self, api_cli: Cli, stub: StubApi) -> None:
+        stub.on("GET", f"/v1/endpoints/{EP}", endpoint(labels={"team": "a", "stage": "b"}))
+        stub.on("PATCH", f"/v1/endpoints/{EP}", endpoint(labels={"team": "search"}))
+        result = api_cli("endpoints", "label", EP, "team=search", "--remove", "stage")
+        assert stub.last("PATCH", f"/v1/endpoints/{EP}").body == {"labels": {"team": "search"}}
+        assert "team=search" in result.out
+        assert api_cli("endpoints", "label", EP).code == ExitCode.USAGE
+
     def test_unknown_bounds_are_not_invented(self, api_cli: Cli, stub: StubApi) -> None:
         stub.on("GET", f"/v1/endpoints/{EP}", endpoint(scaling=None))
         result = api_cli("endpoints", "update", EP, "--max", "4")

@@ -62,6 +62,13 @@ class TestRefusals:
         stub.refuse("GET", SHOW_PATH, 409, detail="one\n\x1b[2Jtwo")
         assert api_cli(*SHOW).err == "error: one \ufffd[2Jtwo\n"
 
+    def test_a_secret_in_a_problem_is_not_repeated(self, api_cli: Cli, stub: StubApi) -> None:
+        secret = "hf_" + "Leak" * 8
+        stub.refuse("GET", SHOW_PATH, 409, detail=f"{secret} is bad", remedy=f"not {secret}")
+        result = api_cli(*SHOW)
+        assert secret not in result.out + result.err
+        assert "is bad" in result.err
+
     def test_without_a_token_the_remedy_says_where_to_put_one(
         self, api_cli: Cli, stub: StubApi
     ) -> None:

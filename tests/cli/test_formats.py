@@ -21,8 +21,9 @@ class TestMoney:
             (money("12.300000000"), "$12.30"),
             (money("12.300000000", "0.100000000"), "$12.30 ±0.10"),
             (money("12.3", "0.0001"), "$12.30 ±0.01"),
-            ({**money("12.30"), "low": "12.00", "high": "12.40"}, "$12.30 +0.10/-0.30"),
-            ({**money("12.30"), "high": "12.40"}, "$12.30 +0.10/-0.00"),
+            ({**money("12.30"), "low": "12.00", "high": "12.40"}, "$12.30 ±0.30"),
+            ({**money("12.30"), "high": "12.40"}, "$12.30 +0.10"),
+            ({**money("12.30"), "low": "12.00"}, "$12.30 -0.30"),
             (money("1234.5"), "$1,234.50"),
             (money("0"), "$0.00"),
             (money("0", unpriced=3600), "unpriced"),
@@ -40,7 +41,7 @@ class TestMoney:
     def test_the_shown_band_is_never_smaller_than_the_true_one(self, nano: int, side: int) -> None:
         amount, band = Decimal(nano) / 10**9, Decimal(side) / 10**9
         shown = formats.money({**money(str(amount)), "high": str(amount + band)})
-        upper = shown.partition("+")[2].partition("/")[0] or shown.partition("±")[2] or "0"
+        upper = shown.partition("+")[2] or "0"
         assert Decimal(upper) >= band
 
     @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ class TestTimes:
         [
             ("2026-03-02T11:59:30Z", "30 s ago"),
             ("2026-03-02T09:00:00Z", "3 h ago"),
-            ("2026-03-01T08:00:00Z", "1 d 4 h ago"),
+            ("2026-03-01T08:00:00Z", "1 d ago"),
             ("2026-02-20T08:00:00Z", "10 d ago"),
             ("2026-03-02T12:20:00Z", "in 20 min"),
             (None, "-"),

@@ -125,7 +125,7 @@ def set_clocks(draw: st.DrawFn) -> Scenario:
 def settled_looks(seen: tuple[LookAt, ...], history: tuple[Change, ...]) -> tuple[LookAt, ...]:
     """Two more looks after the last change, so that the last interval has begun to be measured."""
     at = max(seen[-1].answered, history[-1].at)
-    return (*seen, *(LookAt(at + wait, at + wait, at + wait) for wait in (5_000, 15_000)))
+    return (*seen, *(LookAt(at + wait, at + wait, at + wait) for wait in (9_000, 19_000)))
 
 
 def _two_kinds(history: tuple[Change, ...]) -> bool:
@@ -133,7 +133,7 @@ def _two_kinds(history: tuple[Change, ...]) -> bool:
 
 
 def _between(seen: tuple[LookAt, ...], instants: list[int]) -> tuple[int, ...]:
-    """Price lists are read before the first look, never during one, and once more at the end."""
+    """Price lists are read before the first look, never during one, and before the last two."""
     busy = [(each.asked, each.answered) for each in seen]
     free = [at for at in instants if not any(a <= at <= b for a, b in busy)]
-    return (0, *(at for at in free if at > 0), seen[-1].answered + 1)
+    return (0, *(at for at in free if at > 0), seen[-2].asked - 1_000)

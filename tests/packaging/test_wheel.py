@@ -88,3 +88,11 @@ def test_installed_program_serves_pages_and_files(installed: Installed, tmp_path
     with installed.running(*arguments, log=tmp_path / "log", **state) as server:
         for page in ("/healthz", "/readyz", "/login", "/static/app.css"):
             assert server.status(address + page) == 200, page
+
+
+def test_installed_program_shows_the_demo(installed: Installed, tmp_path: Path) -> None:
+    port = str(free_port())
+    arguments = ("demo", "--days", "1", "--port", port, "--folder", str(tmp_path / "demo"))
+    with installed.running(*arguments, log=tmp_path / "log") as server:
+        for page in ("/healthz", "/readyz", "/login"):
+            assert server.status(f"http://127.0.0.1:{port}{page}") == 200, page

@@ -19,6 +19,7 @@ from orchestrator.settings import Settings
 from orchestrator.store.database import Database
 from tests.pages.fleet_seed import office
 from tests.pages.visit import NOW, Dashboard
+from tests.support.stage import Stage, open_stage
 
 CHROMIUM_ARGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -83,7 +84,8 @@ def dashboard(
     sqlite_database: Database, server: tuple[FastAPI, str], screen: BrowserContext
 ) -> Iterator[Dashboard]:
     """Return the dashboard over an empty store; its pages must not complain."""
-    made = Dashboard.open(sqlite_database, ManualClock(NOW), server, screen, no_clouds())
+    context = Context(sqlite_database, ManualClock(NOW), Settings(), no_clouds())
+    made = Dashboard.open(context, server, screen)
     yield made
     made.check_quiet()
 
@@ -95,3 +97,25 @@ def fleet(dashboard: Dashboard) -> Dashboard:
         office(session, NOW)
     dashboard.sign_in()
     return dashboard
+
+
+@pytest.fixture
+def stage(sqlite_database: Database) -> Stage:
+    """Return a simulated cloud with one endpoint, adopted, and the engine over it."""
+    staged = open_stage(sqlite_database)
+    staged.add("chat")
+    staged.run(minutes=10)
+    staged.adopt("chat")
+    staged.run(minutes=2)
+    return staged
+
+
+@pytest.fixture
+def staged(
+    stage: Stage, server: tuple[FastAPI, str], screen: BrowserContext
+) -> Iterator[Dashboard]:
+    """Return the dashboard over the simulated cloud, with an admin signed in."""
+    made = Dashboard.open(stage.context, server, screen)
+    made.sign_in()
+    yield made
+    made.check_quiet()

@@ -8,17 +8,16 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 from fastapi import FastAPI
-from playwright.sync_api import BrowserContext, Page, Request, Response
+from playwright.sync_api import BrowserContext, Page, Request, Response, expect
 from sqlmodel import col, select
 
 from orchestrator.api.app import LOGIN_ATTEMPTS, LOGIN_SPAN
 from orchestrator.api.deps import COOKIE
 from orchestrator.clock import ManualClock
 from orchestrator.services import tokens, web_sessions
-from orchestrator.services.context import Context, ProviderPool
+from orchestrator.services.context import Context
 from orchestrator.services.throttle import Throttle
 from orchestrator.services.tokens import Scope
-from orchestrator.settings import Settings
 from orchestrator.store.database import Database
 from orchestrator.store.tables import Endpoint, Operation
 
@@ -40,20 +39,13 @@ class Dashboard:
     expected: set[int] = field(default_factory=set)
 
     @classmethod
-    def open(
-        cls,
-        database: Database,
-        clock: ManualClock,
-        server: tuple[FastAPI, str],
-        screen: BrowserContext,
-        clouds: ProviderPool,
-        context: Context | None = None,
-    ) -> Self:
-        """Return the dashboard over a store; `context` replaces the usual one."""
+    def open(cls, context: Context, server: tuple[FastAPI, str], screen: BrowserContext) -> Self:
+        """Return the dashboard over what `context` holds; its clock must be a manual one."""
         app, url = server
-        app.state.context = context or Context(database, clock, Settings(), clouds)
+        app.state.context = context
         app.state.login_throttle = Throttle(LOGIN_ATTEMPTS, LOGIN_SPAN)
-        made = cls(database, clock, url, screen, screen.new_page())
+        assert isinstance(context.clock, ManualClock)
+        made = cls(context.database, context.clock, url, screen, screen.new_page())
         made.page.on("console", lambda said: made._heard(said.type, said.text))
         made.page.on("pageerror", lambda error: made.complaints.append(str(error)))
         made.page.on("request", made._asked)
@@ -94,9 +86,8 @@ class Dashboard:
         self.screen.add_cookies([{"name": COOKIE, "value": login.secret, "url": self.url}])
 
     def go(self, path: str = "/") -> Page:
-        """Open a page and wait until its scripts have run."""
+        """Open a page; when it has loaded, its scripts have run."""
         self.page.goto(path)
-        self.page.wait_for_load_state("networkidle")
         return self.page
 
     def text(self, selector: str) -> str:
@@ -110,6 +101,10 @@ class Dashboard:
     def names(self) -> list[str]:
         """Return the names in the table, in their order."""
         return self.page.locator("#fleet a.name").all_inner_texts()
+
+    def wait_for_rows(self, count: int) -> None:
+        """Wait until the table has so many rows."""
+        expect(self.page.locator("#fleet a.name")).to_have_count(count)
 
     def endpoint(self, name: str) -> Endpoint:
         """Return an endpoint from the store."""

@@ -181,9 +181,14 @@ def test_ping_answers_and_tells_of_a_store_that_does_not(database: Database) -> 
         Database("sqlite:////nowhere/at/all/store.db").ping()
 
 
-def test_sqlite_is_durable_and_enforces_keys(sqlite_database: Database) -> None:
-    with sqlite_database.read() as session:
+@pytest.mark.parametrize(("durable", "synchronous"), [(True, 2), (False, 0)])
+def test_sqlite_is_durable_unless_told_otherwise(
+    sqlite_url: str, *, durable: bool, synchronous: int
+) -> None:
+    database = Database(sqlite_url, durable=durable)
+    with database.read() as session:
         connection = session.connection()
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
-        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == synchronous
         assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+    database.dispose()

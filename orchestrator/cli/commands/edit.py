@@ -183,6 +183,33 @@ def update(
     _finish(change, change.send("PATCH", where, body=body))
 
 
+@app.command(epilog="Example: orchestrator endpoints label chat team=search --remove stage")
+def label(
+    ctx: typer.Context,
+    endpoint: options.EndpointArg,
+    labels: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Labels to add.")
+    ] = None,
+    *,
+    remove: Annotated[
+        list[str] | None, typer.Option(metavar="KEY", help="Remove a label; repeatable.")
+    ] = None,
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Label an endpoint; costs are grouped and rules are bound by labels."""
+    run = session(ctx)
+    added = options.pairs(labels)
+    if not (added or remove):
+        raise CliError("which label?", ExitCode.USAGE, "write KEY=VALUE, or --remove KEY")
+    where = urls.path("endpoints", changes.resolve(run, endpoint))
+    body = {"labels": _labels(run.api.get(where), added, remove or [])}
+    answer = changes.Change(run, dry_run=dry_run).send("PATCH", where, body=body)
+    if dry_run or run.out.form == "json" or run.quiet:
+        changes.tell(run, answer)
+    else:
+        run.out.say(f"{changes.full_name(answer)}: {formats.labels(answer['labels'])}")
+
+
 def hardware(ctx: typer.Context, account: options.AccountOption = None) -> None:
     """List the hardware that an account can use, with prices and quota."""
     run = session(ctx)

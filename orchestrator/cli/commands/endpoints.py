@@ -125,14 +125,16 @@ def _columns(run: Session) -> list[Column]:
     return [
         Column("endpoint", changes.full_name),
         Column("status", lambda e: e["status"], style=status_style),
-        Column("hardware", _hardware),
-        Column("replicas", _replicas, right=True),
+        Column("hardware", _hardware, optional=True),
+        Column("replicas", _replicas, right=True, optional=True),
         Column("now", _burn, right=True),
         Column("this month", lambda e: formats.money(e.get("month_to_date")), right=True),
-        Column("last used", lambda e: run.out.ago(e.get("last_used_at")), right=True),
-        Column("by us", lambda e: "managed" if e.get("managed") else "observed"),
+        Column(
+            "last used", lambda e: run.out.ago(e.get("last_used_at")), right=True, optional=True
+        ),
+        Column("by us", lambda e: "managed" if e.get("managed") else "observed", optional=True),
         Column("next", lambda e: next_change(run, e)),
-        Column("labels", lambda e: formats.labels(e.get("labels"))),
+        Column("labels", lambda e: formats.labels(e.get("labels")), optional=True),
     ]
 
 

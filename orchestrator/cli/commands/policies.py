@@ -132,7 +132,7 @@ _COLUMNS = (
     Column("idle", lambda p: f"{p['timeout_minutes']} min", right=True),
     Column("then", lambda p: str(p["action"]).replace("_", " ")),
     Column("for", selector_text),
-    Column("id", lambda p: p["id"]),
+    Column("id", lambda p: p["id"], optional=True),
 )
 
 

@@ -190,7 +190,7 @@ def _tell(run: Session, answer: Json) -> None:
 
 def _ask_for_name(run: Session, name: str) -> str:
     run.confirm(f"Deleting {formats.plain(name)} cannot be undone. Go on?", yes=False)
-    return str(typer.prompt("Its name", err=True))
+    return run.ask("Its name")
 
 
 def _adopt_many(

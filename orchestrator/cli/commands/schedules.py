@@ -225,7 +225,7 @@ _COLUMNS = (
     Column("zone", lambda s: s["timezone"]),
     Column("windows", _windows),
     Column("for", selector_text),
-    Column("id", lambda s: s["id"]),
+    Column("id", lambda s: s["id"], optional=True),
 )
 
 
