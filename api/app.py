@@ -56,6 +56,7 @@ def create_app(
     hosts = middleware.allowed_hosts(settings.host, settings.public_url)
     app.add_middleware(middleware.HostGuard, hosts=hosts)
     app.add_middleware(middleware.SecurityHeaders, https=https)
+    app.add_middleware(middleware.ServerTime, clock=context.clock)
     app.add_middleware(middleware.RequestLog)
     return app
 

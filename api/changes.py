@@ -76,8 +76,8 @@ class Change:
         """
         try:
             response = self._attempt(caller, work)
-        except IntegrityError as error:
-            response = self._overtaken(caller, error)
+        except IntegrityError:  # another request was quicker: see what it has left to do
+            response = self._again(caller, work)
         if not self.dry_run:
             self.context.nudge()
         return response
@@ -130,16 +130,15 @@ class Change:
         idempotency.keep(session, answer)
         session.flush()
 
-    def _overtaken(self, caller: Caller, error: IntegrityError) -> Response:
-        """Another request has written the same key or name in between."""
-        stored = self.earlier(caller)
-        if stored is None:
+    def _again(self, caller: Caller, work: Callable[[Session], Done]) -> Response:
+        try:
+            return self._attempt(caller, work)
+        except IntegrityError as error:
             raise conflict(
                 "changed_meanwhile",
-                "Another request changed the same thing at the same time; this one did nothing.",
+                "Other requests changed the same thing at the same time; this one did nothing.",
                 remedy="Look at the present state and try again.",
             ) from error
-        return stored
 
 
 async def get_change(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from email.utils import format_datetime
 from time import perf_counter
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.api.problems import problem, unexpected
+from orchestrator.clock import Clock
 
 MAX_BODY_BYTES = 1024 * 1024
 PROBES = frozenset({"/healthz", "/readyz"})
@@ -79,6 +81,25 @@ class LastResort:
             if begun:
                 raise
             await unexpected()(scope, receive, send)
+
+
+class ServerTime:
+    """Dates every answer by the service's own clock, which figures and ages refer to."""
+
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+        self.app = app
+        self.clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Set the `Date` header."""
+
+        async def send_dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                now = format_datetime(self.clock.now(), usegmt=True)
+                MutableHeaders(scope=message)["Date"] = now
+            await send(message)
+
+        await self.app(scope, receive, send_dated)
 
 
 class HostGuard:

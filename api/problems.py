@@ -17,6 +17,8 @@ from starlette.exceptions import HTTPException
 from orchestrator.services.errors import ServiceError
 
 MEDIA_TYPE = "application/problem+json"
+# Tags of the forms that a value may take begin so; they are no part of a field's name.
+FORM = "form:"
 _log = structlog.get_logger(__name__)
 
 
@@ -118,7 +120,7 @@ def _validation_error(request: Request, error: Exception) -> Response:
 
 def _field_problem(item: Mapping[str, Any]) -> FieldProblem:
     """Return one finding without the value that was refused: it may be a secret."""
-    places = [str(part) for part in item["loc"]]
+    places = [str(part) for part in item["loc"] if not str(part).startswith(FORM)]
     if places and places[0] in ("body", "query", "path", "header", "cookie"):
         places = places[1:]
     named = item.get("ctx", {}).get("field")

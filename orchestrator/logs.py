@@ -37,6 +37,7 @@ _ASSIGNMENT = re.compile(
     r"""|(?:(?:bearer|basic|token)\s+)?[^\s,;&"'}\])]+)""",
     re.IGNORECASE,
 )
+_WORD = re.compile(r"[A-Za-z][a-z]{0,13}[.,;]?")
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(
@@ -116,6 +117,7 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 def redact_event(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Redact a whole log event: message, values at any depth, and exception texts."""
     del logger, method
+    event.pop("color_message", None)  # uvicorn's second copy of its message
     return {str(key): _redact_pair(str(key), value, 0) for key, value in event.items()}
 
 
@@ -204,7 +206,17 @@ def _is_secret_key(key: str) -> bool:
 
 
 def _redact_assignment(match: re.Match[str]) -> str:
-    key = match["key"].lstrip(".-")
-    if not _is_secret_key(key) or match["value"].strip("\"'").lower() in ("", "none", "null"):
+    if not _is_secret_key(match["key"].lstrip(".-")) or _is_prose(match):
         return match[0]
     return f"{match['key']}{match['mark']}{REDACTED}"
+
+
+def _is_prose(match: re.Match[str]) -> bool:
+    """Tell a sentence such as `env:HF_TOKEN: the variable is not set` from an assignment."""
+    value = match["value"].strip("\"'")
+    if value.lower() in ("", "none", "null"):
+        return True
+    told = match["mark"].startswith(":") and match["mark"].endswith(" ")
+    if told and match.string.startswith("env:", max(0, match.start() - 4)):
+        return True
+    return told and "pass" not in match["key"].lower() and _WORD.fullmatch(value) is not None

@@ -122,9 +122,9 @@ class Settings(BaseSettings):
         "console", description="How logs are written.", examples=["json"]
     )
     initializing_billing: Literal["billed", "free", "unsure"] = Field(
-        "billed",
-        description="Whether an endpoint is billed while it starts.",
-        examples=["billed"],
+        "unsure",
+        description="Whether an endpoint is billed while it starts; unsure widens the bounds.",
+        examples=["unsure"],
     )
 
     _origins: dict[str, tuple[str, str]] = PrivateAttr(default_factory=dict)

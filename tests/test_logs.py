@@ -80,6 +80,11 @@ class TestRedactText:
             (f"PGPASSWORD={SECRET} psql", SECRET),
             (f"Set-Cookie: session_token={SECRET}; Path=/", SECRET),
             (f"jwt {JWT}", JWT),
+            ("password: hunter", "hunter"),
+            ("token=hunter", "hunter"),
+            ("token: Hunter2", "Hunter2"),
+            ("env:X password: swordfish", "swordfish"),
+            ("env:API_TOKEN=swordfish", "swordfish"),
             (f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----", SECRET),
             (f"-----BEGIN PRIVATE KEY-----\n{SECRET} cut off", SECRET),
             (f"Settings(token=SecretStr('{SECRET}'))", SECRET),
@@ -102,6 +107,8 @@ class TestRedactText:
             "next page: cursor=abc",
             "token: none",
             "mail ops@example.org at 10:00",
+            "Credential env:HF_TOKEN: the environment variable HF_TOKEN is not set",
+            "cannot use the token: it has expired",
         ],
     )
     def test_a_harmless_text_stays_as_it_is(self, text: str) -> None:
@@ -225,6 +232,13 @@ class TestConfigure:
         logs.configure("info", "json", stream)
         logs.get_logger("x").warning("once")
         assert len(written(stream)) == 1
+
+    def test_a_coloured_copy_of_a_message_is_left_out(self, stream: io.StringIO) -> None:
+        logs.configure("info", "json", stream)
+        logging.getLogger("uvicorn.error").info("up", extra={"color_message": "\x1b[1mup"})
+        (line,) = written(stream)
+        assert line["event"] == "up"
+        assert "color_message" not in line
 
     def test_bound_values_are_redacted_too(self, stream: io.StringIO) -> None:
         logs.configure("info", "json", stream)

@@ -34,6 +34,7 @@ from orchestrator.store import (
     policies,
     schedules,
 )
+from orchestrator.store.endpoints import OURS
 from orchestrator.store.events import EventFilter
 from orchestrator.store.ledger_reads import SpanFilter
 from orchestrator.store.operations import OperationFilter
@@ -106,6 +107,7 @@ def _values(session: Session, endpoint: Endpoint, now: datetime) -> dict[str, An
     account = accounts.by_ids(session, [endpoint.account_id])[endpoint.account_id]
     operation = operations.active_of(session, [endpoint.id]).get(endpoint.id)
     seen = confirmed_at(endpoint, {account.id: account})
+    labels = endpoints.labels_of(session, [endpoint.id]).get(endpoint.id, [])
     why = None if endpoint.deleted_at else explain(session, endpoint, now)
     return {
         "at": endpoint,
@@ -116,7 +118,8 @@ def _values(session: Session, endpoint: Endpoint, now: datetime) -> dict[str, An
         "stale": now - seen > STALE_AFTER,
         "hardware": short_hardware(endpoint.hardware_key, endpoint.accelerator),
         "replicas": replicas(endpoint),
-        "labels": endpoints.labels_of(session, [endpoint.id]).get(endpoint.id, []),
+        "labels": labels,
+        "our_labels": ", ".join(f"{one.key}={one.value}" for one in labels if one.source == OURS),
         "why": why,
         "rules": rule_lines(why) if why else [],
         "bound": _bound(session, endpoint),

@@ -17,7 +17,7 @@ from orchestrator.api.pages.spending import NO_TEAM, spending_of
 from orchestrator.costs.figures import Burn, Figure
 from orchestrator.domain.money import format_dollars
 from orchestrator.domain.status import Status
-from orchestrator.services.overview import FleetRow, Overview, overview
+from orchestrator.services.overview import DAYS, FleetRow, Overview, overview
 from orchestrator.store.overview import FleetQuery
 from orchestrator.store.tables import Endpoint
 
@@ -70,7 +70,8 @@ def overview_page(
         sort=sort if sort in SORTS else DEFAULT_SORT,
     )
     with page.context.database.read() as session:
-        view = overview(session, page.now, query, number)
+        days = 0 if page.light else DAYS
+        view = overview(session, page.now, query, number, days=days)
     return page.render("overview.html", "/", **_values(view, query))
 
 

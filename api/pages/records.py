@@ -14,6 +14,7 @@ from orchestrator.services import find
 from orchestrator.services.overview import account_line, month_bounds
 from orchestrator.store import accounts, endpoints, events
 from orchestrator.store.events import EventFilter
+from orchestrator.store.overview import unmanaged
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -84,12 +85,14 @@ def accounts_page(page: PageOf) -> Response:
             session, start=start, end=page.now, now=page.now, group_by="account"
         )
         month = {line.key: line.figure for line in spent.items}
+        observed = unmanaged(session)
         burns = {row.id: report.burn_now(session, account_id=row.id).total for row in rows}
     return page.render(
         "accounts.html",
         "/accounts",
         lines=[(row, account_line(row, page.now)) for row in rows],
         month=month,
+        observed=observed,
         nothing=Figure(),
         burns=burns,
         no_burn=Burn(),

@@ -29,6 +29,7 @@ from orchestrator.services.web_sessions import Visit
 from orchestrator.store import freeze
 
 LIVE_HEADER = "X-Live"
+LIVE = frozenset({"1", "light"})
 _FILTERS = (
     *("ago", "absolute", "when", "day", "iso", "span", "hours"),
     *("money", "price", "dollars", "plural"),
@@ -91,14 +92,23 @@ class Page:
     visit: Visit
     now: datetime
 
+    @property
+    def live(self) -> bool:
+        """Whether this is a refresh of a page that is shown already."""
+        return self.request.headers.get(LIVE_HEADER) in LIVE
+
+    @property
+    def light(self) -> bool:
+        """Whether what is slow to gather and slow to change may be left out."""
+        return self.request.headers.get(LIVE_HEADER) == "light"
+
     def render(self, template: str, here: str = "", status: int = 200, **values: Any) -> Response:
         """Return a template as a page, or without its frame for a refresh in place."""
-        live = self.request.headers.get(LIVE_HEADER) == "1"
         with self.context.database.read() as session:
             frozen = freeze.everywhere(session)
         caller = self.visit.caller
         text = _environment.get_template(template).render(
-            layout="bare.html" if live else "base.html",
+            layout="bare.html" if self.live else "base.html",
             here=here,
             me=caller,
             may_operate=caller.scope.allows(Scope.OPERATE),
@@ -154,7 +164,7 @@ class PageRoute(APIRoute):
 
 
 def _to_login(request: Request, back: str) -> Response:
-    if request.headers.get(LIVE_HEADER) == "1":
+    if request.headers.get(LIVE_HEADER) in LIVE:
         return HTMLResponse("", 401)
     where = "" if back == "/" else f"?next={quote(back, safe='')}"
     return RedirectResponse(f"/login{where}", 303)

@@ -25,7 +25,7 @@ def spending_of(view: Overview, query: FleetQuery) -> dict[str, Any]:
         "team_options": _team_options(view, query),
         "team_lines": _team_lines(view, palette),
         "only_unlabelled": [line.team for line in view.teams] == [""],
-        **_days(view, palette),
+        **(_days(view, palette) if view.days else {}),
     }
 
 
@@ -56,12 +56,8 @@ def _team_name(team: str) -> str:
 
 
 def _palette(view: Overview) -> Mapping[str, str]:
-    """Colours by cost: the dearest teams have their own, the rest share one."""
-    spent: dict[str, int] = {line.team: line.month.nano for line in view.teams}
-    for one in view.days:
-        for team, figure in one.teams.items():
-            spent[team] = spent.get(team, 0) + figure.nano
-    named = sorted((team for team in spent if team), key=lambda team: (-spent[team], team))
+    """Colours by cost of the month: the dearest teams have their own, the rest share one."""
+    named = [line.team for line in view.teams if line.team]
     return {team: f"fill-{number + 1}" for number, team in enumerate(named[: charts.COLOURS])}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from orchestrator.api.schemas.base import Answer, Body, Instant, Name
 from orchestrator.api.schemas.endpoint_bodies import SelectorBody
@@ -31,7 +31,17 @@ class WindowBody(Body):
     keep_running: bool = False
 
 
-WindowIn = Annotated[str, Field(max_length=80, examples=["mon-fri 08:00-19:00"])] | WindowBody
+WindowText = Annotated[str, Field(max_length=80, examples=["mon-fri 08:00-19:00"])]
+
+
+def _form(value: Any) -> str:
+    return "form:object" if isinstance(value, dict | WindowBody) else "form:text"
+
+
+WindowIn = Annotated[
+    Annotated[WindowText, Tag("form:text")] | Annotated[WindowBody, Tag("form:object")],
+    Discriminator(_form),
+]
 
 
 class ScheduleBody(Body):

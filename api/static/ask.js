@@ -1,6 +1,6 @@
 // Dialogs before a change: what it will do, until when and for how much, from a dry run.
 
-import { call, dollars, el, nano, problemBox, toast, uuid } from "./dom.js";
+import { call, dollars, el, labelsOf, nano, problemBox, toast, uuid } from "./dom.js";
 import { localize, serverNow, when } from "./times.js";
 
 const dialog = document.getElementById("ask");
@@ -15,6 +15,8 @@ const ACTIONS = {
   "hold-running": { title: "Keep running", verb: "Keep running", path: "resume", fields: [UNTIL, REASON], needsUntil: true, always: "No rule puts it to sleep until then." },
   "hold-paused": { title: "Keep paused", verb: "Keep paused", path: "pause", fields: [UNTIL, REASON], needsUntil: true, always: "No rule wakes it until then." },
   adopt: { title: "Adopt", verb: "Adopt", path: "adopt", fields: ["team"], always: "Nothing changes now: what it does today becomes what is wanted of it. From then on rules that match it act from their next edge." },
+  "adopt-all": { title: "Adopt all observed endpoints of", verb: "Adopt", url: () => "/v1/endpoints/adopt", fields: [], body: ({ endpoint }) => ({ selector: { account: endpoint } }), always: "Nothing changes now: what each does today becomes what is wanted of it. From then on rules that match it act from their next edge." },
+  edit: { title: "Labels and owner of", verb: "Save", method: "PATCH", path: "", fields: ["labels", "owner", "protected"], always: "Costs are grouped and rules are bound by labels; a rule that newly matches acts from its next edge." },
   release: { title: "Release", verb: "Release", path: "release", fields: [], always: "It stays as it is and is only observed and counted from now on. No rule acts on it." },
   delete: { title: "Delete", verb: "Delete for good", method: "DELETE", path: "", fields: ["name"], danger: true, always: "The endpoint and its address are gone for good. Its costs stay in the ledger." },
   "end-hold": { title: "End the hold on", verb: "End the hold", method: "DELETE", url: ({ hold }) => `/v1/holds/${encodeURIComponent(hold)}`, fields: [], always: "Its rules decide again at once." },
@@ -63,6 +65,15 @@ const FIELDS = {
   team: () => el("div", { className: "field" },
     el("label", { htmlFor: "ask-team" }, "Team", el("span", { className: "hint" }, " (optional; becomes the label team)")),
     el("input", { id: "ask-team", name: "team", maxLength: 120, autocomplete: "off" })),
+  labels: (action, data) => el("div", { className: "field" },
+    el("label", { htmlFor: "ask-labels" }, "Labels"),
+    el("input", { id: "ask-labels", name: "labels", value: data.labels, autocomplete: "off", spellcheck: false, placeholder: "team=search, stage=test" })),
+  owner: (action, data) => el("div", { className: "field" },
+    el("label", { htmlFor: "ask-owner" }, "Owner"),
+    el("input", { id: "ask-owner", name: "owner", value: data.owner, maxLength: 120, autocomplete: "off" })),
+  protected: (action, data) => el("label", { className: "check" },
+    el("input", { type: "checkbox", name: "protected", checked: Boolean(data.protected) }),
+    el("span", {}, "Protected: rules only propose, people decide")),
   name: (action, data) => el("div", { className: "field" },
     el("label", { htmlFor: "ask-name" }, "Type its name, ", el("code", {}, data.name), ", to confirm"),
     el("input", { id: "ask-name", name: "name", required: true, autocomplete: "off", spellcheck: false })),
@@ -76,6 +87,11 @@ function bodyOf(action, data, form) {
     const choice = value("until");
     if (choice === "at" && value("until-at")) body.until = new Date(value("until-at")).toISOString();
     else if (choice && choice !== "at") body.until = new Date(serverNow().getTime() + Number(choice) * 3600000).toISOString();
+  }
+  if (action.fields.includes("labels")) {
+    body.labels = labelsOf(value("labels"));
+    body.owner = value("owner");
+    body.protected = form.elements.namedItem("protected").checked;
   }
   if (value("team")) body.labels = { team: value("team") };
   return body;
@@ -110,6 +126,8 @@ function answerRows(action, answer) {
 function showAnswer(box, action, answer) {
   const rows = answerRows(action, answer);
   box.replaceChildren(el("p", {}, action.always), ...(answer?.warnings ?? []).map((text) => el("p", {}, text)));
+  const skipped = answer?.skipped ?? [];
+  if (skipped.length) box.append(el("p", {}, `Left as observed: ${skipped.map((one) => `${one.endpoint.name} (${one.reason})`).join("; ")}`));
   if (rows.length) box.append(el("dl", {}, rows.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])));
   localize(box);
   box.removeAttribute("aria-busy");
@@ -164,7 +182,7 @@ function open(name, data) {
   const problems = el("div");
   const button = el("button", { className: action.danger ? "danger" : "main" }, action.verb);
   const form = el("form", { method: "dialog", data: { key: uuid() } },
-    el("h2", { id: "ask-title" }, data.name && !action.plain ? `${action.title} ${data.name}?` : `${action.title}?`),
+    el("h2", { id: "ask-title" }, data.name && !action.plain ? `${action.title} ${data.name}${action.method === "PATCH" ? "" : "?"}` : `${action.title}?`),
     box,
     action.fields.map((field) => FIELDS[field](action, data)),
     problems,

@@ -86,3 +86,13 @@ export function dollars(amount, places = 2) {
   const cents = places ? `.${String(rounded % scale).padStart(places, "0")}` : "";
   return `${amount < 0n ? "-" : ""}$${(rounded / scale).toLocaleString("en-US")}${cents}`;
 }
+
+// `team=search, stage=test` as an object.
+export function labelsOf(text) {
+  const labels = {};
+  for (const pair of text.split(",").map((part) => part.trim()).filter(Boolean)) {
+    const at = pair.indexOf("=");
+    labels[at < 0 ? pair : pair.slice(0, at).trim()] = at < 0 ? "" : pair.slice(at + 1).trim();
+  }
+  return labels;
+}

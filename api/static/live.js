@@ -4,11 +4,17 @@ import { localize, serverNow, setServerTime, span } from "./times.js";
 
 const CALM = 5000;
 const BUSY = 1500;
+// A slow answer is asked for less often, so that a page never keeps a server busy for itself.
+const REST = 10;
+// What is slow to gather comes with every twelfth answer.
+const WHOLE_EVERY = 12;
 const MARKED = "[data-live]";
 
 let timer = 0;
 let running = null;
 let lastGood = Date.now();
+let took = 0;
+let count = 0;
 
 const options = {
   morphStyle: "outerHTML",
@@ -39,13 +45,16 @@ function lost(problem) {
 
 export async function refresh(url = location.href) {
   running?.abort();
+  const began = performance.now();
+  const live = ++count % WHOLE_EVERY ? "light" : "1";
   const mine = (running = new AbortController());
   try {
-    const response = await fetch(url, { headers: { "X-Live": "1" }, signal: mine.signal });
+    const response = await fetch(url, { headers: { "X-Live": live }, signal: mine.signal });
     if (response.redirected || response.status === 401) return location.reload();
     if (!response.ok) throw new Error(`status ${response.status}`);
     apply(await response.text());
     lastGood = Date.now();
+    took = performance.now() - began;
     lost(false);
   } catch (error) {
     if (error.name === "AbortError") return undefined;
@@ -58,7 +67,7 @@ export async function refresh(url = location.href) {
 export function schedule() {
   clearTimeout(timer);
   if (!document.querySelector(MARKED)) return;
-  const wait = document.querySelector("[data-busy]") ? BUSY : CALM;
+  const wait = Math.max(document.querySelector("[data-busy]") ? BUSY : CALM, took * REST);
   timer = setTimeout(() => (document.hidden ? schedule() : refresh()), wait);
 }
 

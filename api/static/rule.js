@@ -1,6 +1,6 @@
 // The forms of schedules and policies: what is typed becomes a request, and a preview of it.
 
-import { call, dollars, el, icon, nano, problemBox, uuid } from "./dom.js";
+import { call, dollars, el, icon, labelsOf, nano, problemBox, uuid } from "./dom.js";
 
 const form = document.getElementById("rule");
 const preview = document.getElementById("preview");
@@ -12,16 +12,6 @@ let key = uuid();
 let covered = [];
 // Why the rule would not act on an endpoint that it covers, by id; null until a save was rehearsed.
 let notActing = null;
-
-function labelsOf(text) {
-  const pairs = text.split(",").map((part) => part.trim()).filter(Boolean);
-  const labels = {};
-  for (const pair of pairs) {
-    const at = pair.indexOf("=");
-    labels[at < 0 ? pair : pair.slice(0, at).trim()] = at < 0 ? "" : pair.slice(at + 1).trim();
-  }
-  return labels;
-}
 
 const field = (name) => form.elements.namedItem(name);
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Self
 
 import httpx2
@@ -64,6 +66,8 @@ class ApiClient:
         self, base_url: str, token: str | None, transport: httpx2.BaseTransport | None = None
     ) -> None:
         self.base_url = base_url.rstrip("/")
+        # The server's clock at its last answer: what ages of its figures are told by.
+        self.server_time: datetime | None = None
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx2.Client(
             base_url=self.base_url,
@@ -111,6 +115,7 @@ class ApiClient:
                 if last:
                     raise self._unreachable(error) from None
             else:
+                self.server_time = _date(response) or self.server_time
                 return _answer(response)
         raise AssertionError("the last send returns or raises")
 
@@ -178,6 +183,14 @@ def _flat(query: Query | None) -> list[tuple[str, Scalar]]:
             (key, str(item).lower() if isinstance(item, bool) else str(item)) for item in values
         ]
     return pairs
+
+
+def _date(response: httpx2.Response) -> datetime | None:
+    try:
+        at = parsedate_to_datetime(response.headers.get("date", ""))
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
 
 
 def _answer(response: httpx2.Response) -> Answer:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -99,7 +100,7 @@ for _function, _example in _COMMANDS:
 def run(arguments: Sequence[str], around: Surroundings | None = None) -> int:
     """Run one command line and return its exit code; errors are one line on standard error."""
     try:
-        app(args=hoist(arguments), prog_name=PROGRAM, obj=around)
+        _command()(args=hoist(arguments), prog_name=PROGRAM, obj=around)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else ExitCode.UNEXPECTED
     except CliError as error:
@@ -131,6 +132,12 @@ def hoist(arguments: Sequence[str]) -> list[str]:
         else:
             rest.append(word)
     return front + rest
+
+
+@cache
+def _command() -> Callable[..., object]:
+    """Return the whole tree of commands, which is made once."""
+    return typer.main.get_command(app)
 
 
 def _one_line(text: str) -> str:

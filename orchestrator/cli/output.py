@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Format = Literal["table", "json"]
 _WIDE = 500
 _GAP = 2
+_NARROWEST = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class Output:
                 justify="right" if each.column.right else "left",
                 no_wrap=True,
                 overflow="ellipsis",
-                min_width=each.width if each.column.right else None,
+                width=each.width,
             )
         for number in range(len(rows)):
             table.add_row(*(Text(each.cells[number], each.styles[number]) for each in shown))
@@ -160,14 +161,27 @@ class _Filled:
 
 
 def _fitting(columns: Sequence[_Filled], room: int) -> list[_Filled]:
-    """Return the columns for which there is room; optional ones go, the last first."""
+    """Return the columns for which there is room: optional ones go, the last first.
+
+    If that is not enough, texts are cut, the longest first; numbers never are.
+    """
     kept = list(columns)
     for each in reversed(columns):
-        if sum(one.width + _GAP for one in kept) - _GAP <= room:
+        if _excess(kept, room) <= 0:
             break
         if each.column.optional:
             kept.remove(each)
+    texts = [each for each in kept if not each.column.right]
+    while _excess(kept, room) > 0:
+        longest = max(texts, key=lambda each: each.width, default=None)
+        if longest is None or longest.width <= _NARROWEST:
+            break
+        longest.width -= 1
     return kept
+
+
+def _excess(columns: Sequence[_Filled], room: int) -> int:
+    return sum(each.width + _GAP for each in columns) - _GAP - room
 
 
 STATUS_STYLES = {

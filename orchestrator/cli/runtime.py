@@ -113,7 +113,12 @@ def run_server(running: Running, settings: Settings, listener: socket.socket) ->
     timer = running.timer
     app = create_app(running.context, settings, engine_ok=None if timer is None else timer.punctual)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=10
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,  # the application dates its answers by the service's clock
+        timeout_graceful_shutdown=10,
     )
     uvicorn.Server(config).run(sockets=[listener])
 

@@ -17,20 +17,21 @@ from orchestrator.providers.base import ProviderError
 
 FORGOTTEN_AFTER = timedelta(hours=24)
 _UPPER_BOUND = (
-    "'at most this month' is an upper bound since {since} UTC: as if all replicas had run all the "
+    "'month, most' is an upper bound since {since} UTC: as if all replicas had run all the "
     "time since then, or since creation. One look cannot see when an endpoint slept, or what it "
     "ran on before; `orchestrator serve` meters from now on."
 )
 _SAVINGS = (
-    "'auto-pause saves' counts only the time since the last request or change, less {minutes} "
-    "minutes, and at most; earlier idle stretches of this month are not visible."
+    "'pause saves' is the most that a pause after {minutes} minutes without use would have saved "
+    "this month. It counts only the time since the last request or change: earlier idle stretches "
+    "are not visible."
 )
 _NEVER_USED = (
     "last use is not told for {count}: the cloud is silent, or there was none; nothing is counted "
     "as saved there."
 )
 _NO_PRICE = "{count} unpriced: the hardware is not in the price list; missing from the totals."
-_NO_BOUND = "{count} without known most replicas; missing from 'at most this month'."
+_NO_BOUND = "{count} without known most replicas; missing from 'month, most'."
 _FAR_PAST = datetime.min.replace(tzinfo=UTC)
 
 
@@ -179,14 +180,16 @@ def _problems(scan: Scan) -> Iterator[str]:
 def _columns(now: datetime) -> Sequence[Column]:
     return (
         Column("endpoint", lambda row: _full_name(row["each"])),
-        Column("state", lambda row: str(row["each"].snapshot.status), style=status_style),
+        Column(
+            "state", lambda row: str(row["each"].snapshot.status), style=status_style, optional=True
+        ),
         Column("hardware", lambda row: _hardware(row["each"].snapshot), optional=True),
         Column("replicas", lambda row: _replicas(row["each"].snapshot), right=True, optional=True),
         Column("now", lambda row: _hourly(row["each"].burn), right=True),
         Column("last used", lambda row: _used(row["each"], now), right=True),
-        Column("at most this month", lambda row: _amount(row["each"].most), right=True),
-        Column("auto-pause saves", lambda row: _saves(row["each"]), right=True),
-        Column("", lambda row: _remark(row["each"])),
+        Column("month, most", lambda row: _amount(row["each"].most), right=True),
+        Column("pause saves", lambda row: _saves(row["each"]), right=True),
+        Column("", lambda row: "!" if row["each"].forgotten else "", style=lambda _: "bold red"),
     )
 
 
@@ -195,10 +198,10 @@ def _totals(everything: list[Found]) -> list[str]:
     more = f", and {unpriced} unpriced" if unpriced else ""
     forgotten = sum(each.forgotten for each in everything)
     return [
-        f"{len(everything)} endpoints, {forgotten} look forgotten",
-        f"now                 {_hourly(_sum([each.burn for each in everything]))}{more}",
-        f"at most this month  {_amount(_sum([each.most for each in everything]))}{more}",
-        f"auto-pause saves    {_amount(_saved(everything))} at most, of this month so far",
+        f"{len(everything)} endpoints, {forgotten} look forgotten (!)",
+        f"now          {_hourly(_sum([each.burn for each in everything]))}{more}",
+        f"month, most  {_amount(_sum([each.most for each in everything]))}{more}",
+        f"pause saves  {_amount(_saved(everything))} at most, of this month so far",
     ]
 
 
@@ -318,9 +321,3 @@ def _saves(each: Found) -> str:
         return f"<= {_amount(each.tail.nano_at_most)}"
     asleep = each.snapshot.billed.high == 0
     return formats.NOTHING if asleep or each.snapshot.last_used_at else "unknown"
-
-
-def _remark(each: Found) -> str:
-    missing = [name for name in each.unknown if name != "last use"]
-    parts = ["looks forgotten"] if each.forgotten else []
-    return ", ".join([*parts, *(f"{name} unknown" for name in missing)])

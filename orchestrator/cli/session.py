@@ -66,7 +66,12 @@ class Session:
     @cached_property
     def out(self) -> Output:
         """Return where results go."""
-        return Output(self.form, self.quiet, self.zone, self.clock.now, self.colour)
+        return Output(self.form, self.quiet, self.zone, self.present, self.colour)
+
+    def present(self) -> datetime:
+        """Return the server's time, once it has answered, else this machine's."""
+        told = self.api.server_time if "api" in self.__dict__ else None
+        return told or self.clock.now()
 
     @property
     def zone(self) -> tzinfo | None:

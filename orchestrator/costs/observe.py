@@ -190,7 +190,7 @@ def _changed(
     ceiling = sight.ceiling(current) if wide else None
     other = nothing(current, seen.status) if after is None else after
     pieces = [widened(each, other, doubt, ceiling) for each in within[:-1]]
-    for each in _halves(within[-1], other, seen.updated_at):
+    for each in _halves(within[-1], other, seen.updated_at if seen.moved else None):
         opposite = current if same(each, other) else other
         pieces.append(widened(each, opposite, doubt, ceiling))
     if current.hardware_key != other.hardware_key:

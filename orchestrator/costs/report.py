@@ -120,7 +120,9 @@ def cost_report(
     stop = max(start, min(end, now))
     book = Book(session, start, stop, filters or SpanFilter())
     split = by_day or group_by == "day"
-    tally = Tally(days_of(start, stop, zone) if split else None)
+    tally = Tally(
+        days_of(start, stop, zone) if split else None, each_group=by_day and group_by != "day"
+    )
     keys = _keys(session, group_by, book)
     for item in book.items():
         tally.add(keys(item), item)

@@ -92,13 +92,14 @@ class Book:
 class Tally:
     """Totals of a report: of all, of each group and, where days are wanted, of each day."""
 
-    def __init__(self, days: Days | None) -> None:
+    def __init__(self, days: Days | None, *, each_group: bool) -> None:
         self.total = Sum()
         self.groups: dict[str, Sum] = {}
         self.unpriced: dict[tuple[str, str], int] = {}
         self._days = days
         self.dates: tuple[date, ...] = () if days is None else days.dates
         self.days_total = [Sum() for _ in self.dates]
+        self._each_group = each_group
         self._group_days: dict[str, list[Sum]] = {}
 
     def days_of(self, key: str) -> list[Sum]:
@@ -110,7 +111,8 @@ class Tally:
         group = self.groups.get(key)
         if group is None:
             group = self.groups[key] = Sum()
-            self._group_days[key] = [Sum() for _ in self.dates]
+            if self._each_group:
+                self._group_days[key] = [Sum() for _ in self.dates]
         if item.span.idle:
             return
         less, part = until(item.span, item.first), until(item.span, item.last)
@@ -120,15 +122,16 @@ class Tally:
             whose = (item.endpoint_id, item.hardware_key)
             self.unpriced[whose] = self.unpriced.get(whose, 0) + part.unpriced - less.unpriced
         if self._days is not None:
-            self._add_days(self._days, self._group_days[key], item)
+            self._add_days(self._days, self._group_days.get(key), item)
 
-    def _add_days(self, days: Days, group: list[Sum], item: Item) -> None:
+    def _add_days(self, days: Days, group: list[Sum] | None, item: Item) -> None:
         less = until(item.span, item.first)
         second, index = item.first, days.first(item.first)
         while second < item.last:
             ends = days.bounds[index + 1] if index + 1 < len(days.bounds) else item.last
             second = min(item.last, ends)
             part = until(item.span, second)
-            group[index].add(part, less)
+            if group is not None:
+                group[index].add(part, less)
             self.days_total[index].add(part, less)
             less, index = part, index + 1

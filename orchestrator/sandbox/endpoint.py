@@ -122,7 +122,7 @@ class Endpoint:
         return self.frames[place - 1] if place else None
 
     def touch(self, at: int) -> None:
-        """Count a request that did not come from the traffic."""
+        """Count a request that did not come from the traffic, whatever its answer."""
         insort(self.requests, at)
         if len(self.requests) > _REMEMBERED_REQUESTS:
             del self.requests[0]

@@ -51,8 +51,6 @@ class Exchange:
             return replace(outcome, delay_s=delay + response.wait_s)
 
     def _answer(self, request: Request, faults: list[Fault]) -> Response:
-        if request.method != "GET":
-            return self._api.answer(request)
         stale = max((fault.seconds for fault in faults if fault.kind == "stale_read"), default=0.0)
         shift = sum(fault.items for fault in faults if fault.kind == "shifting_pages")
         return self._api.answer(request, seconds_ago=stale, shift=shift)

@@ -341,11 +341,9 @@ class Lifecycle:
             self._watch(endpoint)
 
     def _resize(self, endpoint: Endpoint, wanted: int) -> None:
-        if wanted < endpoint.target or wanted <= endpoint.ready:
+        if wanted < endpoint.target:
             self.timeline.clear(endpoint, ("grow",))
-            if (wanted, wanted) != (endpoint.ready, endpoint.target):
-                ready = min(wanted, endpoint.ready)
-                endpoint.change(self._now, ready=ready, target=wanted)
+            endpoint.change(self._now, ready=min(wanted, endpoint.ready), target=wanted)
         kind = instance_type(endpoint.spec)
         if wanted > endpoint.ready and "grow" not in endpoint.timers:
             if self.conditions.out_of_capacity(kind, self._now) is not None:

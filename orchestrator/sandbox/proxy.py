@@ -26,10 +26,10 @@ def answer(
 ) -> DataPlaneAnswer:
     """Pass one request; it wakes a sleeping endpoint and is activity, unless `counts` is False."""
     now = lifecycle.timeline.now
+    if counts:
+        endpoint.touch(now)
     if endpoint.state == "paused":
         return DataPlaneAnswer(400, "Bad Request: Invalid state")
-    if counts and endpoint.frame.reachable:
-        endpoint.touch(now)
     woke = counts and endpoint.state == "scaledToZero"
     if woke:
         lifecycle.wake(endpoint)

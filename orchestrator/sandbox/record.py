@@ -23,22 +23,17 @@ class Recorder:
     def __init__(self) -> None:
         self.lock = RLock()
         self.on_change: Callable[[Operation], None] | None = None
-        self._depth = 0
 
 
 def recorded(
     method: Callable[Concatenate[S, P], R],
 ) -> Callable[Concatenate[S, P], R]:
-    """Report the outermost call to `on_change` once it has succeeded."""
+    """Report a call to `on_change` once it has succeeded; recorded methods do not call others."""
 
     def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with self.lock:
-            self._depth += 1
-            try:
-                result = method(self, *args, **kwargs)
-            finally:
-                self._depth -= 1
-            if self.on_change is not None and self._depth == 0:
+            result = method(self, *args, **kwargs)
+            if self.on_change is not None:
                 values = {key: encode(value) for key, value in kwargs.items()}
                 done = {"op": method.__name__, "args": [*map(encode, args)], "with": values}
                 self.on_change(done)

@@ -132,8 +132,13 @@ def month_bounds(now: datetime) -> tuple[datetime, datetime]:
     return start, (start + timedelta(days=32)).replace(day=1)
 
 
-def overview(session: Session, now: datetime, query: FleetQuery, page: int = 1) -> Overview:
-    """Return the overview with one page of the endpoints that match; pages count from 1."""
+def overview(
+    session: Session, now: datetime, query: FleetQuery, page: int = 1, *, days: int = DAYS
+) -> Overview:
+    """Return the overview with one page of the endpoints that match; pages count from 1.
+
+    The last `days` days are by far the dearest part; 0 leaves them out.
+    """
     start, end = month_bounds(now)
     known = accounts.live(session)
     burning = report.burn_now(session)
@@ -144,12 +149,12 @@ def overview(session: Session, now: datetime, query: FleetQuery, page: int = 1) 
         month_end=end,
         accounts=tuple(account_line(account, now) for account in known),
         counts=reads.state_counts(session),
-        unmanaged=reads.unmanaged(session),
+        unmanaged=sum(reads.unmanaged(session).values()),
         burn=burning.total,
         billed=sum(1 for burn in burning.endpoints.values() if burn.high or burn.unpriced),
         month=month.total,
         teams=_teams(session, burning, month),
-        days=_days(session, now),
+        days=_days(session, now, days) if days else (),
         measured_until=min((a.confirmed_at for a in known if a.confirmed_at), default=None),
         frozen=freeze.everywhere(session),
         fleet=fleet(session, now, query, page, {one.id: one for one in known}),
@@ -255,11 +260,11 @@ def _team(key: str) -> str:
     return "" if key == NO_LABEL else key
 
 
-def _days(session: Session, now: datetime) -> tuple[DayLine, ...]:
+def _days(session: Session, now: datetime, days: int) -> tuple[DayLine, ...]:
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     spent = report.cost_report(
         session,
-        start=today - timedelta(days=DAYS - 1),
+        start=today - timedelta(days=days - 1),
         end=now,
         now=now,
         group_by=f"label:{TEAM}",

@@ -78,7 +78,8 @@ def make_windows(timezone: str, windows: Sequence[Window], drain_minutes: int) -
 
 def of_schedule_error(error: ScheduleError | UnknownZone, prefix: str = "") -> Exception:
     """Return the service's error for a part of a schedule that cannot be used."""
-    where = f"{prefix}.{error.field}" if prefix else error.field
+    own = "" if error.field == "window" else error.field
+    where = ".".join(part for part in (prefix, own) if part)
     problem, _, remedy = str(error).removeprefix(f"{error.field}: ").partition("; ")
     return invalid(where, f"{problem[:1].upper()}{problem[1:]}.", remedy=remedy or None)
 

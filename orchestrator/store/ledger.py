@@ -144,7 +144,8 @@ def max_replicas(session: Session, endpoint_ids: Collection[str]) -> dict[str, i
         query = select(col(Endpoint.id), col(Endpoint.max_replicas)).where(
             col(Endpoint.id).in_(ids), col(Endpoint.max_replicas).is_not(None)
         )
-        found |= {row[0]: row[1] for row in session.connection().execute(query)}
+        for endpoint_id, most in session.connection().execute(query):
+            found[endpoint_id] = most or 0
     return found
 
 

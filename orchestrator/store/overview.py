@@ -61,10 +61,11 @@ def state_counts(session: Session) -> dict[str, int]:
     return {row[0]: row[1] for row in _rows(session, query.group_by(col(Endpoint.status)))}
 
 
-def unmanaged(session: Session) -> int:
-    """Return how many live endpoints are only observed."""
+def unmanaged(session: Session) -> dict[str, int]:
+    """Return how many live endpoints are only observed, by account."""
     observed = col(Endpoint.managed).is_(False)
-    return int(_rows(session, _joined(select(func.count())).where(*_LIVE, observed))[0][0])
+    query = _joined(select(col(Endpoint.account_id), func.count())).where(*_LIVE, observed)
+    return {row[0]: row[1] for row in _rows(session, query.group_by(col(Endpoint.account_id)))}
 
 
 def team_sizes(session: Session) -> dict[str, int]:

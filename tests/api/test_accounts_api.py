@@ -14,6 +14,7 @@ from orchestrator.providers.base import (
     RefusedError,
     UnavailableError,
 )
+from orchestrator.store.tables import Account
 from tests.api.site import NOON, Site, problem
 from tests.support import rows
 
@@ -113,6 +114,17 @@ def test_a_change_of_credentials_is_checked_with_the_new_ones(site: Site) -> Non
     body = {"credential_ref": "env:OLD"}
     problem(site.ask("PATCH", "/v1/accounts/lab", json=body), 422, "credentials_refused")
     assert site.get("/v1/accounts/lab")["credential_ref"] == "file:/run/token"
+
+
+def test_a_check_does_not_touch_the_driver_in_use(site: Site) -> None:
+    made = site.post("/v1/accounts", LAB).json()
+    with site.database.read() as session:
+        account = session.get_one(Account, made["id"])
+    used = site.context.provider_for(account)
+    site.cloud.closed.clear()
+    site.ask("PATCH", "/v1/accounts/lab", json={"credential_ref": "env:NEW"})
+    assert made["id"] not in site.cloud.closed
+    assert site.context.provider_for(account) is used
 
 
 def test_renaming_asks_nobody(site: Site) -> None:

@@ -338,9 +338,13 @@ def test_what_cannot_be_adopted(lab: Site, values: dict[str, Any], code: str) ->
 
 
 def test_what_stood_down_may_be_adopted_again(lab: Site) -> None:
-    lab.seed(endpoint("seen", managed=False, observe_only="stood down: others undid its rules"))
-    found = lab.post("/v1/endpoints/ep_seen/adopt").json()
+    bind(lab, "20:00", "23:00")
+    change(lab, managed=False, observe_only="stood down: others undid its rules")
+    found = lab.post("/v1/endpoints/ep_search/adopt").json()
     assert (found["managed"], found["observe_only"]) == (True, "")
+    with lab.database.read() as session:
+        binding = session.get_one(Binding, ("sch_1", "ep_search"))
+    assert binding.acts_from == NOON + 8 * HOUR
 
 
 def test_many_are_adopted_by_selector(lab: Site) -> None:

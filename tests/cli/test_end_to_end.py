@@ -10,14 +10,19 @@ from typing import Any
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 
 from orchestrator import logs
 from orchestrator.api.app import create_app
 from orchestrator.cli.errors import ExitCode
+from orchestrator.clock import SystemClock
+from orchestrator.providers.base import Provider
 from orchestrator.sandbox.faults import error
 from orchestrator.services import tokens
+from orchestrator.services.context import Context, ProviderPool
 from orchestrator.settings import Settings
 from orchestrator.store.database import Database
+from orchestrator.store.tables import Account
 from tests.cli.conftest import Cli, Result
 from tests.support.stage import TOKEN, Stage, open_stage
 
@@ -45,25 +50,41 @@ class Live:
         return self.ok(*arguments, "-o", "json").json
 
 
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FastAPI, str]]:
+    """Return the application and its address; making its routes takes longer than most tests."""
+    settings = Settings(state_dir=tmp_path_factory.mktemp("house"))
+    nobody = Context(
+        Database(settings.database_url), SystemClock(), settings, ProviderPool(_no_driver)
+    )
+    app = create_app(nobody, settings)
+    with serving(app) as url:
+        yield app, url
+
+
+def _no_driver(account: Account) -> Provider:
+    raise AssertionError(f"nobody moved in, and {account.name} was asked for")
+
+
 @pytest.fixture
-def live(sqlite_database: Database, state_dir: Path, cli: Cli) -> Iterator[Live]:
+def live(
+    house: tuple[FastAPI, str], sqlite_database: Database, state_dir: Path, cli: Cli
+) -> Iterator[Live]:
+    app, url = house
     state_dir.mkdir(mode=0o700)
     logs.configure("error")
     stage = open_stage(sqlite_database)
     stage.add("search-api")
     stage.add("chat")
     stage.run(minutes=3)
-    settings = Settings(state_dir=state_dir)
     tokens.ensure_first_token(stage.database, stage.clock, state_dir)
-    app = create_app(stage.context, settings)
 
     async def sleep(seconds: float) -> None:
         del seconds
         stage.run(seconds=30)
 
-    app.state.sleep = sleep
-    with serving(app) as url:
-        yield Live(stage, cli, url)
+    app.state.context, app.state.sleep = stage.context, sleep
+    yield Live(stage, cli, url)
     stage.context.providers.close()
 
 

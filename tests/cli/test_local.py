@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator import __version__
+from orchestrator.cli import demo, runtime
 from orchestrator.cli.commands.local import check_address
 from orchestrator.cli.errors import CliError, ExitCode
+from orchestrator.settings import Settings
 from tests.cli.conftest import Cli
 
 HEAVY = (
@@ -136,6 +138,46 @@ class TestServeAddress:
         result = cli("serve", "--host", "0.0.0.0")
         assert result.code == ExitCode.USAGE
         assert not state_dir.exists()
+
+
+class TestStarting:
+    """What the commands hand to the service; that it works is shown where it is started."""
+
+    def test_serve_hands_over_host_port_and_engine(
+        self, cli: Cli, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[tuple[str, int, bool]] = []
+
+        def serve(settings: Settings, *, engine: bool) -> None:
+            seen.append((settings.host, settings.port, engine))
+
+        monkeypatch.setattr(runtime, "serve", serve)
+        monkeypatch.setenv("ORCHESTRATOR_PORT", "9001")
+        assert cli("serve").code == ExitCode.OK
+        assert cli("serve", "--host", "localhost", "--port", "9002", "--no-engine").code == 0
+        assert seen == [("127.0.0.1", 9001, True), ("localhost", 9002, False)]
+
+    def test_a_worker_gets_the_settings(self, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+        seen: list[Settings] = []
+        monkeypatch.setattr(runtime, "worker", seen.append)
+        assert cli("worker").code == ExitCode.OK
+        assert len(seen) == 1
+
+    def test_a_demo_is_kept_in_the_state_dir_unless_told_otherwise(
+        self, cli: Cli, state_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[tuple[Path, int, int, float, bool]] = []
+
+        def play(root: Path, *, port: int, days: int, speed: float, fresh: bool) -> None:
+            seen.append((root, port, days, speed, fresh))
+
+        monkeypatch.setattr(demo, "demo", play)
+        cli("demo")
+        cli("demo", "--folder", str(tmp_path / "d"), "--port", "81", "--days", "3", "--fresh")
+        assert seen == [
+            (state_dir / "demo", 8080, 21, 60.0, False),
+            (tmp_path / "d", 81, 3, 60.0, True),
+        ]
 
 
 class TestDatabase:

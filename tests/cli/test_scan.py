@@ -144,7 +144,7 @@ class TestMoney:
     def test_upper_bounds_are_called_so(self, cloud: Cloud, world: World) -> None:
         add(world, "idle", used_at=START - timedelta(days=3))
         result = cloud.scan()
-        assert "at most this month" in result.out
+        assert "month, most" in result.out
         assert "<= $" in result.out
         assert "upper bound" in result.err
 
@@ -167,7 +167,6 @@ class TestMoney:
         result = cloud.scan()
         (line,) = [text for text in result.out.splitlines() if "acme/idle" in text]
         assert line.count("unpriced") == 2
-        assert "price unknown" in line
         assert "$" not in line
         assert "warning: acme has no prices" in result.err
         item = cloud.items()["acme/idle"]

@@ -68,7 +68,7 @@ class TestColours:
 
 
 class TestWidth:
-    @pytest.mark.parametrize("width", [60, 90, 120])
+    @pytest.mark.parametrize("width", [70, 90, 120])
     def test_on_a_narrow_terminal_columns_give_way_and_no_amount_is_cut(
         self, seated: Cli, stub: StubApi, width: int
     ) -> None:

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import pairwise
 
 from orchestrator.costs.observe import Look, Observation, observe
 from orchestrator.costs.rates import PriceNews, reprice
-from orchestrator.costs.stretch import SECOND, next_second, whole_second
+from orchestrator.costs.stretch import next_second, whole_second
 from orchestrator.domain.endpoints import NOT_BILLED, BilledReplicas
 from orchestrator.domain.status import Status
 from orchestrator.store.ledger import Price, Stretch
@@ -245,7 +246,7 @@ def _exact(scenario: Scenario, hardware: str, begin: int, stop: int) -> Fraction
     return sum(
         (
             Fraction((late - early) * scenario.price(hardware, early), HOUR_MS)
-            for early, late in zip(cuts, cuts[1:], strict=False)
+            for early, late in pairwise(cuts)
         ),
         Fraction(0),
     )
@@ -259,6 +260,3 @@ def to_ms(instant: datetime) -> int:
 def ceil_second_ms(ms: int) -> int:
     """Return the next whole second in milliseconds."""
     return to_ms(next_second(T0 + timedelta(milliseconds=ms)))
-
-
-__all__ = ["SECOND", "T0", "Books", "Change", "LookAt", "Scenario", "bill", "ceil_second_ms"]

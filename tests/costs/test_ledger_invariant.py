@@ -2,102 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
-from itertools import pairwise
 
-import pytest
-from hypothesis import HealthCheck, Phase, find, given, settings
+from hypothesis import HealthCheck, given, settings
 
 from orchestrator.costs.days import epoch
-from orchestrator.costs.observe import Look, Observation, observe
-from orchestrator.costs.stretch import Evidence, whole_second
-from orchestrator.costs.sums import Span, Sum, until
 from orchestrator.domain.money import amount_for
-from orchestrator.domain.status import Status
-from orchestrator.store.ledger import Price, Stretch
-from tests.costs.histories import GAP_LIMIT_S, MAX_REPLICAS, scenarios, set_clocks
-from tests.costs.reference_cloud import (
-    T0,
-    Books,
-    LookAt,
-    Planner,
-    Scenario,
-    bill,
-    ceil_second_ms,
-    to_ms,
+from tests.costs.histories import MAX_REPLICAS, scenarios, set_clocks
+from tests.costs.ledger_check import (
+    added_up,
+    certain,
+    clock_faults,
+    doubtful_seconds,
+    faults,
+    kept,
+    measured_end,
 )
+from tests.costs.reference_cloud import T0, Scenario
 
-MINUTE_S = 60
-MANY = settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
-
-
-def kept(scenario: Scenario, planner: Planner = observe) -> Books:
-    books = Books(scenario, planner)
-    books.run()
-    return books
-
-
-def added_up(rows: Sequence[Stretch], end: int) -> Sum:
-    total = Sum()
-    for row in rows:
-        last = end if row.ended_at is None else min(end, epoch(row.ended_at))
-        span = Span(
-            epoch(row.started_at),
-            row.replicas,
-            row.burn_low,
-            row.burn,
-            row.burn_high,
-            row.rounding_nano,
-        )
-        total.add(until(span, last))
-    return total
-
-
-def measured_end(books: Books) -> int:
-    """The end of the measured time in true milliseconds: the last look, or the deletion."""
-    confirmed = to_ms(whole_second(T0 + timedelta(milliseconds=books.confirmed or 0)))
-    ended = books.rows[-1].ended_at
-    return confirmed if ended is None else max(confirmed, to_ms(ended))
-
-
-def faults(scenario: Scenario, planner: Planner = observe) -> list[str]:
-    """What is wrong with the ledger of a scenario in which the clock was never set."""
-    books = kept(scenario, planner)
-    if not books.rows:
-        return []
-    found = shape_faults(books.rows)
-    end = measured_end(books)
-    total = added_up(books.rows, epoch(T0) + end // 1000)
-    true = bill(scenario, to_ms(books.rows[0].started_at), end)
-    slack = len(books.rows)
-    if not total.low - slack <= true <= total.high + slack:
-        found.append(f"bill {float(true)} outside {total.low}..{total.high}")
-    if not total.low <= total.nano <= total.high:
-        found.append("expected outside bounds")
-    return found
-
-
-def shape_faults(rows: Sequence[Stretch]) -> list[str]:
-    found = [
-        f"{one.ended_at} then {two.started_at}"
-        for one, two in pairwise(rows)
-        if one.ended_at != two.started_at
-    ]
-    found += [
-        f"no length: {each}"
-        for each in rows
-        if each.ended_at is not None and each.ended_at <= each.started_at
-    ]
-    found += ["an open row that is not the last" for each in rows[:-1] if each.ended_at is None]
-    found += [
-        f"bounds out of order: {each}"
-        for each in rows
-        if not (each.burn_low or 0) <= (each.burn or 0) <= (each.burn_high or 0)
-        or not each.replicas_low <= each.replicas <= each.replicas_high
-    ]
-    return found
+MANY = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
 
 @MANY
@@ -123,106 +46,9 @@ def test_the_uncertainty_is_that_of_gaps_with_a_change_and_of_downtime(scenario:
     assert total.high - total.low <= bound + len(books.rows)
 
 
-def certain(status: Status) -> Status:
-    """A state of which it is known how many replicas are billed."""
-    return Status.RUNNING if status is Status.INITIALIZING else status
-
-
-def doubtful_seconds(scenario: Scenario) -> int:
-    """Gaps with a change or beyond the limit, in seconds, with the rounding of one run each."""
-    marks = [each.at for each in scenario.changes]
-    marks += [] if scenario.deleted is None else [scenario.deleted]
-    looks = [each for each in scenario.looks if not each.lost]
-    seconds = 2 * MINUTE_S
-    for one, two in pairwise(looks):
-        length = two.answered - one.asked
-        changed = any(one.asked <= mark <= two.answered for mark in marks)
-        if changed or length > GAP_LIMIT_S * 1000:
-            seconds += length // 1000 + 3 + 2 * MINUTE_S
-    return seconds
-
-
 @MANY
 @given(set_clocks())
 def test_a_clock_that_is_set_makes_no_overlap_and_costs_no_more_than_a_gap(
     scenario: Scenario,
 ) -> None:
     assert clock_faults(scenario) == []
-
-
-def clock_faults(scenario: Scenario) -> list[str]:
-    """What is wrong with the ledger of a scenario in which the clock was set now and then."""
-    books = kept(scenario)
-    label = epoch(whole_second(scenario.local(books.confirmed or 0)))
-    total = added_up(books.rows, max(label, epoch(books.rows[-1].started_at) + 1))
-    true = bill(scenario, ceil_second_ms(scenario.looks[0].answered), scenario.looks[-1].asked)
-    unseen = sum(min(abs(by) // 1000, GAP_LIMIT_S) + 2 for _, by in scenario.steps)
-    slack = amount_for(MAX_REPLICAS * 3_800_000_000, unseen)
-    within = total.low - slack <= true <= total.high + slack
-    wrong = f"bill {float(true)} outside {total.low}..{total.high} by more than {slack}"
-    return shape_faults(books.rows) + ([] if within else [wrong])
-
-
-def certain_gaps(
-    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
-) -> list[Stretch]:
-    """Broken: what lies between two looks is taken for certain."""
-    return [
-        replace(each, burn_low=each.burn, burn_high=each.burn, replicas_low=each.replicas,
-                replicas_high=each.replicas)
-        if each.evidence != Evidence.OBSERVED else each
-        for each in observe(tail, seen, price, look)
-    ]  # fmt: skip
-
-
-def instant_looks(
-    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
-) -> list[Stretch]:
-    """Broken: a look is taken to last no time, so the gap before it is closed for good."""
-    return [*tail[:-1], *observe(tail[-1:], seen, price, look)]
-
-
-def deaf(
-    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
-) -> list[Stretch]:
-    """Broken: the cloud's `updated_at` is not heeded."""
-    return observe(tail, replace(seen, moved=False), price, look)
-
-
-def never_down(
-    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
-) -> list[Stretch]:
-    """Broken: no gap is too long to be bridged."""
-    return observe(tail, seen, price, replace(look, gap_limit=timedelta(days=1)))
-
-
-def to_the_second(
-    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
-) -> list[Stretch]:
-    """Broken: bills are taken not to be rounded."""
-    return observe(tail, seen, price, replace(look, granularity_s=0))
-
-
-def gapless(
-    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
-) -> list[Stretch]:
-    """Broken: what lies between two looks is left out."""
-    return [each for each in observe(tail, seen, price, look) if each.evidence == Evidence.OBSERVED]
-
-
-@pytest.mark.parametrize(
-    "broken", [certain_gaps, instant_looks, deaf, never_down, to_the_second, gapless]
-)
-def test_the_invariant_catches_a_broken_ledger(broken: Planner) -> None:
-    caught = find(
-        scenarios(),
-        lambda scenario: bool(faults(scenario, broken)),
-        settings=settings(
-            max_examples=4_000,
-            phases=[Phase.generate],
-            derandomize=True,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    assert faults(caught) == []

@@ -217,7 +217,7 @@ def _prepared(database: MortalDatabase, switches: Switches, folder: Path) -> Sta
     cadence = Cadence(rest=timedelta(minutes=4), transition=timedelta(seconds=30))
     stage = open_stage(database, switches=switches, cadence=cadence)
     stage.add("web", traffic=Traffic.recorded("m-large-000", seed=5))
-    stage.add("api", min_replica=1, max_replica=3)
+    stage.add("api", min_replica=1, max_replica=3, startup_s=420)
     stage.add("nap", min_replica=0, max_replica=2, timeout_minutes=30)
     stage.add(FOREIGN, min_replica=0, timeout_minutes=15)
     stage.step()

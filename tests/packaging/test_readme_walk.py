@@ -59,7 +59,7 @@ def test_every_command_of_the_readme_works_as_typed(installed: Installed, tmp_pa
     }
 
     def orchestrator(words: list[str]) -> CompletedProcess[str]:
-        return installed.run(*pointed_at(words, cloud)[1:], **environment)
+        return installed.run(*pointed_at(words, cloud)[1:], environment=environment)
 
     def wait_for_fleet() -> None:
         for _ in range(TRIES):
@@ -72,7 +72,7 @@ def test_every_command_of_the_readme_works_as_typed(installed: Installed, tmp_pa
     said: dict[str, str] = {}
     with (
         sandbox() as cloud,
-        installed.running("serve", log=tmp_path / "log", **environment) as server,
+        installed.running("serve", log=tmp_path / "log", environment=environment) as server,
     ):
         assert server.status(f"http://127.0.0.1:{port}/readyz") == 200
         for words in readme_commands():

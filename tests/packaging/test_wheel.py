@@ -72,12 +72,12 @@ def test_installed_program_upgrades_and_checks_a_store(
     installed: Installed, tmp_path: Path
 ) -> None:
     state = {"ORCHESTRATOR_STATE_DIR": str(tmp_path)}
-    before = installed.run("db", "check", **state)
+    before = installed.run("db", "check", environment=state)
     assert before.returncode != 0
-    upgraded = installed.run("db", "upgrade", **state)
+    upgraded = installed.run("db", "upgrade", environment=state)
     assert upgraded.returncode == 0, upgraded.stderr
     assert migrate.head_revision() in upgraded.stdout
-    after = installed.run("db", "check", **state)
+    after = installed.run("db", "check", environment=state)
     assert after.returncode == 0, after.stderr
 
 
@@ -85,7 +85,7 @@ def test_installed_program_serves_pages_and_files(installed: Installed, tmp_path
     address = f"http://127.0.0.1:{free_port()}"
     state = {"ORCHESTRATOR_STATE_DIR": str(tmp_path / "state")}
     arguments = ("serve", "--port", address.rpartition(":")[2])
-    with installed.running(*arguments, log=tmp_path / "log", **state) as server:
+    with installed.running(*arguments, log=tmp_path / "log", environment=state) as server:
         for page in ("/healthz", "/readyz", "/login", "/static/app.css"):
             assert server.status(address + page) == 200, page
 

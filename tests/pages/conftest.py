@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -90,13 +91,32 @@ def dashboard(
     made.check_quiet()
 
 
-@pytest.fixture
-def fleet(dashboard: Dashboard) -> Dashboard:
-    """Return the dashboard over a small fleet, with an admin signed in."""
-    with dashboard.database.write() as session:
+@pytest.fixture(scope="session")
+def office_template(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a store with a small fleet, to be copied."""
+    path = tmp_path_factory.mktemp("office") / "store.db"
+    shutil.copyfile(sqlite_template, path)
+    database = Database(f"sqlite:///{path}")
+    with database.write() as session:
         office(session, NOW)
-    dashboard.sign_in()
-    return dashboard
+    database.dispose()
+    return path
+
+
+@pytest.fixture
+def fleet(
+    office_template: Path, tmp_path: Path, server: tuple[FastAPI, str], screen: BrowserContext
+) -> Iterator[Dashboard]:
+    """Return the dashboard over a small fleet, with an admin signed in."""
+    path = tmp_path / "office.db"
+    shutil.copyfile(office_template, path)
+    database = Database(f"sqlite:///{path}")
+    context = Context(database, ManualClock(NOW), Settings(), no_clouds())
+    made = Dashboard.open(context, server, screen)
+    made.sign_in()
+    yield made
+    made.check_quiet()
+    database.dispose()
 
 
 @pytest.fixture

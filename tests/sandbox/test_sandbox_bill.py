@@ -272,6 +272,16 @@ class TestBill:
         (line,) = scene.world.bill("acme")
         assert (line.product, line.replica_seconds) == ("endpoints/aws/nvidia-l4/x1", 600)
 
+    def test_moves_to_the_new_hardware_when_the_update_is_through(self, scene: Scene) -> None:
+        scene.add(startup_s=60)
+        payload = {"compute": {"instanceType": "nvidia-a10g"}}
+        scene.world.act("acme", "chat-8b", "update", payload=payload)
+        scene.pass_time(minutes=3)
+        lines = [
+            (line.product.split("/")[2], line.replica_seconds) for line in scene.world.bill("acme")
+        ]
+        assert lines == [("nvidia-l4", 60), ("nvidia-a10g", 120)]
+
     def test_does_not_see_what_ends_within_its_second(self) -> None:
         scene = Scene(Switches(minute_rounding="up"))
         scene.add(min_replica=2, max_replica=2)

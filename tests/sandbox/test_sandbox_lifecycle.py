@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from orchestrator.sandbox.instants import to_datetime
 from orchestrator.sandbox.payloads import endpoint_payload
 from orchestrator.sandbox.traffic import Traffic, Window
 from tests.sandbox.scene import START, Scene
@@ -104,6 +105,15 @@ class TestPause:
         scene.pass_time(hours=1)
         assert scene.state() == "paused"
 
+    def test_makes_a_later_start_take_its_full_time(self, scene: Scene) -> None:
+        endpoint = scene.add(state=None, startup_s=60)
+        scene.pass_time(seconds=40)
+        scene.post("pause")
+        scene.post("resume")
+        scene.until(lambda: scene.state() == "running")
+        begun, ran = (frame.at for frame in endpoint.history()[-2:])
+        assert ran - begun == 60_000_000
+
     def test_stays_asleep_when_requests_come(self, scene: Scene) -> None:
         scene.add(traffic=Traffic.steady(5))
         scene.post("pause")
@@ -168,6 +178,16 @@ class TestScaleToZero:
         assert scene.state() == "running"
         scene.pass_time(seconds=1)
         assert scene.state() == "scaledToZero"
+
+    def test_of_an_old_endpoint_that_is_overdue_happens_now(self, scene: Scene) -> None:
+        payload = endpoint_payload("chat-8b", min_replica=0, timeout_minutes=15)
+        endpoint = scene.world.add_endpoint(
+            "acme", payload, state="running", created_at=START - timedelta(days=9)
+        )
+        scene.pass_time(seconds=1)
+        assert scene.state() == "scaledToZero"
+        assert to_datetime(endpoint.frame.at) == START
+        assert scene.world.now == START + timedelta(seconds=1)
 
     def test_never_happens_under_steady_traffic(self, scene: Scene) -> None:
         scene.add(min_replica=0, timeout_minutes=15, traffic=Traffic.steady(20))

@@ -109,6 +109,11 @@ class TestItem:
         scene.world.invoke("acme", "chat-8b")
         assert scene.get()["status"]["lastUsedAt"] == "2026-03-02T00:01:30Z"
 
+    def test_shows_a_request_at_the_instant_of_a_change(self, scene: Scene) -> None:
+        scene.add()
+        scene.world.invoke("acme", "chat-8b")
+        assert scene.get()["status"]["lastUsedAt"] == "2026-03-02T00:00:00Z"
+
     def test_shows_each_recorded_request_as_time_passes(self, scene: Scene) -> None:
         traffic = Traffic.steady(4)
         scene.add(traffic=traffic)

@@ -42,6 +42,18 @@ class TestAllGraphs:
         refused = traffic.count(to_instant(START + timedelta(hours=2)), scene.world.instant)
         assert codes == {"200": served, "400": refused}
 
+    def test_counts_requests_made_by_hand(self, scene: Scene) -> None:
+        scene.add()
+        scene.pass_time(minutes=1)
+        for verb in (None, "pause", "resume"):
+            if verb:
+                scene.post(verb)
+            scene.pass_time(seconds=1)
+            scene.world.invoke("acme", "chat-8b")
+            scene.pass_time(minutes=2)
+        graphs = _graphs(scene, START, scene.world.now)
+        assert _codes(graphs) == {"200": 1, "400": 1, "503": 1}
+
     def test_shows_refusals_during_a_cold_start(self, scene: Scene) -> None:
         windows = [Window(30, 500, 0.5)]
         scene.add(min_replica=0, timeout_minutes=15, traffic=Traffic(windows), startup_s=120)

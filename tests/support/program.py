@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,11 +46,14 @@ class Installed:
     program: Path
     folder: Path
 
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the program to its end."""
         return subprocess.run(
             [self.program, *arguments],
             cwd=self.folder,
-            env={**os.environ, **environment},
+            env={**os.environ, **(environment or {})},
             capture_output=True,
             text=True,
             check=False,
@@ -58,22 +61,28 @@ class Installed:
         )
 
     @contextmanager
-    def running(self, *arguments: str, log: Path, **environment: str) -> Iterator[Server]:
-        """Run the program in the background until the block ends, then as Ctrl+C would end it."""
+    def running(
+        self,
+        *arguments: str,
+        log: Path,
+        end: signal.Signals = signal.SIGINT,
+        environment: Mapping[str, str] | None = None,
+    ) -> Iterator[Server]:
+        """Run the program in the background; when the block ends, so does it, as if by Ctrl+C."""
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [self.program, *arguments],
                 cwd=self.folder,
-                env={**os.environ, **environment},
+                env={**os.environ, **(environment or {})},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
         try:
             yield Server(process, log)
         finally:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(end)
             code = process.wait(timeout=60)
-        assert code in (0, 130), f"ended with {code}: {log.read_text()[-2000:]}"
+        assert code in (0, 128 + end, -end), f"ended with {code}: {log.read_text()[-2000:]}"
 
 
 def build(source: Path, target: str, folder: Path) -> Path:

@@ -66,13 +66,21 @@ class Stage:
     started: datetime = MONDAY
     deaths: int = field(default=0)
 
-    def add(self, name: str, *, traffic: Traffic | None = None, **payload: Any) -> None:
+    def add(
+        self,
+        name: str,
+        *,
+        traffic: Traffic | None = None,
+        startup_s: float | None = None,
+        **payload: Any,
+    ) -> None:
         """Let a person create an endpoint in the cloud; it runs already."""
         self.world.add_endpoint(
             NAMESPACE,
             endpoint_payload(name, **payload),
             state="running",
             traffic=traffic,
+            startup_s=startup_s,
             created_at=self.clock.now() - timedelta(days=3),
             used_at=self.clock.now() - timedelta(hours=1),
         )

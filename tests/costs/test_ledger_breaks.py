@@ -1,0 +1,144 @@
+"""Proof that the checks of the ledger can fail: broken ledgers, each caught by a history."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from orchestrator.costs.observe import Look, Observation, observe
+from orchestrator.costs.stretch import Evidence
+from orchestrator.domain.status import Status
+from orchestrator.store.ledger import Price, Stretch
+from tests.costs.ledger_check import faults
+from tests.costs.reference_cloud import Change, LookAt, Planner, Scenario
+
+PRICES: dict[str, tuple[tuple[int, int], ...]] = {
+    "a": ((-1_000_000, 800_000_000),),
+    "b": ((-1_000_000, 40_000_000_000),),
+}
+
+
+def certain_gaps(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Broken: what lies between two looks is taken for certain."""
+    return [
+        replace(each, burn_low=each.burn, burn_high=each.burn, replicas_low=each.replicas,
+                replicas_high=each.replicas)
+        if each.evidence != Evidence.OBSERVED else each
+        for each in observe(tail, seen, price, look)
+    ]  # fmt: skip
+
+
+def instant_looks(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Broken: a look is taken to last no time, so the gap before it is closed for good."""
+    return [*tail[:-1], *observe(tail[-1:], seen, price, look)]
+
+
+def deaf(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Broken: the cloud's `updated_at` is not heeded."""
+    return observe(tail, replace(seen, moved=False), price, look)
+
+
+def never_down(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Broken: no gap is too long to be bridged."""
+    return observe(tail, seen, price, replace(look, gap_limit=timedelta(days=1)))
+
+
+def to_the_second(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Broken: bills are taken not to be rounded."""
+    return observe(tail, seen, price, replace(look, granularity_s=0))
+
+
+def gapless(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Broken: what lies between two looks is left out."""
+    return [each for each in observe(tail, seen, price, look) if each.evidence == Evidence.OBSERVED]
+
+
+def at_once(*instants: int) -> tuple[LookAt, ...]:
+    return tuple(LookAt(at, at, at) for at in instants)
+
+
+def running(at: int, replicas: int = 1, hardware: str = "a", *, traced: bool = True) -> Change:
+    return Change(at, Status.RUNNING, replicas, hardware, traced)
+
+
+def paused(at: int) -> Change:
+    return Change(at, Status.PAUSED, 0)
+
+
+def asleep(at: int) -> Change:
+    return Change(at, Status.SCALED_TO_ZERO, 0, traced=False)
+
+
+def scenario(
+    changes: Sequence[Change], looks: Sequence[LookAt], rounding: str = "none", skew_ms: int = 0
+) -> Scenario:
+    return Scenario(
+        changes=tuple(changes),
+        looks=tuple(looks),
+        prices=PRICES,
+        readings=(0,),
+        rounding=rounding,
+        cloud_skew_ms=skew_ms,
+    )
+
+
+CAUGHT = [
+    (
+        certain_gaps,
+        scenario(
+            [running(-1_000), paused(2_000)],
+            at_once(0, 170_000, 180_000, 190_000),
+            skew_ms=-50_000,
+        ),
+    ),
+    (
+        instant_looks,
+        scenario(
+            [paused(-1_000), running(30_000), running(65_000, 3, "b")],
+            [
+                LookAt(0, 0, 0),
+                LookAt(60_000, 61_000, 150_000),
+                *at_once(151_000, 200_000, 210_000),
+            ],
+        ),
+    ),
+    (deaf, scenario([running(-1_000), paused(5_000), running(155_000)], at_once(0, 170_000))),
+    (
+        never_down,
+        scenario(
+            [running(-1_000), asleep(100_000), running(500_000, traced=False)],
+            at_once(0, 900_000, 910_000),
+        ),
+    ),
+    (
+        to_the_second,
+        scenario([running(-1_000), paused(100_500)], at_once(0, 100_000, 101_000, 102_000), "up"),
+    ),
+    (gapless, scenario([running(-1_000), paused(100_500)], at_once(0, 100_000, 160_000))),
+]
+
+
+@pytest.mark.parametrize(("broken", "history"), CAUGHT)
+def test_a_broken_ledger_is_caught(broken: Planner, history: Scenario) -> None:
+    assert faults(history, broken) != []
+
+
+@pytest.mark.parametrize(("broken", "history"), CAUGHT)
+def test_the_ledger_stands_where_a_broken_one_falls(broken: Planner, history: Scenario) -> None:
+    del broken
+    assert faults(history) == []
