@@ -71,7 +71,7 @@ def events_page(
         kind=kind,
         kinds=KINDS,
         older=f"/events?{older}" if older else "",
-        newest=f"/events?{urlencode(kept)}" if before else "",
+        newest=f"/events?{urlencode(kept)}".rstrip("?") if before else "",
     )
 
 

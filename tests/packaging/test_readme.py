@@ -77,3 +77,9 @@ def test_the_readme_speaks_of_compose_as_it_is() -> None:
     needed = re.findall(r"\$\{([A-Z_]+):\?", (ROOT / "docker-compose.yml").read_text())
     assert needed
     assert all(f"{name}=" in README for name in needed)
+
+
+def test_every_benchmark_is_described() -> None:
+    described = (ROOT / "benchmarks/README.md").read_text()
+    found = sorted(path.name for path in (ROOT / "benchmarks").glob("bench_*.py"))
+    assert found == sorted(re.findall(r"^\| `(bench_\w+\.py)`", described, flags=re.MULTILINE))
