@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,8 @@ def pytest_configure(config: pytest.Config) -> None:
         server = PostgresServer.at_new_folder()
         os.environ[FOLDER] = str(server.folder)
         config.add_cleanup(server.stop)
+        # Whoever ends the run, end it as Ctrl+C does, so that the server ends with it.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -32,8 +32,9 @@ function apply(text) {
   for (const region of document.querySelectorAll(MARKED)) {
     const next = fresh.getElementById(region.id);
     if (next) globalThis.Idiomorph.morph(region, next, options);
+    else if ("reloadWhenGone" in region.dataset) return location.reload();
   }
-  document.dispatchEvent(new CustomEvent("refreshed"));
+  return document.dispatchEvent(new CustomEvent("refreshed"));
 }
 
 function lost(problem) {

@@ -10,7 +10,7 @@ from orchestrator.domain.money import format_dollars
 from orchestrator.store import freeze
 from orchestrator.store.freeze import Freeze
 from orchestrator.store.tables import Account
-from tests.pages.fleet_seed import HOUR, Seed
+from tests.pages.fleet_seed import HOUR, Seed, office
 from tests.pages.visit import NOW, Dashboard
 
 
@@ -125,6 +125,9 @@ def test_without_an_account_the_page_teaches_how_to_connect_one(dashboard: Dashb
     dashboard.sign_in()
     dashboard.go()
     assert "orchestrator accounts add" in dashboard.text("pre.command")
+    with dashboard.database.write() as session:
+        office(session, NOW)
+    dashboard.page.wait_for_selector(dashboard.row("llama-3-70b-chat"))
 
 
 def test_a_new_account_waits_for_its_first_look(dashboard: Dashboard) -> None:
