@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import traceback
 from collections.abc import Iterable
 from email.utils import format_datetime
 from time import perf_counter
@@ -77,7 +78,10 @@ class LastResort:
         try:
             await self.app(scope, receive, send_noting)
         except Exception:
-            _log.exception("unexpected_error", method=scope["method"], path=scope["path"][:300])
+            # As text: a renderer that shows local variables would show the caller's token.
+            trace = traceback.format_exc()
+            path = scope["path"][:300]
+            _log.error("unexpected_error", method=scope["method"], path=path, exception=trace)
             if begun:
                 raise
             await unexpected()(scope, receive, send)

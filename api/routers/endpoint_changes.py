@@ -65,6 +65,7 @@ def create_endpoint(body: CreateBody, caller: Operator, change: ChangeDep) -> Re
             change.asked(caller, body.reason),
             labels=body.labels,
             owner=body.owner,
+            engine_here=change.context.engine_here,
         )
         return _estimated(requested, account)
 
@@ -241,7 +242,9 @@ def change_endpoint(
         wanted = body.change()
         if wanted is None:
             return _shown(session, row, change.now)
-        requested = creation.request_update(session, row, wanted, asked)
+        requested = creation.request_update(
+            session, row, wanted, asked, engine_here=change.context.engine_here
+        )
         return _estimated(requested, _account(session, row))
 
     return change.run(caller, work)

@@ -64,7 +64,7 @@ def service(
     try:
         lock = acquire(database) if engine else None
         migrate.upgrade(database)
-        context = Context(database, clock, settings, pool)
+        context = Context(database, clock, settings, pool, engine_here=engine)
         if lock is None:
             context.nudge = lambda: nudges.leave(database, clock.now())
         else:

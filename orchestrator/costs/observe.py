@@ -11,7 +11,10 @@ holds from when it was *answered*, and what lies between is a gap. How a gap is 
 - the gap is longer than the limit, because we were down or the listing failed: the same, and the
   stretch is called unobserved. Paused before and after with `updated_at` unmoved stays certain.
 
-Not bounded: a change that was undone between two looks and left no trace in the cloud's answer.
+Not bounded: a change that was undone between two looks and left no trace in the cloud's answer;
+hardware that no look ever saw; a price that changed twice between two readings; and, for a bill
+in whole minutes, stops of less than a minute. A report that ends inside the gap in which a run
+began may not yet hold the rounding of that run.
 """
 
 from __future__ import annotations

@@ -109,6 +109,7 @@ class Decision:
 
     `to_zero` asks that an available endpoint give up its replicas now. `next_edge` is the next
     instant at which the same facts could give another answer; None means never by themselves.
+    `next_rule_edge` is the next of those that a hold or schedule sets, use left aside.
     """
 
     wish: Wish | None
@@ -117,6 +118,7 @@ class Decision:
     rule_id: str = ""
     to_zero: bool = False
     next_edge: datetime | None = None
+    next_rule_edge: datetime | None = None
     considered: tuple[Considered, ...] = ()
     proposals: tuple[Proposal, ...] = ()
 
@@ -130,6 +132,7 @@ class _Deliberation:
     considered: list[Considered] = field(default_factory=list)
     proposals: list[Proposal] = field(default_factory=list)
     edges: list[datetime] = field(default_factory=list)
+    use_edges: list[datetime] = field(default_factory=list)
 
     def note(self, rule: Rule, outcome: str, detail: str) -> None:
         self.considered.append(Considered(rule, outcome, detail))
@@ -137,6 +140,10 @@ class _Deliberation:
     def edge(self, instant: datetime | None) -> None:
         if instant is not None and instant > self.now:
             self.edges.append(instant)
+
+    def use_edge(self, instant: datetime | None) -> None:
+        if instant is not None and instant > self.now:
+            self.use_edges.append(instant)
 
     def propose(self, decision: Decision, outcome: str) -> None:
         if decision.wish is not None:
@@ -159,6 +166,7 @@ class _Deliberation:
             decision.reason,
             decision.rule_id,
             decision.to_zero,
+            min([*self.edges, *self.use_edges], default=None),
             min(self.edges, default=None),
             tuple(self.considered),
             tuple(self.proposals),
@@ -273,7 +281,7 @@ def _draining(todo: _Deliberation, schedules: Sequence[ScheduleFact]) -> Decisio
         limit = fact.ended_at + fact.drain
         if limit > todo.now:
             todo.edge(limit)
-            todo.edge(todo.facts.activity.quiet_at())
+            todo.use_edge(todo.facts.activity.quiet_at())
             reason = f"draining after a window of {fact.name}: requests still flow"
             return Decision(Wish.AVAILABLE, Rule.SCHEDULE, reason, fact.id)
     return None
@@ -328,7 +336,7 @@ def _idle_rule(todo: _Deliberation, rule: IdleRule) -> Decision | None:
         todo.note(Rule.IDLE, "no_opinion", f"{rule.name}: it is not running")
         return None
     finding = judge(rule, todo.facts.activity, todo.now)
-    todo.edge(finding.idle_at)
+    todo.use_edge(finding.idle_at)
     if finding.verdict is not Verdict.IDLE:
         todo.note(Rule.IDLE, "no_opinion", f"{rule.name}: {finding.verdict}, {finding.detail}")
         return None

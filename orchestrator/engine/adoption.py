@@ -3,34 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
+from orchestrator.domain.endpoints import Snapshot
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import Wish
+from orchestrator.engine.steps import first_posted
 from orchestrator.services import bindings
 from orchestrator.store import events, operations
 from orchestrator.store.tables import Account, Endpoint, Label, Operation
 
+# The cloud's clock and ours may differ by so much before the engine freezes itself.
+CLOCK_SLACK = timedelta(seconds=90)
+
+
+def explains(operation: Operation, found: Snapshot) -> bool:
+    """Tell whether our create made what was found: it may have been sent, and it fits.
+
+    A create whose answer was lost is found again by its name; but the name alone proves
+    nothing where somebody else has taken it meanwhile.
+    """
+    posted = first_posted(operation)
+    if posted is None:
+        return False
+    if found.created_at is not None and found.created_at < posted - CLOCK_SLACK:
+        return False
+    spec = operation.request.get("spec") or {}
+    hardware = spec.get("hardware") or {}
+    return (
+        spec.get("repository") == found.repository
+        and hardware.get("instance_type") == found.hardware.instance_type
+        and hardware.get("instance_size") == found.hardware.instance_size
+    )
+
 
 def claim_created(
-    session: Session, account: Account, endpoints: Sequence[Endpoint], at: datetime
+    session: Session, account: Account, found: Sequence[tuple[Endpoint, Snapshot]], at: datetime
 ) -> None:
-    """Manage those of `endpoints` that unfinished creates of ours explain.
-
-    A create whose answer was lost is found again by its name: this is what makes it ours.
-    """
-    sent = {
+    """Manage those that unfinished creates of ours explain."""
+    ours = {
         operation.endpoint_name: operation
         for operation in operations.active_in_account(session, account.id)
-        if operation.kind == Kind.CREATE
-        and operation.attempts > 0
-        and operation.endpoint_id is None
+        if operation.kind == Kind.CREATE and operation.endpoint_id is None
     }
-    for endpoint in endpoints:
-        if endpoint.name in sent:
-            own_created(session, endpoint, sent[endpoint.name], at)
+    for endpoint, snapshot in found:
+        operation = ours.get(endpoint.name)
+        if operation is not None and explains(operation, snapshot):
+            own_created(session, endpoint, operation, at)
 
 
 def own_created(session: Session, endpoint: Endpoint, operation: Operation, at: datetime) -> None:

@@ -19,7 +19,7 @@ from orchestrator.domain.status import AWAKE, Status
 from orchestrator.services import bindings
 from orchestrator.store import events, observation
 from orchestrator.store.ids import new_id
-from orchestrator.store.tables import Account, Endpoint, Label
+from orchestrator.store.tables import Account, Endpoint, Label, Operation
 
 ENGINE = "engine"
 
@@ -149,7 +149,9 @@ def _keep_scaling(endpoint: Endpoint, before: Status, after: Status) -> None:
     falls_asleep = after in (Status.PAUSED, Status.PAUSING) and before in AWAKE | {
         Status.SCALED_TO_ZERO
     }
-    if falls_asleep and endpoint.min_replicas is not None:
+    # Bounds that still wait to be put back are the true ones, not what a resume made of them.
+    waiting = bool(endpoint.scaling_before_pause)
+    if falls_asleep and not waiting and endpoint.min_replicas is not None:
         endpoint.scaling_before_pause = {
             "min_replicas": endpoint.min_replicas,
             "max_replicas": endpoint.max_replicas,
@@ -157,14 +159,19 @@ def _keep_scaling(endpoint: Endpoint, before: Status, after: Status) -> None:
         }
 
 
+def clean(text: str) -> str:
+    """Return text that both databases can store: without NUL and lone surrogates."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
 def _take_over(endpoint: Endpoint, sight: Sight) -> None:
     seen = sight.snapshot
-    endpoint.cloud_state, endpoint.message = seen.cloud_state, seen.message
+    endpoint.cloud_state, endpoint.message = clean(seen.cloud_state), clean(seen.message)
     endpoint.status, endpoint.digest = seen.status, sight.digest
     endpoint.url = seen.url or endpoint.url
     endpoint.hardware_key, endpoint.accelerator = seen.hardware.key, seen.hardware.accelerator
-    endpoint.repository, endpoint.task = seen.repository, seen.task
-    endpoint.engine, endpoint.access = seen.engine, seen.access
+    endpoint.repository, endpoint.task = clean(seen.repository), clean(seen.task)
+    endpoint.engine, endpoint.access = clean(seen.engine), clean(seen.access)
     endpoint.ready_replicas, endpoint.target_replicas = seen.ready_replicas, seen.target_replicas
     if seen.scaling is not None:
         endpoint.min_replicas = seen.scaling.min_replicas
@@ -193,7 +200,7 @@ def cloud_labels(tags: tuple[str, ...]) -> dict[str, str]:
     """Return a cloud's tags as labels: `team=search` is `cloud:team`, `prod` has no value."""
     labels = {}
     for tag in tags:
-        key, _, value = tag.partition("=")
+        key, _, value = clean(tag).partition("=")
         labels[f"cloud:{key.strip()}"[:120]] = value.strip()[:250]
     return labels
 
@@ -219,7 +226,7 @@ def _status_changed(session: Session, endpoint: Endpoint, before: Status, sight:
             "from": before,
             "to": after,
             "cloud_state": sight.snapshot.cloud_state,
-            "message": sight.snapshot.message[:500],
+            "message": clean(sight.snapshot.message)[:500],
         },
     )
 
@@ -279,6 +286,24 @@ def announce(
             endpoint_id=note.endpoint_ids[0] if len(note.endpoint_ids) == 1 else None,
             data={"endpoints": len(note.endpoint_ids)},
         )
+
+
+def keep_asked_scaling(operation: Operation, endpoint: Endpoint) -> None:
+    """An update of a sleeping endpoint's bounds is what its resume has to bring back."""
+    asked = (operation.request.get("spec") or {}).get("scaling")
+    if asked and endpoint.scaling_before_pause:
+        endpoint.scaling_before_pause = {
+            key: asked.get(key) for key in ("min_replicas", "max_replicas", "scale_to_zero_minutes")
+        }
+
+
+def is_another(endpoint: Endpoint, snapshot: Snapshot) -> bool:
+    """Tell whether the name now belongs to an endpoint that was made later."""
+    return (
+        snapshot.created_at is not None
+        and endpoint.cloud_created_at is not None
+        and snapshot.created_at != endpoint.cloud_created_at
+    )
 
 
 def asleep_by(endpoint: Endpoint, rule: str, at: datetime) -> None:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Iterator
+
 from orchestrator.domain.endpoints import EndpointChange, Scaling, Snapshot
 from orchestrator.domain.plan import Kind
-from orchestrator.providers.base import Provider, RefusedError
+from orchestrator.providers.base import Provider, ProviderError, RefusedError
+from orchestrator.providers.redaction import redact
 from orchestrator.services import specs
-from orchestrator.services.context import Vault
-from orchestrator.store.tables import Endpoint, Operation
+from orchestrator.services.context import Secrets, Vault
+from orchestrator.store.tables import Endpoint, Json, Operation
+
+# A message that was cut short may end within a secret; less than this much of it tells little.
+SHORTEST_PART = 8
+LONGEST_PART = 1000
 
 
 class Calls:
@@ -18,7 +26,21 @@ class Calls:
         self._vault = vault
 
     def send(self, operation: Operation, endpoint: Endpoint | None) -> Snapshot | None:
-        """Make the call. Raises ProviderError; RefusedError when secret values are lost."""
+        """Make the call. Raises ProviderError, whose message shows none of the secret values
+        that were sent; RefusedError when they are lost.
+        """
+        del endpoint
+        stored: Json = {}
+        secrets = Secrets()
+        if operation.kind in (Kind.CREATE, Kind.UPDATE):
+            stored, secrets = self._material(operation)
+        try:
+            return self._make(operation, stored, secrets)
+        except ProviderError as error:
+            error.args = (masked(str(error), specs.hidden(stored, secrets)), *error.args[1:])
+            raise
+
+    def _make(self, operation: Operation, stored: Json, secrets: Secrets) -> Snapshot | None:
         name = operation.endpoint_name
         match Kind(operation.kind):
             case Kind.PAUSE:
@@ -31,10 +53,9 @@ class Calls:
                 self._provider.delete_endpoint(name)
                 return None
             case Kind.CREATE:
-                return self._provider.create_endpoint(specs.to_spec(*self._material(operation)))
+                return self._provider.create_endpoint(specs.to_spec(stored, secrets))
             case Kind.UPDATE:
-                change = specs.to_change(*self._material(operation))
-                del endpoint
+                change = specs.to_change(stored, secrets)
                 return self._provider.update_endpoint(name, change)
 
     def set_scaling(self, name: str, scaling: Scaling) -> Snapshot:
@@ -46,6 +67,28 @@ class Calls:
             return specs.material(operation, self._vault.look(operation.id))
         except specs.SecretsLostError as error:
             raise RefusedError(str(error)) from error
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """Return a cloud's words without the secrets, also where they are escaped or cut short."""
+    found = {part for secret in secrets for part in _parts(secret) if part in text}
+    return redact(text, sorted(found, key=len, reverse=True))
+
+
+def _parts(secret: str) -> Iterator[str]:
+    """Yield the forms of a secret, and their beginnings as a cut leaves them."""
+    for form in _forms(secret):
+        yield form
+        for size in range(SHORTEST_PART, min(len(form), LONGEST_PART)):
+            yield form[:size]
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a secret as it is, in JSON, and with its white space folded."""
+    yield secret
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    yield " ".join(secret.split())
 
 
 def restored_scaling(operation: Operation, endpoint: Endpoint) -> Scaling | None:

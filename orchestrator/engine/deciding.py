@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
 from sqlmodel import Session
 
 from orchestrator.domain.decide import Decision, Proposal, Rule, decide
-from orchestrator.domain.endpoints import BilledReplicas, Usage
+from orchestrator.domain.endpoints import BilledReplicas
 from orchestrator.domain.idle import Activity
-from orchestrator.domain.plan import Action, Limits, Wanted, plan
-from orchestrator.domain.status import Status
+from orchestrator.domain.plan import Action, Kind, Limits, Wanted, needed, plan
+from orchestrator.domain.status import Status, Wish
 from orchestrator.engine.apply import ENGINE
+from orchestrator.engine.evidence import UsageReader, merge_usage
 from orchestrator.engine.observe import Look
-from orchestrator.engine.operate import finish
-from orchestrator.providers.base import Provider, ProviderError
+from orchestrator.engine.steps import supersede
+from orchestrator.providers.base import Provider
 from orchestrator.services.context import Context
 from orchestrator.services.rulebook import Rulebook, listed_activity
-from orchestrator.store import events, observation, operations
+from orchestrator.store import events, freeze, holds, observation, operations
 from orchestrator.store.ids import new_id
 from orchestrator.store.observation import ManagedRow
-from orchestrator.store.tables import Account, Endpoint, Operation
-
-# How often the cloud's request counts are read again for an endpoint that a rule watches.
-USAGE_EVERY = timedelta(minutes=5)
+from orchestrator.store.tables import Account, Endpoint, Json, Operation
 
 
 @dataclass(slots=True)
@@ -32,7 +30,6 @@ class Verdicts:
     """The outcome of one account's decisions."""
 
     next_edge: datetime | None = None
-    frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,78 +39,78 @@ class _Judged:
     next_wish: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What was read before deciding; what is written is checked against it."""
+
+    book: Rulebook
+    rows: list[ManagedRow]
+    active: dict[str, Operation]
+    burns: dict[str, int]
+
+
 class Decider:
     """Keeps, between passes, only what saves calls: readings of usage and what was announced."""
 
     def __init__(self, context: Context, limits: Limits) -> None:
         self._context = context
         self._limits = limits
-        self._usage: dict[str, tuple[datetime, Usage | None]] = {}
-        self._announced: dict[tuple[str, str], str] = {}
+        self._usage = UsageReader()
+        self._announced: set[tuple[str, str]] = set()
 
     def run(self, account: Account, provider: Provider, look: Look, now: datetime) -> Verdicts:
         """Decide for every managed endpoint of the account and write the operations needed."""
-        with self._context.database.read() as session:
-            book = Rulebook.load(session, account, now)
-            rows = observation.managed(session, account.id)
-            burns = observation.burns(session, account.id)
-        judged = [self._judge(provider, book, row, look, now) for row in rows]
-        wanted = [_wanted(item, burns.get(item.row.id)) for item in judged]
+        reading = self._read(account, now)
+        self._usage.begin_pass()
+        judged = [self._judge(provider, reading.book, row, look, now) for row in reading.rows]
+        wanted = [_wanted(item, reading.burns.get(item.row.id)) for item in judged]
         # An endpoint that this pass did not see is left to the next one that does.
         todo = plan([w for w in wanted if w.endpoint_id in look.seen], self._limits, now)
+        stale = [item for item in judged if _is_stale(item, reading.active.get(item.row.id))]
         changed = [item for item in judged if _differs(item)]
-        proposals = self._new_proposals(judged)
-        deferred = self._new_deferrals(todo.deferred)
-        if changed or todo.actions or proposals or deferred:
+        said = self._new_proposals(judged) | self._new_deferrals(todo.deferred)
+        if changed or todo.actions or stale or said:
             with self._context.database.write() as session:
                 self._write_decisions(session, changed, now)
-                for row, proposal in proposals:
-                    _record_proposal(session, account, row, proposal, now)
-                for action, why in deferred:
-                    _record_deferral(session, account, action, why, now)
-                for action in todo.actions:
-                    self._begin(session, account, action, now)
+                for event in said.values():
+                    events.record(session, at=now, actor=ENGINE, account_id=account.id, **event)
+                if not is_frozen(session, account.id):
+                    for item in stale:
+                        self._end_stale(session, reading, item, now)
+                    for action in todo.actions:
+                        self._begin(session, account, reading, action, now)
+            self._announced.update(said)
+        self._forget(judged, todo.deferred)
         edges = [item.decision.next_edge for item in judged if item.decision.next_edge is not None]
-        return Verdicts(min(edges, default=None), book.frozen is not None)
+        return Verdicts(min(edges, default=None))
+
+    def _read(self, account: Account, now: datetime) -> _Reading:
+        with self._context.database.read() as session:
+            active = operations.active_in_account(session, account.id)
+            return _Reading(
+                book=Rulebook.load(session, session.get_one(Account, account.id), now),
+                rows=observation.managed(session, account.id),
+                active={op.endpoint_id: op for op in active if op.endpoint_id is not None},
+                burns=observation.burns(session, account.id),
+            )
 
     def _judge(
         self, provider: Provider, book: Rulebook, row: ManagedRow, look: Look, now: datetime
     ) -> _Judged:
-        read_at = look.asked_at if row.id in look.tells_use else None
-        activity = listed_activity(row, read_at)
-        facts = book.facts(row, activity, now)
-        decision = decide(facts, now)
-        if self._wants_usage(book, row, activity, decision):
-            span = book.longest_idle_timeout(row.id)
-            veto = activity.covered_to is not None
-            usage = self._read_usage(provider, row, span, now, veto=veto)
-            if usage is not None:
-                facts = replace(facts, activity=merge_usage(activity, usage))
-                decision = decide(facts, now)
+        activity = listed_activity(row, look.asked_at if row.id in look.tells_use else None)
+        key, span = (row.id, row.name), book.longest_idle_timeout(row.id)
+        watched = row.status == Status.RUNNING and book.has_idle_rule(row.id)
+        if watched and activity.covered_to is None:
+            usage = self._usage.read(provider, key, span, now)
+            activity = merge_usage(activity, usage) if usage is not None else activity
+        decision = decide(book.facts(row, activity, now), now)
+        if decision.rule is Rule.IDLE and _would_act(row, decision, now):
+            # Nobody is stopped for idleness on a reading that is not of this moment.
+            usage = self._usage.read_anew(provider, key, span, now)
+            base = listed_activity(row, look.asked_at if row.id in look.tells_use else None)
+            activity = merge_usage(base, usage) if usage is not None else base
+            decision = decide(book.facts(row, activity, now), now)
         return _Judged(row, decision, _next_wish(book, row, decision))
-
-    @staticmethod
-    def _wants_usage(
-        book: Rulebook, row: ManagedRow, activity: Activity, decision: Decision
-    ) -> bool:
-        """Counts are read where the listing tells nothing, and as a veto before an idle stop."""
-        if row.status != Status.RUNNING or not book.has_idle_rule(row.id):
-            return False
-        return activity.covered_to is None or decision.rule is Rule.IDLE
-
-    def _read_usage(
-        self, provider: Provider, row: ManagedRow, span: timedelta, now: datetime, *, veto: bool
-    ) -> Usage | None:
-        """Read the request counts; a veto is read anew, a watch every few minutes."""
-        held = self._usage.get(row.id)
-        if held is not None and now - held[0] < USAGE_EVERY and not veto:
-            return held[1]
-        try:
-            usage = provider.usage(row.name, now - span, now)
-        except ProviderError:
-            usage = None  # unknown: it can veto nothing and prove nothing
-        self._usage[row.id] = (now, usage)
-        return usage
 
     def _write_decisions(self, session: Session, changed: list[_Judged], now: datetime) -> None:
         rows = observation.endpoints_by_id(session, [item.row.id for item in changed])
@@ -133,11 +130,16 @@ class Decider:
                 )
             endpoint.decided_wish, endpoint.decided_rule = _key(decision)
             endpoint.decided_reason = decision.reason
-            endpoint.next_edge_at, endpoint.next_edge_wish = decision.next_edge, item.next_wish
+            endpoint.next_edge_at = decision.next_rule_edge
+            endpoint.next_edge_wish = item.next_wish
             session.add(endpoint)
 
-    def _begin(self, session: Session, account: Account, action: Action, now: datetime) -> None:
-        endpoint = session.get_one(Endpoint, action.endpoint_id)
+    def _begin(
+        self, session: Session, account: Account, reading: _Reading, action: Action, now: datetime
+    ) -> None:
+        endpoint = _unchanged(session, reading, action.endpoint_id, now)
+        if endpoint is None:
+            return  # a person was quicker; the next pass decides on what is then
         active = operations.active_for(session, endpoint.id)
         if active is not None and (active.kind == action.kind or _must_finish(active)):
             return
@@ -155,9 +157,7 @@ class Decider:
             created_at=now,
         )
         if active is not None:
-            finish(active, "superseded", f"a newer wish: {action.kind}", now)
-            active.superseded_by = operation.id
-            session.add(active)
+            supersede(session, active, f"a newer wish: {action.kind}", now, by=operation.id)
             session.flush()
         session.add(operation)
         events.record(
@@ -172,48 +172,90 @@ class Decider:
             data={"rule": decision.rule, "id": decision.rule_id},
         )
 
-    def _new_proposals(self, judged: list[_Judged]) -> list[tuple[ManagedRow, Proposal]]:
-        found = []
+    def _end_stale(self, session: Session, reading: _Reading, item: _Judged, now: datetime) -> None:
+        """End an operation whose reason has gone before it was carried out."""
+        if _unchanged(session, reading, item.row.id, now) is None:
+            return
+        active = operations.lock(session, reading.active[item.row.id].id)
+        if active is not None and active.status in ("pending", "running"):
+            supersede(session, active, f"no longer wanted: {item.decision.reason}", now)
+
+    def _new_proposals(self, judged: list[_Judged]) -> dict[tuple[str, str], Json]:
+        found = {}
         for item in judged:
             for proposal in item.decision.proposals:
-                key = (item.row.id, f"proposal:{proposal.rule_id}")
-                if self._announced.get(key) != proposal.wish:
-                    self._announced[key] = proposal.wish
-                    found.append((item.row, proposal))
+                key = _proposal_key(item, proposal)
+                if key not in self._announced:
+                    found[key] = _proposed(item.row, proposal)
         return found
 
-    def _new_deferrals(self, deferred: tuple[tuple[Action, str], ...]) -> list[tuple[Action, str]]:
-        """Return what is put off now and was not put off for the same kind of reason before."""
-        current = {(action.endpoint_id, f"deferred:{action.kind}") for action, _ in deferred}
-        stale = [key for key in self._announced if key[1].startswith("deferred:")]
-        for key in stale:
-            if key not in current:
-                del self._announced[key]
-        found = []
-        for action, why in deferred:
-            key = (action.endpoint_id, f"deferred:{action.kind}")
-            if key not in self._announced:
-                self._announced[key] = why
-                found.append((action, why))
-        return found
+    def _new_deferrals(
+        self, deferred: tuple[tuple[Action, str], ...]
+    ) -> dict[tuple[str, str], Json]:
+        return {
+            _deferral_key(action): _refused(action, why)
+            for action, why in deferred
+            if _deferral_key(action) not in self._announced
+        }
+
+    def _forget(self, judged: list[_Judged], deferred: tuple[tuple[Action, str], ...]) -> None:
+        """Forget what was announced and has passed, so that it is told again when it returns."""
+        current = {_proposal_key(i, p) for i in judged for p in i.decision.proposals}
+        current |= {_deferral_key(action) for action, _ in deferred}
+        ours = {item.row.id for item in judged}
+        self._announced = {k for k in self._announced if k[0] not in ours or k in current}
 
 
-def merge_usage(activity: Activity, usage: Usage) -> Activity:
-    """Join what the listing tells with the cloud's request counts; either may say "active"."""
-    latest = [t for t in (activity.last_request_at, usage.last_request_at) if t is not None]
-    if activity.covered_to is not None:
-        return replace(
-            activity, last_request_at=max(latest, default=None), in_flight=usage.in_flight
-        )
-    whole = usage.covered_seconds >= (usage.end - usage.start).total_seconds()
-    return replace(
-        activity,
-        last_request_at=max(latest, default=None),
-        covered_from=usage.start if whole else None,
-        covered_to=usage.end if whole else None,
-        in_flight=usage.in_flight,
-        source="the cloud's request counts",
-    )
+def is_frozen(session: Session, account_id: str) -> bool:
+    """Tell whether the kill switch is on now, for everything or for this account."""
+    account = session.get_one(Account, account_id, populate_existing=True)
+    return freeze.everywhere(session) is not None or freeze.of_account(account) is not None
+
+
+def _unchanged(
+    session: Session, reading: _Reading, endpoint_id: str, now: datetime
+) -> Endpoint | None:
+    """Return the endpoint, locked, when nobody changed what the decision rested on."""
+    endpoint = session.get(Endpoint, endpoint_id, with_for_update=True, populate_existing=True)
+    row = next(row for row in reading.rows if row.id == endpoint_id)
+    if endpoint is None or not endpoint.managed or endpoint.deleted_at is not None:
+        return None
+    if (endpoint.wish, endpoint.wish_at, endpoint.protected) != (
+        row.wish,
+        row.wish_at,
+        row.protected,
+    ):
+        return None
+    held = {hold.id for hold in holds.active_of(session, [endpoint_id], now).get(endpoint_id, ())}
+    if held != {hold.id for hold in reading.book.holds.get(endpoint_id, ())}:
+        return None
+    active, before = operations.active_for(session, endpoint_id), reading.active.get(endpoint_id)
+    same = (active.id if active else None) == (before.id if before else None)
+    return endpoint if same else None
+
+
+def _is_stale(item: _Judged, active: Operation | None) -> bool:
+    """Tell whether an operation that has not been accepted serves a wish that is no more."""
+    wish = item.decision.wish
+    if active is None or active.status not in ("pending", "running") or wish is None:
+        return False
+    match Kind(active.kind):
+        case Kind.PAUSE:
+            return wish is not Wish.PAUSED
+        case Kind.RESUME:
+            return wish in (Wish.PAUSED, Wish.DELETED)
+        case Kind.SCALE_TO_ZERO:
+            idle = active.rule.startswith(Rule.IDLE)
+            return wish is not Wish.AVAILABLE or (idle and not item.decision.to_zero)
+        case _:
+            return False
+
+
+def _would_act(row: ManagedRow, decision: Decision, now: datetime) -> bool:
+    if row.not_before is not None and row.not_before > now:
+        return False
+    billed = BilledReplicas(row.billed_low, row.billed_expected, row.billed_high)
+    return needed(Status(row.status), decision, billed) is not None
 
 
 def _must_finish(active: Operation) -> bool:
@@ -227,19 +269,15 @@ def _key(decision: Decision) -> tuple[str, str]:
 
 def _differs(item: _Judged) -> bool:
     row, decision = item.row, item.decision
-    held = (row.decided_wish, row.decided_rule, row.next_edge_wish)
-    if held != (*_key(decision), item.next_wish):
-        return True
-    # The idle clock moves with every request; its edge is not worth a write each time.
-    moved = row.next_edge_at != decision.next_edge
-    return moved and (decision.rule is not Rule.IDLE or row.next_edge_at is None)
+    held = (row.decided_wish, row.decided_rule, row.next_edge_wish, row.next_edge_at)
+    return held != (*_key(decision), item.next_wish, decision.next_rule_edge)
 
 
 def _next_wish(book: Rulebook, row: ManagedRow, decision: Decision) -> str:
     """Return what will be wanted at the next edge if nothing else happens; no idling assumed."""
-    if decision.next_edge is None:
+    if decision.next_rule_edge is None:
         return ""
-    edge = decision.next_edge
+    edge = decision.next_rule_edge
     facts = book.facts(row, Activity(), edge)
     return str(decide(facts, edge).wish or "")
 
@@ -257,31 +295,27 @@ def _wanted(item: _Judged, burn_nano: int | None) -> Wanted:
     )
 
 
-def _record_proposal(
-    session: Session, account: Account, row: ManagedRow, proposal: Proposal, now: datetime
-) -> None:
-    events.record(
-        session,
-        at=now,
-        kind="decision.proposed",
-        actor=ENGINE,
-        message=f"{row.name} would be {proposal.wish}: {proposal.reason}",
-        account_id=account.id,
-        endpoint_id=row.id,
-        data={"rule": proposal.rule, "id": proposal.rule_id, "to_zero": proposal.to_zero},
-    )
+def _proposal_key(item: _Judged, proposal: Proposal) -> tuple[str, str]:
+    return item.row.id, f"proposal:{proposal.rule_id}:{proposal.wish}"
 
 
-def _record_deferral(
-    session: Session, account: Account, action: Action, why: str, now: datetime
-) -> None:
-    events.record(
-        session,
-        at=now,
-        kind="decision.refused",
-        actor=ENGINE,
-        message=f"{action.kind} put off: {why}",
-        account_id=account.id,
-        endpoint_id=action.endpoint_id,
-        data={"rule": action.decision.rule, "reason": action.decision.reason},
-    )
+def _deferral_key(action: Action) -> tuple[str, str]:
+    return action.endpoint_id, f"deferred:{action.kind}"
+
+
+def _proposed(row: ManagedRow, proposal: Proposal) -> Json:
+    return {
+        "kind": "decision.proposed",
+        "message": f"{row.name} would be {proposal.wish}: {proposal.reason}",
+        "endpoint_id": row.id,
+        "data": {"rule": proposal.rule, "id": proposal.rule_id, "to_zero": proposal.to_zero},
+    }
+
+
+def _refused(action: Action, why: str) -> Json:
+    return {
+        "kind": "decision.refused",
+        "message": f"{action.kind} put off: {why}",
+        "endpoint_id": action.endpoint_id,
+        "data": {"rule": action.decision.rule, "reason": action.decision.reason},
+    }

@@ -58,6 +58,8 @@ class Engine:
         self._cadence = cadence or Cadence()
         self._decider = Decider(context, limits or Limits())
         self._due: dict[str, datetime] = {}
+        self._rates_retry: dict[str, datetime] = {}
+        self._stepped_at: datetime | None = None
 
     def nudge(self) -> None:
         """Make every account due at the next step; safe to call from any thread."""
@@ -67,6 +69,9 @@ class Engine:
         """Give every account that is due one pass; return when to call again."""
         with self._context.database.read() as session:
             accounts = observation.active_accounts(session)
+        if self._stepped_at is not None and now < self._stepped_at:
+            self._due = {}  # the clock was set back: what was due by it may be far off now
+        self._stepped_at = now
         due = dict(self._due)
         for account in accounts:
             if due.get(account.id, now) <= now:
@@ -78,53 +83,56 @@ class Engine:
         """Keep the fault of one account from stopping the others; it is tried again soon."""
         try:
             return self._pass(account, now)
-        except Exception:
+        except Exception as error:
             log.exception("the pass of an account failed", account=account.name)
-            return now + FIRST_BACK_OFF
+            return self._unwell(account, "failing", f"{type(error).__name__}, see the log", now)
 
     def _pass(self, account: Account, now: datetime) -> datetime:
         try:
             provider = self._context.provider_for(account)
         except ProviderError as error:
-            return self._no_credentials(account, error, now)
+            return self._unwell(account, "no_credentials", str(error), now)
         self._read_rates(account, provider, now)
         look = observe(self._context, account, provider, self._cadence.gap_limit)
         account = self._reload(account)
-        verdicts = self._decider.run(account, provider, look, now)
-        operator = Operator(self._context, account, provider, look, frozen=verdicts.frozen)
-        active = operator.run()
+        # Decided by the time it is now: the listing took a while, and people click meanwhile.
+        verdicts = self._decider.run(account, provider, look, self._context.clock.now())
+        active = Operator(self._context, account, provider, look).run()
         return self._next(account, look, active, verdicts.next_edge, now)
 
     def _reload(self, account: Account) -> Account:
         with self._context.database.read() as session:
             return session.get_one(Account, account.id)
 
-    def _no_credentials(self, account: Account, error: ProviderError, now: datetime) -> datetime:
+    def _unwell(self, account: Account, health: str, detail: str, now: datetime) -> datetime:
+        """Note that an account could not be worked; tell it once, and try again later."""
         with self._context.database.write() as session:
             row = session.get_one(Account, account.id)
-            if row.health != "no_credentials":
+            if row.health != health:
                 events.record(
                     session,
                     at=now,
-                    kind="account.no_credentials",
+                    kind=f"account.{health}",
                     actor=ENGINE,
-                    message=f"{row.name} cannot be read: {error}",
+                    message=f"{row.name} is {health.replace('_', ' ')}: {detail}",
                     account_id=row.id,
                 )
-                row.health, row.health_since = "no_credentials", now
-            row.health_detail = str(error)
+                row.health, row.health_since = health, now
+            row.health_detail = detail
             row.failures += 1
             session.add(row)
             return now + _back_off(row.failures)
 
     def _read_rates(self, account: Account, provider: Provider, now: datetime) -> None:
-        if account.rates_at is not None and now - account.rates_at < self._cadence.rates:
+        known = account.rates_at is not None and now - account.rates_at < self._cadence.rates
+        if known or self._rates_retry.get(account.id, now) > now:
             return
         asked_at = self._context.clock.now()
         try:
             offers = provider.hardware()
         except ProviderError as error:
             log.warning("price list could not be read", account=account.name, error=str(error))
+            self._rates_retry[account.id] = now + LONGEST_BACK_OFF
             return
         at = self._context.clock.now()
         with self._context.database.write() as session:
@@ -165,9 +173,10 @@ class Engine:
             return now + max(look.retry_after, FIRST_BACK_OFF)
         if not look.complete:
             return now + min(_back_off(account.failures), self._cadence.rest)
-        moving = bool(active) or self._moves(account, now)
+        fresh = [op for op in active if now - op.created_at < HURRY_FOR]
+        moving = bool(fresh) or self._moves(account, now)
         times = [now + (self._cadence.transition if moving else self._cadence.rest)]
-        times += [op.next_attempt_at for op in active if op.next_attempt_at is not None]
+        times += [at for at in (op.next_attempt_at for op in active) if at is not None and at > now]
         if edge is not None:
             times.append(edge)
         return max(min(times), now + timedelta(seconds=1))

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol
 
+import structlog
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator.store.database import Database
 
 # Any fixed number will do, as long as nothing else in this database uses it.
 ADVISORY_KEY = 4_611_201_735_021
+_HELD = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+    " AND pid = pg_backend_pid()"
+)
+
+log = structlog.get_logger(__name__)
 
 
 class EngineBusyError(Exception):
@@ -77,25 +86,32 @@ class _FileLock:
 
 
 class _AdvisoryLock:
+    """Lives as long as its connection; a lost one is replaced if no other worker was quicker."""
+
     def __init__(self, database: Database) -> None:
-        self._connection: Connection = database.engine.connect().execution_options(
-            isolation_level="AUTOCOMMIT"
-        )
-        held = self._connection.scalar(
-            text("SELECT pg_try_advisory_lock(:key)"), {"key": ADVISORY_KEY}
-        )
+        self._database = database
+        self._connection = self._connect()
+
+    def _connect(self) -> Connection:
+        connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        held = connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": ADVISORY_KEY})
         if not held:
-            self._connection.close()
+            connection.close()
             raise EngineBusyError("another worker runs the engine on this database")
+        return connection
 
     def verify(self) -> None:
-        query = text(
-            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
-            " AND granted"
-        )
-        if not self._connection.scalar(query):
-            raise EngineBusyError("the lock of the engine was lost")
+        """Raise EngineBusyError when the lock went to another worker."""
+        try:
+            if self._connection.scalar(text(_HELD)):
+                return
+        except SQLAlchemyError:
+            log.warning("the connection that holds the engine's lock was lost")
+        self.release()
+        self._connection = self._connect()
 
     def release(self) -> None:
-        self._connection.invalidate()  # ends the session, and the lock with it
-        self._connection.close()
+        """End the session, and the lock with it."""
+        with suppress(SQLAlchemyError):  # it may be broken already
+            self._connection.invalidate()
+            self._connection.close()

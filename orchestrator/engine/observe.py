@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import structlog
 from sqlmodel import Session
 
 from orchestrator.costs import meter
@@ -18,6 +19,7 @@ from orchestrator.engine.apply import (
     Watch,
     announce,
     discover_all,
+    is_another,
     is_stale,
     record_meter,
     refresh,
@@ -34,6 +36,8 @@ from orchestrator.services.context import Context
 from orchestrator.store import events, observation
 from orchestrator.store.observation import Known
 from orchestrator.store.tables import Account, Endpoint
+
+log = structlog.get_logger(__name__)
 
 # A listing may lose a few endpoints at once; more is a fault of the listing, not of the fleet.
 LOSS_FLOOR = 3
@@ -56,6 +60,8 @@ class Look:
     # Those for which this listing names a time of last use; an old time proves nothing now.
     tells_use: set[str] = field(default_factory=set)
     absent: list[Known] = field(default_factory=list)
+    # Listed with an older state than we know: a lagging listing, or a cloud that went back.
+    doubtful: list[Known] = field(default_factory=list)
     retry_after: timedelta | None = None
 
 
@@ -70,8 +76,9 @@ def observe(context: Context, account: Account, provider: Provider, gap_limit: t
         _note_health(session, account, listing, look)
         _note_skew(session, account, listing)
         account.calls += listing.calls
-    for known in look.absent[:DIRECT_READS]:
-        _settle_absent(context, account, provider, known, look)
+    for known in (look.doubtful + look.absent)[:DIRECT_READS]:
+        if not _settle_absent(context, account, provider, known, look):
+            break
     return look
 
 
@@ -86,15 +93,17 @@ def _store_listing(session: Session, account: Account, listing: Listing, look: L
         _doubt(session, account, len(absent), len(known), listing)
     changes = _store_sightings(session, account, known, seen, look)
     look.seen.update(known[name].id for name in seen if name in known)
+    look.seen.difference_update(item.id for item in look.doubtful)
     look.seen.update(change.endpoint.id for change in changes)
     ids = {name: held.id for name, held in known.items()}
     ids.update((change.endpoint.name, change.endpoint.id) for change in changes)
     look.tells_use.update(ids[s.name] for s in seen.values() if s.last_used_at and s.name in ids)
-    back = [known[n].id for n in seen if n in known and known[n].missing_since is not None]
+    back = [item.id for item in known.values() if item.missing_since and item.id in look.seen]
     if listing.complete:
         look.absent = sorted(absent, key=lambda k: (k.missing_since is None, k.name))
-        _mark_absent(session, account, absent, listing.answered_at)
-    _meter(session, account, changes, [item.id for item in absent], look)
+        _mark_absent(session, account, [*absent, *look.doubtful], listing.answered_at)
+    unseen = [item.id for item in (*absent, *look.doubtful)]
+    _meter(session, account, changes, unseen, look)
     observation.mark_missing(session, back, None)
     if look.complete:
         account.confirmed_at = listing.asked_at
@@ -168,8 +177,11 @@ def _store_sightings(
     changes = discover(session, account, [_sight(s, look) for s, key in fresh if key is None])
     for sighting, key in fresh:
         if key is not None:
-            change = take_in(session, account, rows[key], _sight(sighting, look))
-            changes += [change] if change is not None else []
+            sight = _sight(sighting, look)
+            if is_stale(rows[key], sight.snapshot):
+                look.doubtful.append(known[sighting.name])
+            else:
+                changes.append(take_in(session, account, rows[key], sight, look.watch))
     return changes
 
 
@@ -182,15 +194,18 @@ def discover(session: Session, account: Account, sights: Sequence[Sight]) -> lis
     if not sights:
         return []
     changes = discover_all(session, account, sights)
-    found = [change.endpoint for change in changes]
+    found = [(c.endpoint, sight.snapshot) for c, sight in zip(changes, sights, strict=True)]
     adoption.claim_created(session, account, found, sights[0].answered_at)
     return changes
 
 
-def take_in(session: Session, account: Account, endpoint: Endpoint, sight: Sight) -> Change | None:
-    """Store one sight from outside of our own changes; None when it was stale."""
-    if is_stale(endpoint, sight.snapshot):
-        return None
+def take_in(
+    session: Session, account: Account, endpoint: Endpoint, sight: Sight, watch: Watch
+) -> Change:
+    """Store one sight from outside of our own changes."""
+    if is_another(endpoint, sight.snapshot):
+        outside.gone(session, account, endpoint, sight.answered_at, watch)
+        return discover(session, account, [sight])[0]
     change = refresh(session, account, endpoint, sight)
     outside.notice(session, change, sight.answered_at)
     return change
@@ -205,27 +220,23 @@ def _mark_absent(session: Session, account: Account, absent: list[Known], at: da
 
 def _settle_absent(
     context: Context, account: Account, provider: Provider, known: Known, look: Look
-) -> None:
-    """Read an absent endpoint directly: only the cloud's plain "not there" makes it deleted."""
+) -> bool:
+    """Read an endpoint directly: only the cloud's plain "not there" makes it deleted.
+
+    False when the cloud wants no more calls now.
+    """
     asked_at = context.clock.now()
     try:
         snapshot = provider.get_endpoint(known.name)
+    except ThrottledError as error:
+        look.retry_after = error.retry_after
+        return False
     except ProviderError as error:
-        if isinstance(error, ThrottledError):
-            look.retry_after = error.retry_after
-        with context.database.write() as session:
-            events.record(
-                session,
-                at=context.clock.now(),
-                kind="endpoint.read_failed",
-                actor=ENGINE,
-                message=f"{known.name} is absent from the listing and could not be read: {error}",
-                account_id=account.id,
-                endpoint_id=known.id,
-            )
-        return
+        log.warning("an absent endpoint cannot be read", endpoint=known.name, error=str(error))
+        return True
     store_read(context, account.id, Reading(known.id, snapshot, asked_at), look.watch)
     look.seen.add(known.id)
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,9 +258,8 @@ def store_read(context: Context, account_id: str, reading: Reading, watch: Watch
             outside.gone(session, account, endpoint, answered_at, watch)
             return
         sight = Sight(reading.snapshot, "", reading.asked_at, answered_at)
-        change = take_in(session, account, endpoint, sight)
-        if change is not None:
-            record_meter(session, account_id, watch, change.metered)
+        change = take_in(session, account, endpoint, sight, watch)
+        record_meter(session, account_id, watch, change.metered)
 
 
 def _note_health(session: Session, account: Account, listing: Listing, look: Look) -> None:

@@ -6,16 +6,30 @@ An operation is `pending` (asked for), `running` (a call was or may have been se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+
+from sqlmodel import Session
 
 from orchestrator.domain.endpoints import Snapshot
 from orchestrator.domain.plan import Kind
+from orchestrator.domain.status import AWAKE
 from orchestrator.engine import adoption, outside
-from orchestrator.engine.apply import ENGINE, Sight, asleep_by, discover_all, record_meter, refresh
+from orchestrator.engine.apply import (
+    ENGINE,
+    Sight,
+    asleep_by,
+    discover_all,
+    keep_asked_scaling,
+    record_meter,
+    refresh,
+)
 from orchestrator.engine.calls import Calls, restored_scaling
+from orchestrator.engine.deciding import is_frozen
 from orchestrator.engine.goals import Progress, progress
 from orchestrator.engine.observe import Look, Reading, store_read
+from orchestrator.engine.steps import ENDED, NOT_RECEIVED, POSTED, add_step, end, first_posted
 from orchestrator.providers.base import (
     AmbiguousError,
     CapacityError,
@@ -30,26 +44,24 @@ from orchestrator.providers.base import (
 from orchestrator.providers.errors import EchoMismatchError
 from orchestrator.services.context import Context
 from orchestrator.store import events, observation, operations
-from orchestrator.store.tables import Account, Endpoint, Json, Operation
+from orchestrator.store.tables import Account, Endpoint, Operation
 
 FIRST_RETRY = timedelta(seconds=2)
 LONGEST_RETRY = timedelta(minutes=5)
 CAPACITY_RETRY = timedelta(minutes=2)
 FIRST_COOL_DOWN = timedelta(minutes=1)
 LONGEST_COOL_DOWN = timedelta(hours=1)
-STEPS_KEPT = 40
+# An accepted change that shows no end by then is given up; the wish stays and is tried anew.
+LONGEST_WAIT = timedelta(hours=2)
 
 
 class Operator:
     """Works through one account's operations during one pass."""
 
-    def __init__(
-        self, context: Context, account: Account, provider: Provider, look: Look, *, frozen: bool
-    ) -> None:
+    def __init__(self, context: Context, account: Account, provider: Provider, look: Look) -> None:
         self._context = context
         self._account = account
         self._look = look
-        self._frozen = frozen
         self._provider = provider
         self._calls = Calls(provider, context.vault)
 
@@ -70,7 +82,7 @@ class Operator:
         if operation.status == "confirming":
             self._confirm(operation, endpoint, now)
             return
-        if self._frozen or (operation.next_attempt_at and operation.next_attempt_at > now):
+        if operation.next_attempt_at and operation.next_attempt_at > now:
             return
         doubtful = operation.attempts > 0 or operation.endpoint_id not in self._look.seen
         if not self._begin(operation_id, now):
@@ -86,19 +98,33 @@ class Operator:
                 return operation, None
             return operation, session.get_one(Endpoint, operation.endpoint_id)
 
-    def _begin(self, operation_id: str, now: datetime) -> bool:
-        """Write that a call is about to be made; False when it was cancelled meanwhile."""
+    @contextmanager
+    def _change(self, operation_id: str) -> Iterator[tuple[Session, Operation]]:
+        """Yield a transaction with the operation read anew and locked."""
         with self._context.database.write() as session:
-            operation = session.get_one(Operation, operation_id)
+            operation = operations.lock(session, operation_id)
+            if operation is None:
+                raise LookupError(operation_id)
+            yield session, operation
+            session.add(operation)
+
+    def _begin(self, operation_id: str, now: datetime) -> bool:
+        """Write that a call is about to be made; False when it was frozen or ended meanwhile."""
+        with self._change(operation_id) as (session, operation):
             if operation.status not in ("pending", "running"):
                 return False
-            if operation.status == "pending":
-                operation.started_at = now
+            if is_frozen(session, operation.account_id):
+                return False
+            operation.started_at = operation.started_at or now
             operation.status = "running"
             operation.attempts += 1
             operation.next_attempt_at = None
-            _step(operation, operation.kind, now, "sent", f"attempt {operation.attempts}")
-            session.add(operation)
+            add_step(operation, operation.kind, now, "begun", f"attempt {operation.attempts}")
+            if operation.kind in (Kind.PAUSE, Kind.SCALE_TO_ZERO) and operation.endpoint_id:
+                # Known before the call, so that a lost answer is not taken for a person's pause.
+                endpoint = session.get_one(Endpoint, operation.endpoint_id)
+                asleep_by(endpoint, operation.rule, now)
+                session.add(endpoint)
         return True
 
     def _settled_by_looking(self, operation_id: str) -> bool:
@@ -131,10 +157,10 @@ class Operator:
         operation, _ = self._load(operation_id)
         if snapshot is None:
             return False
-        if operation.attempts <= 1:
+        if adoption.explains(operation, snapshot):
+            self._store_created(operation_id, snapshot, asked_at)
+        else:
             self._end(operation_id, "failed", f"the name {operation.endpoint_name} is taken")
-            return True
-        self._store_created(operation_id, snapshot, asked_at)
         return True
 
     def _call(self, operation_id: str) -> None:
@@ -143,6 +169,8 @@ class Operator:
             self._accepted(operation_id, endpoint.id)
             return
         asked_at = self._context.clock.now()
+        if operation.kind == Kind.CREATE:
+            self._note(operation_id, POSTED)
         try:
             snapshot = self._calls.send(operation, endpoint)
         except EchoMismatchError as error:
@@ -155,6 +183,10 @@ class Operator:
             self._store_created(operation_id, snapshot, asked_at)
         elif endpoint is not None:
             self._store_answer(operation_id, endpoint.id, snapshot, asked_at)
+
+    def _note(self, operation_id: str, state: str) -> None:
+        with self._change(operation_id) as (_, operation):
+            add_step(operation, operation.kind, self._context.clock.now(), state, "")
 
     def _store_mismatch(
         self,
@@ -172,8 +204,7 @@ class Operator:
 
     def _store_created(self, operation_id: str, snapshot: Snapshot, asked_at: datetime) -> None:
         now = self._context.clock.now()
-        with self._context.database.write() as session:
-            operation = session.get_one(Operation, operation_id)
+        with self._change(operation_id) as (session, operation):
             account = session.get_one(Account, self._account.id)
             held = observation.live_by_name(session, account.id, snapshot.name)
             sight = Sight(snapshot, "", asked_at, now)
@@ -183,39 +214,46 @@ class Operator:
                 change = refresh(session, account, held, sight)
             if operation.endpoint_id is None:
                 adoption.own_created(session, change.endpoint, operation, now)
-            _step(operation, operation.kind, now, "accepted", snapshot.cloud_state)
+            add_step(operation, operation.kind, now, "accepted", snapshot.cloud_state)
             record_meter(session, account.id, self._look.watch, change.metered)
             self._look.seen.add(change.endpoint.id)
 
     def _store_answer(
         self, operation_id: str, endpoint_id: str, snapshot: Snapshot | None, asked_at: datetime
     ) -> None:
-        now = self._context.clock.now()
         if snapshot is not None:
-            with self._context.database.write() as session:
-                operation = session.get_one(Operation, operation_id)
-                account = session.get_one(Account, self._account.id)
-                endpoint = session.get_one(Endpoint, endpoint_id)
+            with self._change(operation_id) as (session, operation):
                 cause = operation.rule or operation.actor
-                sight = Sight(snapshot, "", asked_at, now)
-                change = refresh(session, account, endpoint, sight, cause=cause)
-                record_meter(session, account.id, self._look.watch, change.metered)
+                self._store_echo(session, endpoint_id, snapshot, asked_at, cause)
+                if operation.kind == Kind.UPDATE:
+                    keep_asked_scaling(operation, session.get_one(Endpoint, endpoint_id))
         self._accepted(operation_id, endpoint_id)
+
+    def _store_echo(
+        self,
+        session: Session,
+        endpoint_id: str,
+        snapshot: Snapshot,
+        asked_at: datetime,
+        cause: str,
+    ) -> None:
+        account = session.get_one(Account, self._account.id)
+        endpoint = session.get_one(Endpoint, endpoint_id)
+        sight = Sight(snapshot, "", asked_at, self._context.clock.now())
+        change = refresh(session, account, endpoint, sight, cause=cause)
+        record_meter(session, account.id, self._look.watch, change.metered)
 
     def _accepted(self, operation_id: str, endpoint_id: str) -> None:
         now = self._context.clock.now()
-        with self._context.database.write() as session:
-            operation = session.get_one(Operation, operation_id)
+        with self._change(operation_id) as (session, operation):
             if operation.status != "running":
                 return
             endpoint = session.get_one(Endpoint, endpoint_id)
             operation.status, operation.accepted_at = "confirming", now
-            _step(operation, operation.kind, now, "accepted", endpoint.cloud_state)
-            if operation.kind in (Kind.PAUSE, Kind.SCALE_TO_ZERO):
-                asleep_by(endpoint, operation.rule, now)
-            elif operation.kind == Kind.RESUME:
+            add_step(operation, operation.kind, now, "accepted", endpoint.cloud_state)
+            if operation.kind == Kind.RESUME:
                 endpoint.resumed_at = now
-            session.add_all((operation, endpoint))
+            session.add(endpoint)
         self._confirm(*self._load(operation_id), now)
 
     def _confirm(self, operation: Operation, endpoint: Endpoint | None, now: datetime) -> None:
@@ -231,6 +269,8 @@ class Operator:
             self._undone(operation, now)
         elif reached is Progress.REACHED and not self._restore_scaling(operation, endpoint, now):
             self._end(operation.id, "succeeded", f"it is {endpoint.status}")
+        elif now - (operation.accepted_at or now) > LONGEST_WAIT:
+            self._end(operation.id, "failed", f"still {endpoint.status} after {LONGEST_WAIT}")
 
     def _undone(self, operation: Operation, now: datetime) -> None:
         """An accepted change does not show: a lagging read at first, then somebody's undoing."""
@@ -251,31 +291,22 @@ class Operator:
         scaling = restored_scaling(operation, endpoint)
         if scaling is None:
             return False
-        if self._frozen or (operation.next_attempt_at and operation.next_attempt_at > now):
+        if operation.next_attempt_at and operation.next_attempt_at > now:
             return True
-        with self._context.database.write() as session:
-            held = session.get_one(Operation, operation.id)
+        with self._change(operation.id) as (session, held):
+            if held.status != "confirming" or is_frozen(session, held.account_id):
+                return True
             held.attempts += 1
-            _step(
-                held,
-                "restore_scaling",
-                now,
-                "sent",
-                f"to {scaling.min_replicas}-{scaling.max_replicas} replicas",
-            )
-            session.add(held)
+            detail = f"to {scaling.min_replicas}-{scaling.max_replicas} replicas"
+            add_step(held, "restore_scaling", now, "begun", detail)
         asked_at = self._context.clock.now()
         try:
             snapshot = self._calls.set_scaling(endpoint.name, scaling)
         except ProviderError as error:
             self._failed_attempt(operation.id, error, looking=False)
             return True
-        with self._context.database.write() as session:
-            account = session.get_one(Account, self._account.id)
-            row = session.get_one(Endpoint, endpoint.id)
-            sight = Sight(snapshot, "", asked_at, self._context.clock.now())
-            change = refresh(session, account, row, sight, cause=operation.rule)
-            record_meter(session, account.id, self._look.watch, change.metered)
+        with self._change(operation.id) as (session, held):
+            self._store_echo(session, endpoint.id, snapshot, asked_at, held.rule or held.actor)
         return True
 
     def _failed_attempt(self, operation_id: str, error: ProviderError, *, looking: bool) -> None:
@@ -294,22 +325,25 @@ class Operator:
 
     def _taken(self, operation: Operation, error: ProviderError) -> None:
         """A conflict on a create: ours if an earlier attempt may have gone through, else not."""
-        if operation.attempts > 1:
+        posted = [step for step in operation.steps if step["state"] == POSTED]
+        if len(posted) > 1 and first_posted(operation) is not None:
             self._try_later(operation.id, error)
         else:
             self._end(operation.id, "failed", str(error))
 
     def _try_later(self, operation_id: str, error: ProviderError) -> None:
         now = self._context.clock.now()
-        with self._context.database.write() as session:
-            operation = session.get_one(Operation, operation_id)
+        with self._change(operation_id) as (session, operation):
+            if operation.status in ENDED:
+                return
             wait = _wait_for(operation, error)
             state = "unknown" if isinstance(error, AmbiguousError) else "refused for now"
-            _step(operation, operation.kind, now, state, str(error))
+            if isinstance(error, UnavailableError) and operation.kind == Kind.CREATE:
+                state = NOT_RECEIVED
+            add_step(operation, operation.kind, now, state, str(error))
             operation.next_attempt_at = now + wait
             if isinstance(error, CapacityError) and not operation.outcome:
                 operation.outcome = f"waiting for capacity: {error}"
-            session.add(operation)
             if operation.attempts == 1 or isinstance(error, CapacityError):
                 events.record(
                     session,
@@ -325,48 +359,22 @@ class Operator:
 
     def _end(self, operation_id: str, status: str, outcome: str) -> None:
         now = self._context.clock.now()
-        with self._context.database.write() as session:
-            operation = session.get_one(Operation, operation_id)
-            if operation.status in ("succeeded", "failed", "superseded", "cancelled"):
+        with self._change(operation_id) as (session, operation):
+            if operation.status in ENDED:
                 return
-            finish(operation, status, outcome, now)
-            session.add(operation)
-            endpoint = None
+            end(session, operation, status, outcome, now)
             if operation.endpoint_id is not None:
                 endpoint = session.get_one(Endpoint, operation.endpoint_id)
                 _cool_down(endpoint, now, failed=status == "failed")
                 if status == "succeeded" and operation.kind == Kind.RESUME:
                     endpoint.scaling_before_pause = {}
                 session.add(endpoint)
-            events.record(
-                session,
-                at=now,
-                kind=f"operation.{status}",
-                actor=operation.actor,
-                message=f"{operation.kind} of {operation.endpoint_name} {status}: {outcome}",
-                account_id=operation.account_id,
-                endpoint_id=operation.endpoint_id,
-                operation_id=operation.id,
-                data={"rule": operation.rule, "attempts": operation.attempts},
-            )
         self._context.vault.drop(operation_id)
-
-
-def finish(operation: Operation, status: str, outcome: str, at: datetime) -> None:
-    """Close an operation; the caller writes the event in the same transaction."""
-    operation.status, operation.outcome, operation.finished_at = status, outcome, at
-    operation.next_attempt_at = None
-    _step(operation, operation.kind, at, status, outcome)
-
-
-def _step(operation: Operation, name: str, at: datetime, state: str, detail: str) -> None:
-    step: Json = {"name": name, "at": at.isoformat(), "state": state, "detail": detail[:500]}
-    operation.steps = [*operation.steps, step][-STEPS_KEPT:]
 
 
 def _wait_for(operation: Operation, error: ProviderError) -> timedelta:
     if isinstance(error, ThrottledError) and error.retry_after is not None:
-        return error.retry_after
+        return max(error.retry_after, FIRST_RETRY)
     if isinstance(error, CapacityError):
         return CAPACITY_RETRY
     return min(FIRST_RETRY * (1 << min(operation.attempts, 10)), LONGEST_RETRY)
@@ -389,4 +397,6 @@ def _cool_down(endpoint: Endpoint, now: datetime, *, failed: bool) -> None:
         return
     wait = min(FIRST_COOL_DOWN * (1 << min(endpoint.failures, 10)), LONGEST_COOL_DOWN)
     endpoint.failures += 1
+    if endpoint.status in AWAKE:
+        endpoint.asleep_rule, endpoint.asleep_since = "", None
     endpoint.not_before = now + wait

@@ -10,6 +10,7 @@ from orchestrator.costs.observe import Observation
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import AWAKE, Status, Wish
 from orchestrator.engine.apply import ENGINE, Change, Watch, record_meter, vouched_until
+from orchestrator.engine.steps import end, supersede
 from orchestrator.services import clicks
 from orchestrator.store import events, holds, operations, schedules
 from orchestrator.store.tables import Account, Endpoint
@@ -25,14 +26,16 @@ def notice(session: Session, change: Change, at: datetime) -> None:
     """Take a status change of a managed endpoint that we did not cause as somebody's click."""
     endpoint = change.endpoint
     wish = _meant(change)
-    if wish is None or not endpoint.managed:
+    if wish is None or _is_ours(session, change, wish, at):
         return
-    if operations.active_for(session, endpoint.id) is not None:
-        return
-    last = operations.latest_for(session, endpoint.id)
-    if last is not None and last.finished_at is not None and at - last.finished_at < SETTLING:
+    if wish is not Wish.PAUSED:
+        endpoint.scaling_before_pause = {}  # whoever woke it answers for its bounds
+    if not endpoint.managed:
         return
     actor = endpoint.cloud_updated_by or "somebody"
+    active = operations.active_for(session, endpoint.id)
+    if active is not None:
+        supersede(session, active, f"{actor} made it {change.after} in the cloud's console", at)
     if _opposes(endpoint, wish) and _stand_down(session, endpoint, at):
         return
     account = session.get_one(Account, endpoint.account_id)
@@ -52,13 +55,27 @@ def _meant(change: Change) -> Wish | None:
     before, after = change.before, change.after
     if before is None or before is after:
         return None
-    if after is Status.PAUSED and (before in AWAKE or before is Status.SCALED_TO_ZERO):
+    if after is Status.PAUSED and before is not Status.PAUSING:
         return Wish.PAUSED
     if before is Status.PAUSED and after in AWAKE:
-        return Wish.RUNNING
+        return clicks.awake_wish(change.endpoint)
     if before is Status.PAUSED and after is Status.SCALED_TO_ZERO:
         return Wish.AVAILABLE
     return None
+
+
+def _is_ours(session: Session, change: Change, wish: Wish, at: datetime) -> bool:
+    """Tell whether our own operation explains a change, or a lagging read may."""
+    kinds = (Kind.PAUSE,) if wish is Wish.PAUSED else (Kind.RESUME, Kind.SCALE_TO_ZERO)
+    last = operations.latest_for(session, change.endpoint.id)
+    if last is None:
+        return False
+    sent = last.attempts > 0
+    if sent and last.kind in kinds and (last.finished_at is None or last.status != "succeeded"):
+        return last.finished_at is None or at - last.finished_at < SETTLING
+    ended = last.finished_at or last.accepted_at or last.created_at
+    # Lagging reads bear an old time of change and were dropped before; a new one is news.
+    return not change.metered.moved and at - ended < SETTLING
 
 
 def _opposes(endpoint: Endpoint, wish: Wish) -> bool:
@@ -76,6 +93,8 @@ def _stand_down(session: Session, endpoint: Endpoint, at: datetime) -> bool:
     endpoint.observe_only = (
         f"stood down: others undid its rules {TUGS} times within a day; adopt it again to resume"
     )
+    holds.end_all(session, endpoint.id, at, ENGINE)
+    schedules.unbind_endpoint(session, endpoint.id)
     events.record(
         session,
         at=at,
@@ -99,10 +118,8 @@ def gone(
     ours = operation is not None and operation.kind == Kind.DELETE and operation.attempts > 0
     actor = operation.actor if operation is not None and ours else "somebody else"
     if operation is not None:
-        operation.status = "succeeded" if ours else "failed"
-        operation.outcome = "it is gone" if ours else "somebody deleted it meanwhile"
-        operation.finished_at = at
-        session.add(operation)
+        outcome = "it is gone" if ours else "it is gone: somebody else deleted it meanwhile"
+        end(session, operation, "succeeded" if ours else "failed", outcome, at)
     endpoint.deleted_at, endpoint.status, endpoint.status_since = at, Status.DELETED, at
     endpoint.wish, endpoint.wish_reason, endpoint.wish_actor = "", "", ""
     endpoint.wish_at = endpoint.next_edge_at = None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from apscheduler.job import Job
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -19,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 RETRY_AFTER_FAULT = timedelta(seconds=10)
 OVERDUE_AFTER = timedelta(minutes=5)
-JOB = "step"
+LOST_AFTER = timedelta(seconds=10)
 WATCH = "watch"
 
 
@@ -43,19 +46,22 @@ class EngineTimer:
         self._speed, self._watch = speed, watch
         self._wall = SystemClock()
         self._running = threading.Lock()
+        self._arming = threading.Lock()
         self._nudged = threading.Event()
         self._due_at: datetime | None = None
+        self._worked_at: datetime | None = None
+        self._job: Job | None = None
+        self._failing = False
         self._scheduler = BackgroundScheduler(
-            timezone=UTC,
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None}
         )
 
     def start(self) -> None:
         """Begin; the first step is made at once."""
+        self._worked_at = self._wall.now()
         self._scheduler.start()
         self._arm(timedelta(0))
-        if self._watch is not None:
-            self._scheduler.add_job(self._look, IntervalTrigger(seconds=2), id=WATCH)
+        self._scheduler.add_job(self._look, IntervalTrigger(seconds=2), id=WATCH)
 
     def nudge(self) -> None:
         """Ask for a step now; many nudges make one step."""
@@ -64,9 +70,11 @@ class EngineTimer:
             self._arm(timedelta(0))
 
     def punctual(self) -> bool:
-        """Tell whether the engine works: the step that is due is not long overdue."""
-        due = self._due_at
-        return due is not None and self._wall.now() < due + OVERDUE_AFTER
+        """Tell whether the engine works: its last good step is not long overdue for a next one."""
+        worked, due = self._worked_at, self._due_at
+        if worked is None or due is None:
+            return False
+        return self._wall.now() < max(due, worked) + OVERDUE_AFTER and not self._failing
 
     def stop(self) -> None:
         """End after the step that is under way, and give the lock back."""
@@ -74,16 +82,31 @@ class EngineTimer:
         self._lock.release()
 
     def _arm(self, delay: timedelta) -> None:
-        when = self._due_at = self._wall.now() + delay
-        self._scheduler.add_job(self._step, DateTrigger(when), id=JOB, replace_existing=True)
+        """Make one job for the next step; each is a new one, so that none is skipped as running."""
+        with self._arming:
+            if self._job is not None:
+                with suppress(JobLookupError):  # it has begun already
+                    self._job.remove()
+            self._due_at = self._wall.now() + delay
+            self._job = self._scheduler.add_job(self._step, DateTrigger(self._due_at))
 
     def _look(self) -> None:
+        """Look every two seconds whether somebody wants attention, or a step was lost."""
         if self._watch is not None and self._watch():
             self.nudge()
+        due = self._due_at
+        lost = due is not None and self._wall.now() > due + LOST_AFTER
+        if lost and not self._running.locked():
+            self._arm(timedelta(0))
 
     def _step(self) -> None:
-        with self._running:
+        if not self._running.acquire(blocking=False):
+            self._nudged.set()
+            return
+        try:
             delay = self._step_once()
+        finally:
+            self._running.release()
         if self._scheduler.running:
             self._arm(timedelta(0) if self._nudged.is_set() else delay)
 
@@ -97,5 +120,7 @@ class EngineTimer:
             next_at = self._engine.step(now)
         except Exception:
             log.exception("a step of the engine failed; it is tried again")
+            self._failing = True
             return RETRY_AFTER_FAULT
+        self._failing, self._worked_at = False, self._wall.now()
         return max(next_at - self._clock.now(), timedelta(0)) / self._speed

@@ -288,7 +288,7 @@ class Lifecycle:
         """Further replicas are ready."""
         endpoint.change(self._now, ready=endpoint.target)
 
-    # Helpers
+    # Inner workings
 
     def _stamp(self, by: str) -> dict[str, object]:
         return {"updated_at": self._now, "updated_by": by}

@@ -25,7 +25,7 @@ class Renderer:
         self._switches = switches
         self._seed = seed
         self._base_url = "http://sandbox.invalid"
-        self._skew = 0
+        self.skew = 0
         self._items: dict[int, _Item] = {}
 
     @property
@@ -38,23 +38,13 @@ class Renderer:
         self._base_url = value.rstrip("/")
         self._items.clear()
 
-    @property
-    def skew(self) -> int:
-        """Microseconds by which the cloud's clock is ahead."""
-        return self._skew
-
-    @skew.setter
-    def skew(self, value: int) -> None:
-        self._skew = value
-        self._items.clear()
-
     def url(self, endpoint: Endpoint) -> str:
         """The data-plane address of an endpoint."""
         return f"{self._base_url}/data/{endpoint.id}"
 
     def when(self, instant: int) -> str:
         """An instant as the cloud prints it."""
-        return rfc3339(instant + self._skew)
+        return rfc3339(instant)
 
     def item(self, endpoint: Endpoint, now: int) -> bytes:
         """The JSON of an endpoint now."""

@@ -260,7 +260,7 @@ class World(Recorder):
 
     @recorded
     def skew_clock(self, ahead: timedelta) -> None:
-        """The cloud's clock, as it shows in answers and the `Date` header, is so much ahead."""
+        """The cloud's clock, as the `Date` header tells it, is so much ahead of the caller's."""
         self.renderer.skew = ahead // timedelta(microseconds=1)
 
     # Money

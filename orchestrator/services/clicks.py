@@ -18,10 +18,11 @@ from orchestrator.services.rulebook import Rulebook, listed_activity
 from orchestrator.store import events, holds, ledger, operations
 from orchestrator.store.ids import new_id
 from orchestrator.store.observation import ManagedRow
-from orchestrator.store.tables import Account, Endpoint, Hold, Operation
+from orchestrator.store.tables import Account, Endpoint, Hold, Json, Operation
 
 DEFAULT_RUN_HOLD = timedelta(hours=4)
 LONGEST_HOLD = timedelta(days=30)
+_DELETIONS_READ = 50
 _DOWN = (Status.PAUSED, Status.PAUSING)
 _STOPS = {Kind.PAUSE: Wish.PAUSED, Kind.SCALE_TO_ZERO: Wish.AVAILABLE}
 
@@ -88,7 +89,8 @@ def request_delete(
 ) -> Operation:
     """Ask that it be deleted for good; `confirm` must be its name.
 
-    Raises ServiceError 422 for another name, 409 when it may not be changed.
+    Asked again, the deletion under way is returned. Raises ServiceError 422 for another name,
+    409 when it may not be changed.
     """
     if confirm != endpoint.name:
         raise invalid(
@@ -97,12 +99,15 @@ def request_delete(
             remedy=f"Repeat with confirm={endpoint.name}.",
         )
     account = check_changeable(session, endpoint)
-    before = _remember(endpoint)
-    _end_holds(session, endpoint, asked)
+    active = _under_way(session, endpoint, Kind.DELETE)
+    if active is not None:
+        return active
+    earlier = _earlier_deletion(session, endpoint) if endpoint.wish == Wish.DELETED else {}
+    before = remember(endpoint)
+    ended = _end_holds(session, endpoint, asked)
     _set_wish(session, endpoint, Wish.DELETED, asked)
-    return open_operation(
-        session, account, endpoint, Kind.DELETE, asked, request={"before": before}
-    )
+    request = {"before": before, "ended": ended} | earlier | {"after": remember(endpoint)}
+    return open_operation(session, account, endpoint, Kind.DELETE, asked, request=request)
 
 
 def outside_click(
@@ -149,14 +154,47 @@ def _click(session: Session, endpoint: Endpoint, kind: Kind, asked: Asked, terms
     wish = awake_wish(endpoint) if kind is Kind.RESUME else _STOPS[kind]
     end = _end(wish, view, terms, asked.now)
     _refuse_undone(view, wish, end, asked)
-    before = _remember(endpoint)
-    _end_holds(session, endpoint, asked)
+    before = remember(endpoint)
+    ended = _end_holds(session, endpoint, asked)
     hold = _write(session, endpoint, wish, end, asked)
+    request: Json = {"before": before, "after": remember(endpoint), "ended": ended}
+    request["hold"] = "" if hold is None else hold.id
+    active = _under_way(session, endpoint, kind)
+    if active is None:
+        active = open_operation(session, account, endpoint, kind, asked, request=request)
+    else:
+        active.request = _joined(active.request, request)
+        session.add(active)
+    return Clicked(active, hold)
+
+
+def _under_way(session: Session, endpoint: Endpoint, kind: Kind) -> Operation | None:
+    """Return the active operation of that kind, locked so that no cancel comes in between."""
     active = operations.active_for(session, endpoint.id)
-    if active is not None and active.kind == kind:
-        return Clicked(active, hold)
-    request = {"before": before} | ({} if hold is None else {"hold": hold.id})
-    return Clicked(open_operation(session, account, endpoint, kind, asked, request=request), hold)
+    if active is None or active.kind != kind:
+        return None
+    locked = operations.lock(session, active.id)
+    return locked if locked is not None and locked.status in operations.ACTIVE else None
+
+
+def _joined(first: Json, again: Json) -> Json:
+    """Return what an operation must remember after a repeated click, to take both back."""
+    if "before" not in first:  # a rule asked for it: it cannot be cancelled
+        return first
+    if first["after"] != again["before"]:  # somebody else's wish came in between: back to that
+        return first | again
+    others = [ref for ref in again["ended"] if ref != first["hold"]]
+    return first | again | {"before": first["before"], "ended": others or first["ended"]}
+
+
+def _earlier_deletion(session: Session, endpoint: Endpoint) -> Json:
+    """Return what was wished for before the deletion that is being asked for once more."""
+    wanted = operations.OperationFilter(endpoint_id=endpoint.id, kind=Kind.DELETE)
+    for operation in operations.page(session, wanted, None, _DELETIONS_READ):
+        before = operation.request.get("before")
+        if before is not None and before["wish"] != Wish.DELETED:
+            return {key: operation.request[key] for key in ("before", "ended")}
+    return {}
 
 
 def _deleting(session: Session, endpoint: Endpoint) -> ServiceError:
@@ -289,10 +327,12 @@ def hold_cost(
     return amount_for(price.nano_per_hour * replicas, int((end - start).total_seconds()))
 
 
-def _end_holds(session: Session, endpoint: Endpoint, asked: Asked) -> None:
-    """A newer click takes the place of earlier ones."""
-    for hold in holds.active_of(session, [endpoint.id], asked.now).get(endpoint.id, []):
+def _end_holds(session: Session, endpoint: Endpoint, asked: Asked) -> list[str]:
+    """A newer click takes the place of earlier ones; returns the ids of their holds."""
+    active = holds.active_of(session, [endpoint.id], asked.now).get(endpoint.id, [])
+    for hold in active:
         end_hold(session, endpoint, hold, actor=asked.actor, now=asked.now)
+    return [hold.id for hold in active]
 
 
 def end_hold(
@@ -320,8 +360,8 @@ def _set_wish(session: Session, endpoint: Endpoint, wish: Wish, asked: Asked) ->
     session.add(endpoint)
 
 
-def _remember(endpoint: Endpoint) -> dict[str, str | None]:
-    """Return the standing wish as it is, so that a cancelled click can put it back."""
+def remember(endpoint: Endpoint) -> dict[str, str | None]:
+    """Return the standing wish as it is, in the form that an operation stores."""
     at = endpoint.wish_at
     return {
         "wish": endpoint.wish,
@@ -329,14 +369,3 @@ def _remember(endpoint: Endpoint) -> dict[str, str | None]:
         "actor": endpoint.wish_actor,
         "at": None if at is None else at.isoformat(),
     }
-
-
-def put_back(session: Session, endpoint: Endpoint, operation: Operation) -> None:
-    """Restore the standing wish from before a click, unless a later click has replaced it."""
-    before = operation.request.get("before")
-    if before is None or endpoint.wish_at != operation.created_at:
-        return
-    endpoint.wish, endpoint.wish_reason = before["wish"], before["reason"]
-    endpoint.wish_actor = before["actor"]
-    endpoint.wish_at = None if before["at"] is None else datetime.fromisoformat(before["at"])
-    session.add(endpoint)

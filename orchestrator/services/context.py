@@ -90,7 +90,11 @@ class Vault:
 
 @dataclass(slots=True)
 class Context:
-    """The outer world as a use case may see it."""
+    """The outer world as a use case may see it.
+
+    `engine_here` is False where the engine runs in another process, which the vault's values
+    cannot reach.
+    """
 
     database: Database
     clock: Clock
@@ -98,6 +102,7 @@ class Context:
     providers: ProviderPool
     vault: Vault = field(default_factory=Vault)
     nudge: Callable[[], None] = _stay
+    engine_here: bool = True
 
     def provider_for(self, account: Account) -> Provider:
         """Return the driver of `account`."""

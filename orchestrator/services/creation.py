@@ -60,10 +60,12 @@ def request_create(
     *,
     labels: Mapping[str, str],
     owner: str,
+    engine_here: bool = True,
 ) -> Requested:
     """Ask that an endpoint be created; it is managed from its birth.
 
-    Raises ServiceError: 422 for what the cloud would refuse, 409 for a taken name or a freeze.
+    Raises ServiceError: 422 for what the cloud would refuse, 409 for a taken name, a freeze,
+    or secret values that cannot reach the engine because it runs in another process.
     """
     check_account(session, account.id)
     _check_name(session, account, spec.name)
@@ -72,6 +74,7 @@ def request_create(
     offers = ledger.offers(session, account.id)
     warnings = _check_hardware(spec.hardware, offers, spec.scaling)
     parcel = specs.pack(spec)
+    _check_reach(parcel.secrets, engine_here)
     operation = open_operation(
         session,
         account,
@@ -87,11 +90,17 @@ def request_create(
 
 
 def request_update(
-    session: Session, endpoint: Endpoint, change: EndpointChange, asked: Asked
+    session: Session,
+    endpoint: Endpoint,
+    change: EndpointChange,
+    asked: Asked,
+    *,
+    engine_here: bool = True,
 ) -> Requested:
     """Ask that the cloud change an endpoint; fields of `change` that are None stay as they are.
 
-    Raises ServiceError: 422 for what the cloud would refuse, 409 while it may not be changed.
+    Raises ServiceError: 422 for what the cloud would refuse, 409 while it may not be changed
+    or for secret values that cannot reach the engine because it runs in another process.
     """
     account = check_changeable(session, endpoint)
     active = operations.active_for(session, endpoint.id)
@@ -107,6 +116,7 @@ def request_update(
         _check_move(endpoint, change.hardware)
         warnings = _check_hardware(change.hardware, offers, change.scaling)
     parcel = specs.pack(change)
+    _check_reach(parcel.secrets, engine_here)
     operation = open_operation(
         session, account, endpoint, Kind.UPDATE, asked, request={"spec": parcel.stored}
     )
@@ -166,6 +176,20 @@ def check_references(caller: Caller, *maps: Mapping[str, str] | None) -> None:
             field=named[0],
             remedy="Give the value itself, or ask an admin.",
         )
+
+
+def _check_reach(secrets: Secrets, engine_here: bool) -> None:
+    held = {name: getattr(secrets, name) for name in specs.MAPS}
+    fields = [f"{name}.{key}" for name, given in held.items() for key in given]
+    if engine_here or not fields:
+        return
+    raise conflict(
+        "engine_elsewhere",
+        f"The engine runs in another process: the value of {fields[0]} is never stored and "
+        "cannot reach it.",
+        remedy="Give a reference, env:NAME or file:/path, which the worker resolves.",
+        field=fields[0],
+    )
 
 
 def _refers(value: str) -> bool:

@@ -7,8 +7,8 @@ price: an upper bound where it may scale to zero. A month is 730.5 hours.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -89,7 +89,7 @@ def preview(
     covered = [Covered(row, bound.get(row.id)) for row in rows]
     others = _other_windows(session, rows, now, but)
     prices = _prices(session, rows)
-    span = (now, now + weeks * WEEK)
+    clock = _Clock(now, now + weeks * WEEK)
     return Preview(
         timezone=windows.timezone,
         tzdata=zone_rules_version(),
@@ -97,7 +97,7 @@ def preview(
         minutes_per_week=united_mask(windows.windows).bit_count(),
         effects=tuple(
             _effect(
-                row, windows, others[row.id], prices.get((row.account_id, row.hardware_key)), span
+                row, windows, others[row.id], prices.get((row.account_id, row.hardware_key)), clock
             )
             for row in rows
         ),
@@ -137,15 +137,38 @@ def _midnight(rules: ZoneInfo, day: date) -> datetime:
     return first_reached(rules, datetime.combine(day, time()))
 
 
+@dataclass(slots=True)
+class _Clock:
+    """Seconds per month in which windows are open, by their share of a span; each found once."""
+
+    start: datetime
+    end: datetime
+    known: dict[frozenset[Windows], int] = field(default_factory=dict)
+
+    def seconds_up(self, together: frozenset[Windows]) -> int:
+        """Return in how many seconds per month at least one of the windows is open."""
+        if together not in self.known:
+            self.known[together] = self._seconds_up(together)
+        return self.known[together]
+
+    def _seconds_up(self, together: frozenset[Windows]) -> int:
+        found: list[Interval] = []
+        for windows in together:
+            found += intervals(windows, self.start, self.end)
+        up, reached = timedelta(0), self.start
+        for interval in sorted(found, key=lambda one: one.start):
+            if interval.end > reached:
+                up += interval.end - max(interval.start, reached)
+                reached = interval.end
+        whole = int((self.end - self.start).total_seconds())
+        return int(up.total_seconds()) * MONTH_SECONDS // whole
+
+
 def _effect(
-    row: Endpoint,
-    windows: Windows,
-    others: list[Windows],
-    rate: int | None,
-    span: tuple[datetime, datetime],
+    row: Endpoint, windows: Windows, others: list[Windows], rate: int | None, clock: _Clock
 ) -> Effect:
-    seconds = _seconds_up([windows, *others], span)
-    today = _seconds_up(others, span) if others else _as_it_is(row)
+    seconds = clock.seconds_up(frozenset([windows, *others]))
+    today = clock.seconds_up(frozenset(others)) if others else _as_it_is(row)
     replicas = max(row.min_replicas or 0, 1)
     hourly = None if rate is None else rate * replicas
     return Effect(
@@ -163,21 +186,6 @@ def _cost(hourly: int | None, seconds: int) -> int | None:
 
 def _as_it_is(row: Endpoint) -> int:
     return MONTH_SECONDS if Status(row.status) in AWAKE else 0
-
-
-def _seconds_up(schedules_: Iterable[Windows], span: tuple[datetime, datetime]) -> int:
-    """Return seconds per month in which at least one window is open, by the share of `span`."""
-    start, end = span
-    found: list[Interval] = []
-    for windows in schedules_:
-        found += intervals(windows, start, end)
-    up, reached = timedelta(0), start
-    for interval in sorted(found, key=lambda one: one.start):
-        if interval.end > reached:
-            up += interval.end - max(interval.start, reached)
-            reached = interval.end
-    whole = int((end - start).total_seconds())
-    return int(up.total_seconds()) * MONTH_SECONDS // whole
 
 
 def _other_windows(

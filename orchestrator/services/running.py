@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from sqlmodel import Session
 
-from orchestrator.services.clicks import end_hold, put_back
+from orchestrator.domain.status import Wish
+from orchestrator.services.adoption import wish_as_is
+from orchestrator.services.clicks import end_hold, remember
 from orchestrator.services.errors import conflict, not_found
 from orchestrator.services.requests import Asked, close
-from orchestrator.store import endpoints, holds, operations
-from orchestrator.store.tables import Hold, Operation
+from orchestrator.store import endpoints, events, holds, operations
+from orchestrator.store.tables import Endpoint, Hold, Json, Operation
 
 ENGINE = "engine"
 
@@ -53,10 +58,55 @@ def _undo_click(session: Session, operation: Operation, asked: Asked) -> None:
     endpoint = endpoints.get(session, operation.endpoint_id)
     if endpoint is None:
         return
-    put_back(session, endpoint, operation)
     hold = holds.get(session, operation.request.get("hold", ""))
+    replaced = hold is not None and hold.ended_at is not None
     if hold is not None and hold.ended_at is None:
         end_hold(session, endpoint, hold, actor=asked.actor, now=asked.now)
+    if replaced or remember(endpoint) != operation.request.get("after"):
+        return  # somebody has asked for something else since
+    _put_wish_back(session, endpoint, operation.request["before"], asked)
+    _put_holds_back(session, endpoint, operation.request["ended"], asked)
+
+
+def _put_wish_back(session: Session, endpoint: Endpoint, before: Json, asked: Asked) -> None:
+    """Restore the wish from before a click; never a deletion, which would be carried out."""
+    if before["wish"] == Wish.DELETED:
+        endpoint.wish, endpoint.wish_reason = wish_as_is(endpoint), "its deletion was cancelled"
+        endpoint.wish_actor, endpoint.wish_at = asked.actor, asked.now
+    else:
+        endpoint.wish, endpoint.wish_reason = before["wish"], before["reason"]
+        endpoint.wish_actor = before["actor"]
+        at = before["at"]
+        endpoint.wish_at = None if at is None else datetime.fromisoformat(at)
+    session.add(endpoint)
+
+
+def _put_holds_back(
+    session: Session, endpoint: Endpoint, ended: Sequence[str], asked: Asked
+) -> None:
+    """Restore the holds that a click ended, unless they are over or another one is in force."""
+    session.flush()
+    if holds.active_of(session, [endpoint.id], asked.now):
+        return
+    for hold in [found for ref in ended if (found := holds.get(session, ref)) is not None]:
+        if hold.until > asked.now:
+            _restore_hold(session, endpoint, hold, asked)
+
+
+def _restore_hold(session: Session, endpoint: Endpoint, hold: Hold, asked: Asked) -> None:
+    hold.ended_at, hold.ended_by = None, ""
+    session.add(hold)
+    events.record(
+        session,
+        at=asked.now,
+        kind="hold.restored",
+        actor=asked.actor,
+        message=f"{asked.actor} restored the hold of {endpoint.name} ({hold.wish}) until "
+        f"{hold.until:%Y-%m-%d %H:%M} UTC",
+        account_id=endpoint.account_id,
+        endpoint_id=endpoint.id,
+        data={"hold": hold.id, "wish": hold.wish},
+    )
 
 
 def stop_hold(session: Session, hold_id: str, asked: Asked) -> Hold:

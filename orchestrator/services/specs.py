@@ -1,8 +1,8 @@
 """Creates and updates between their stored form, without secret values, and the driver's.
 
 A value of `environment` or `secrets` is either a reference (`env:NAME`, `file:/path`), which
-is stored and resolved at the call, or a plain value, which lives in memory alone; of those
-only the names are stored.
+is stored and resolved at the call, or given itself. A value of `environment` that does not
+look like a secret is stored; all others live in memory alone, and only their names are stored.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, Hardware, Scaling
 from orchestrator.providers.credentials import resolve_credential
+from orchestrator.providers.redaction import looks_secret
 from orchestrator.services.context import Secrets
 from orchestrator.store.tables import Json, Operation
 
@@ -40,6 +41,11 @@ def is_reference(value: str) -> bool:
     return value.startswith(REFERENCE_PREFIXES)
 
 
+def _storable(name: str, key: str, value: str) -> bool:
+    """Tell whether a given value may be stored; a value of `secrets` never is."""
+    return name == "environment" and not looks_secret(key, value)
+
+
 def pack(request: EndpointSpec | EndpointChange) -> Parcel:
     """Return a request in its stored form, and its plain secret values apart."""
     stored: Json = {}
@@ -53,8 +59,12 @@ def pack(request: EndpointSpec | EndpointChange) -> Parcel:
         if given is None:
             continue
         refs = {key: value for key, value in given.items() if is_reference(value)}
-        values[name] = {key: value for key, value in given.items() if key not in refs}
+        own = {key: value for key, value in given.items() if key not in refs}
+        plain = {key: value for key, value in own.items() if _storable(name, key, value)}
+        values[name] = {key: value for key, value in own.items() if key not in plain}
         stored[name] = {"references": refs, "values": sorted(values[name])}
+        if plain:
+            stored[name]["plain"] = plain
     return Parcel(stored, Secrets(values.get("environment", {}), values.get("secrets", {})))
 
 
@@ -63,7 +73,8 @@ def material(
 ) -> Material:
     """Return an operation's stored request and all its secret values.
 
-    Raises SecretsLostError when plain values are gone, CredentialsError for a bad reference.
+    Raises SecretsLostError when values kept in memory are gone, CredentialsError for a bad
+    reference.
     """
     stored = operation.request["spec"]
     filled = {name: _fill(name, stored.get(name) or {}, kept, resolve) for name in MAPS}
@@ -84,15 +95,27 @@ def _fill(
     name: str, stored: Mapping[str, Any], kept: Secrets | None, resolve: Resolve
 ) -> dict[str, str]:
     filled = {key: resolve(ref) for key, ref in stored.get("references", {}).items()}
-    wanted = stored.get("values", [])
+    plain: Mapping[str, str] = stored.get("plain", {})
+    wanted: list[str] = stored.get("values", [])
     held: Mapping[str, str] = {} if kept is None else getattr(kept, name)
     missing = [key for key in wanted if key not in held]
     if missing:
         raise SecretsLostError(
-            f"the values of {name} ({', '.join(missing)}) were kept in memory alone and are gone "
-            "since the server was restarted; ask again, or give references such as env:NAME"
+            f"the values of {name} ({', '.join(missing)}) are not in the engine's memory: it was "
+            "restarted since, or runs in another process; ask again, or give references such as "
+            "env:NAME"
         )
-    return filled | {key: held[key] for key in wanted}
+    return {**filled, **plain} | {key: held[key] for key in wanted}
+
+
+def hidden(stored: Json, secrets: Secrets) -> tuple[str, ...]:
+    """Return the values of a request that no text may show: all but those stored plainly."""
+    found = []
+    for name in MAPS:
+        plain = (stored.get(name) or {}).get("plain", {})
+        held: Mapping[str, str] = getattr(secrets, name)
+        found += [value for key, value in held.items() if key not in plain]
+    return tuple(found)
 
 
 def _arguments(stored: Json, secrets: Secrets) -> dict[str, Any]:

@@ -165,7 +165,6 @@ def holds_in_force(session: Session, account_id: str, now: datetime) -> Sequence
             Endpoint.account_id == account_id,
             col(Hold.ended_at).is_(None),
             Hold.until > now,
-            Hold.starts_at <= now,
         )
         .order_by(col(Hold.starts_at))
     )

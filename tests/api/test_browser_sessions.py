@@ -12,6 +12,7 @@ import pytest
 from orchestrator.api.deps import COOKIE
 from orchestrator.services.tokens import Scope
 from orchestrator.services.web_sessions import csrf_of
+from orchestrator.store import tokens as rows
 from tests.api.site import NOON, ORIGIN, Site, opened, problem
 
 
@@ -132,6 +133,16 @@ def test_a_session_ends_with_its_token(site: Site) -> None:
     sign_in(site)
     tokens = {t["name"]: t["id"] for t in site.get("/v1/tokens")["items"]}
     assert site.ask("DELETE", f"/v1/tokens/{tokens['operator']}").status_code == 200
+    problem(site.client.get("/v1/me"), 401, "unauthenticated")
+
+
+def test_a_session_that_was_left_behind_does_not_outlive_its_token(site: Site) -> None:
+    sign_in(site)
+    with site.database.write() as session:
+        token = rows.by_name(session, "operator")
+        assert token is not None
+        token.revoked_at = NOON
+        session.add(token)
     problem(site.client.get("/v1/me"), 401, "unauthenticated")
 
 

@@ -170,6 +170,37 @@ def test_secret_values_are_kept_in_memory_alone(shop: Site, name: str) -> None:
     assert shop.context.vault.look(made["id"]) == Secrets(**{name: {"API_KEY": SECRET}})
 
 
+def test_a_plain_environment_value_is_stored(shop: Site) -> None:
+    made = shop.post("/v1/endpoints", {**FRESH, "environment": {"MODE": "fast"}}).json()
+    assert stored(shop, made["id"]).request["spec"]["environment"]["plain"] == {"MODE": "fast"}
+    assert shop.context.vault.look(made["id"]) is None
+
+
+@pytest.mark.parametrize("name", ["environment", "secrets"])
+@pytest.mark.parametrize("update", [False, True])
+def test_without_an_engine_here_secret_values_are_refused(
+    shop: Site, name: str, update: bool
+) -> None:
+    shop.context.engine_here = False
+    where = ("PATCH", SEARCH) if update else ("POST", "/v1/endpoints")
+    body: dict[str, Any] = {} if update else FRESH
+    response = shop.ask(*where, json={**body, name: {"API_KEY": SECRET}})
+    found = problem(response, 409, "engine_elsewhere")
+    assert found["field"] == f"{name}.API_KEY"
+    assert "env:NAME or file:/path" in found["remedy"]
+    assert SECRET not in response.text
+    assert shop.get("/v1/operations")["items"] == []
+
+
+@pytest.mark.parametrize("update", [False, True])
+def test_without_an_engine_here_plain_values_and_references_pass(shop: Site, update: bool) -> None:
+    shop.context.engine_here = False
+    where = ("PATCH", SEARCH) if update else ("POST", "/v1/endpoints")
+    body: dict[str, Any] = {} if update else FRESH
+    given = {"environment": {"MODE": "fast"}, "secrets": {"API_KEY": "env:SEARCH_KEY"}}
+    assert shop.ask(*where, json={**body, **given}).status_code == 202
+
+
 def test_a_repetition_with_another_secret_is_another_request(shop: Site) -> None:
     key = {"Idempotency-Key": "k1"}
     first = shop.post("/v1/endpoints", {**FRESH, "secrets": {"A": SECRET}}, headers=key)

@@ -130,6 +130,9 @@ def test_an_unforeseen_error_shows_nothing_of_the_inside(broken: Site) -> None:
     assert "hunter2" not in response.text
     assert "Runtime" not in response.text
     assert [line["event"] for line in logs] == ["unexpected_error", "request"]
+    assert "RuntimeError" in logs[0]["exception"]
+    assert broken.secrets["admin"] not in json.dumps(logs, default=str)
+    assert not any("exc_info" in line for line in logs)
     assert "content-security-policy" in response.headers
     assert response.headers["x-request-id"] == logs[1]["request_id"]
 

@@ -39,7 +39,8 @@ def changes(draw: st.DrawFn, *, start: int, end: int, dwell_ms: int) -> tuple[Ch
     out: list[Change] = []
     rarely = draw(st.sampled_from([0, 5, 10]))
     longest = draw(st.sampled_from([30_000, 400_000])) + dwell_ms
-    while at < end and len(out) < 20:
+    most = draw(st.sampled_from([1, 3, 20]))
+    while at < end and len(out) < most:
         traced = not out or draw(st.integers(1, 10)) > rarely
         status = draw(st.sampled_from([Status.RUNNING, Status.INITIALIZING, *ASLEEP]))
         replicas = 0 if status in ASLEEP else draw(st.integers(1, MAX_REPLICAS))
@@ -66,7 +67,7 @@ def _with_new_hardware(history: list[Change], since: int) -> tuple[Change, ...]:
 @st.composite
 def price_lists(draw: st.DrawFn, end: int) -> dict[str, tuple[tuple[int, int], ...]]:
     """Prices of two hardware types; a price changes at most once."""
-    nano = st.sampled_from([33_000_000, 500_000_000, 800_000_001, 3_800_000_000])
+    nano = st.sampled_from([33_000_000, 800_000_001, 40_000_000_000])
     out = {}
     for hardware in "ab":
         prices = [(-10_000_000, draw(nano))]

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from orchestrator.costs.days import epoch
 from orchestrator.costs.observe import observe
+from orchestrator.costs.rates import reprice
 from orchestrator.costs.stretch import whole_second
 from orchestrator.costs.sums import Span, Sum, until
 from orchestrator.domain.money import amount_for
@@ -18,6 +19,7 @@ from tests.costs.reference_cloud import (
     T0,
     Books,
     Planner,
+    Repricer,
     Scenario,
     bill,
     ceil_second_ms,
@@ -27,8 +29,8 @@ from tests.costs.reference_cloud import (
 MINUTE_S = 60
 
 
-def kept(scenario: Scenario, planner: Planner = observe) -> Books:
-    books = Books(scenario, planner)
+def kept(scenario: Scenario, planner: Planner = observe, repricer: Repricer = reprice) -> Books:
+    books = Books(scenario, planner, repricer)
     books.run()
     return books
 
@@ -56,9 +58,11 @@ def measured_end(books: Books) -> int:
     return confirmed if ended is None else max(confirmed, to_ms(ended))
 
 
-def faults(scenario: Scenario, planner: Planner = observe) -> list[str]:
+def faults(
+    scenario: Scenario, planner: Planner = observe, repricer: Repricer = reprice
+) -> list[str]:
     """What is wrong with the ledger of a scenario in which the clock was never set."""
-    books = kept(scenario, planner)
+    books = kept(scenario, planner, repricer)
     if not books.rows:
         return []
     found = shape_faults(books.rows)

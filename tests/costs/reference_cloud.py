@@ -22,6 +22,7 @@ from orchestrator.store.ledger import Price, Stretch
 T0 = datetime(2026, 3, 2, 8, tzinfo=UTC)
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
+Repricer = Callable[[Sequence[Stretch], PriceNews], list[Stretch]]
 Planner = Callable[[Sequence[Stretch], Observation, Price | None, Look], list[Stretch]]
 
 
@@ -126,6 +127,7 @@ class Books:
 
     scenario: Scenario
     planner: Planner = observe
+    repricer: Repricer = reprice
     rows: list[Stretch] = field(default_factory=list)
     prices: dict[str, Price] = field(default_factory=dict)
     confirmed: int | None = None
@@ -203,7 +205,7 @@ class Books:
             )
             kept, tail = self._tail(news.since)
             if tail and any(each.hardware_key == hardware for each in tail):
-                self._save(kept, reprice(tail, news))
+                self._save(kept, self.repricer(tail, news))
         self.read_at = at
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from orchestrator.costs.observe import Look, Observation, observe
+from orchestrator.costs.rates import PriceNews, reprice
 from orchestrator.costs.stretch import Evidence
 from orchestrator.domain.status import Status
 from orchestrator.store.ledger import Price, Stretch
@@ -68,6 +69,18 @@ def gapless(
     return [each for each in observe(tail, seen, price, look) if each.evidence == Evidence.OBSERVED]
 
 
+def forgetful(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Broken: new hardware is priced as if its newest price had always been in effect."""
+    return observe(tail, seen, None if price is None else replace(price, before=None), look)
+
+
+def since_the_reading(tail: Sequence[Stretch], news: PriceNews) -> list[Stretch]:
+    """Broken: a price is taken to have changed at the moment when it was read."""
+    return reprice(tail, replace(news, since=news.until))
+
+
 def at_once(*instants: int) -> tuple[LookAt, ...]:
     return tuple(LookAt(at, at, at) for at in instants)
 
@@ -85,13 +98,19 @@ def asleep(at: int) -> Change:
 
 
 def scenario(
-    changes: Sequence[Change], looks: Sequence[LookAt], rounding: str = "none", skew_ms: int = 0
+    changes: Sequence[Change],
+    looks: Sequence[LookAt],
+    rounding: str = "none",
+    *,
+    skew_ms: int = 0,
+    prices: dict[str, tuple[tuple[int, int], ...]] | None = None,
+    readings: tuple[int, ...] = (0,),
 ) -> Scenario:
     return Scenario(
         changes=tuple(changes),
         looks=tuple(looks),
-        prices=PRICES,
-        readings=(0,),
+        prices=prices or PRICES,
+        readings=readings,
         rounding=rounding,
         cloud_skew_ms=skew_ms,
     )
@@ -129,6 +148,15 @@ CAUGHT = [
         to_the_second,
         scenario([running(-1_000), paused(100_500)], at_once(0, 100_000, 101_000, 102_000), "up"),
     ),
+    (
+        forgetful,
+        scenario(
+            [running(10_000)],
+            at_once(0, 60_000, 70_000),
+            prices={"a": ((-1_000_000, 40_000_000_000), (50_000, 33_000_000))},
+            readings=(0, 55_000),
+        ),
+    ),
     (gapless, scenario([running(-1_000), paused(100_500)], at_once(0, 100_000, 160_000))),
 ]
 
@@ -142,3 +170,14 @@ def test_a_broken_ledger_is_caught(broken: Planner, history: Scenario) -> None:
 def test_the_ledger_stands_where_a_broken_one_falls(broken: Planner, history: Scenario) -> None:
     del broken
     assert faults(history) == []
+
+
+def test_a_price_that_changed_before_it_was_read_is_within_the_bounds() -> None:
+    history = scenario(
+        [running(-1_000)],
+        at_once(0, *range(60_000, 420_000, 60_000)),
+        prices={"a": ((-1_000_000, 800_000_000), (100_000, 40_000_000_000))},
+        readings=(0, 300_000),
+    )
+    assert faults(history) == []
+    assert faults(history, repricer=since_the_reading) != []

@@ -64,6 +64,17 @@ class TestCreate:
         assert (status["readyReplica"], status["targetReplica"]) == (0, 1)
         assert "url" not in status
 
+    def test_fails_as_often_as_was_said(self, scene: Scene) -> None:
+        scene.world.break_starts("acme", "chat-8b", "fail", times=2)
+        scene.add(state=None)
+        seen = []
+        for _ in range(3):
+            scene.pass_time(minutes=5)
+            seen.append(scene.state())
+            scene.world.act("acme", "chat-8b", "pause")
+            scene.world.act("acme", "chat-8b", "resume")
+        assert seen == ["failed", "failed", "running"]
+
     def test_stays_initializing_when_stuck(self, scene: Scene) -> None:
         scene.world.break_starts("acme", "chat-8b", "stuck")
         scene.add(state=None)

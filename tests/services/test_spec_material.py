@@ -21,7 +21,7 @@ SPEC = EndpointSpec(
     scaling=Scaling(0, 2, 15),
     task="text-generation",
     image={"vLLM": {"url": "registry/vllm"}},
-    environment={"PLAIN": "value-1", "FROM": "env:MODEL_FLAGS"},
+    environment={"PLAIN": "value-0", "API_KEY": "value-1", "FROM": "env:MODEL_FLAGS"},
     secrets={"KEY": "value-2"},
     command=("serve",),
     arguments=("--fast", "yes"),
@@ -40,7 +40,7 @@ def resolve(reference: str) -> str:
 def test_a_create_comes_back_as_it_was_asked_for() -> None:
     parcel = specs.pack(SPEC)
     found = specs.to_spec(*specs.material(operation(parcel.stored), parcel.secrets, resolve))
-    expected = {"PLAIN": "value-1", "FROM": "resolved env:MODEL_FLAGS"}
+    expected = {"PLAIN": "value-0", "API_KEY": "value-1", "FROM": "resolved env:MODEL_FLAGS"}
     assert found.environment == expected
     assert found.secrets == {"KEY": "value-2"}
     for name in ("name", "repository", "hardware", "scaling", "task", "image", "command"):
@@ -48,19 +48,51 @@ def test_a_create_comes_back_as_it_was_asked_for() -> None:
     assert (found.arguments, found.revision, found.framework) == (SPEC.arguments, None, "pytorch")
 
 
-def test_plain_values_are_not_in_what_is_stored() -> None:
+def test_secret_values_are_not_in_what_is_stored() -> None:
     parcel = specs.pack(SPEC)
     text = json.dumps(parcel.stored)
     assert "value-1" not in text
     assert "value-2" not in text
     assert parcel.stored["environment"] == {
         "references": {"FROM": "env:MODEL_FLAGS"},
-        "values": ["PLAIN"],
+        "values": ["API_KEY"],
+        "plain": {"PLAIN": "value-0"},
     }
-    assert parcel.secrets == Secrets({"PLAIN": "value-1"}, {"KEY": "value-2"})
+    assert parcel.secrets == Secrets({"API_KEY": "value-1"}, {"KEY": "value-2"})
 
 
-@pytest.mark.parametrize("kept", [None, Secrets(), Secrets({"PLAIN": "value-1"})])
+@pytest.mark.parametrize(
+    ("key", "value", "plain"),
+    [
+        ("MAX_TOKENS", "4096", True),
+        ("MODE", "fast", True),
+        ("HF_TOKEN", "correct-horse", False),
+        ("URL", "https://ada:horse@example.com", False),
+    ],
+)
+def test_only_values_that_look_harmless_are_stored(key: str, value: str, plain: bool) -> None:
+    change = EndpointChange(environment={key: value}, secrets={key: value})
+    parcel = specs.pack(change)
+    assert parcel.stored["secrets"] == {"references": {}, "values": [key]}
+    assert (value in json.dumps(parcel.stored["environment"])) is plain
+    assert parcel.secrets == Secrets({} if plain else {key: value}, {key: value})
+    found = specs.material(operation(parcel.stored), parcel.secrets, resolve)
+    assert specs.to_change(*found) == change
+
+
+def test_plain_environment_values_survive_a_restart() -> None:
+    change = EndpointChange(environment={"MODE": "fast"})
+    stored = specs.pack(change).stored
+    assert specs.to_change(*specs.material(operation(stored), None, resolve)) == change
+
+
+def test_only_what_is_stored_plainly_may_be_shown() -> None:
+    parcel = specs.pack(SPEC)
+    found = specs.material(operation(parcel.stored), parcel.secrets, resolve)
+    assert set(specs.hidden(*found)) == {"value-1", "value-2", "resolved env:MODEL_FLAGS"}
+
+
+@pytest.mark.parametrize("kept", [None, Secrets(), Secrets({"API_KEY": "value-1"})])
 def test_lost_values_fail_with_a_remedy(kept: Secrets | None) -> None:
     with pytest.raises(SecretsLostError, match="ask again, or give references"):
         specs.material(operation(specs.pack(SPEC).stored), kept, resolve)
