@@ -16,6 +16,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import Literal
 
 import httpx2
 import psutil
@@ -38,7 +39,11 @@ from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Account, Endpoint, Schedule
 
 TOKEN = "benchmark"
-STATES = ("running", "paused", "scaledToZero")
+STATES: tuple[Literal["running", "paused", "scaledToZero"], ...] = (
+    "running",
+    "paused",
+    "scaledToZero",
+)
 
 
 def serve(
@@ -138,7 +143,7 @@ def bare_reading(url: str, namespaces: int) -> int:
 def rss_mb() -> float:
     """Return this process's resident memory in MB."""
     gc.collect()
-    return psutil.Process().memory_info().rss / 1e6
+    return float(psutil.Process().memory_info().rss) / 1e6
 
 
 def measure(namespaces: int, endpoints: int, passes: int) -> None:

@@ -184,14 +184,12 @@ def test_paging_shows_each_once_in_every_order(crowd: Site) -> None:
 
 def _check_paging(crowd: Site, sort: str) -> None:
     seen: list[dict[str, Any]] = []
-    cursor = None
-    while True:
-        params: dict[str, Any] = {"limit": 73, "sort": sort}
-        page = crowd.get("/v1/endpoints", **params, **({"cursor": cursor} if cursor else {}))
+    params: dict[str, Any] = {"limit": 73, "sort": sort}
+    for _ in range(3):
+        page = crowd.get("/v1/endpoints", **params)
         seen += page["items"]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            break
+        params["cursor"] = page["next_cursor"]
+    assert params["cursor"] is None
     assert len({item["id"] for item in seen}) == len(seen) == 200
     read: dict[str, Callable[[dict[str, Any]], Any]] = {
         "name": lambda item: item["name"],
