@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
+from orchestrator.costs import meter
 from orchestrator.providers.base import CredentialsError, Identity, ProviderError, UnavailableError
 from orchestrator.providers.registry import FACTORIES
 from orchestrator.services.context import Context
@@ -151,6 +152,8 @@ def remove(session: Session, account: Account, asked: Asked) -> None:
             remedy=f"Wait for them: GET /v1/operations?account={account.name}.",
         )
     account.removed_at = asked.now
+    # What runs on after this is nobody's knowledge: the ledger ends at the last look.
+    meter.stop_metering(session, account_id=account.id, confirmed_at=account.confirmed_at)
     what = f"removed the account {account.name}; its endpoints are left as they are"
     _record(session, account, "account.removed", asked, what)
     # The name is free for another account; the id keeps this one apart.

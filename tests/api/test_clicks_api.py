@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.status import Status
-from orchestrator.store.tables import Account, Binding, Endpoint, Hold, Operation, Schedule
+from orchestrator.store.tables import (
+    Account,
+    Binding,
+    Endpoint,
+    Hold,
+    IdlePolicy,
+    Operation,
+    Schedule,
+)
 from tests.api.site import NOON, Site, endpoint, problem
 from tests.support import rows
 
@@ -194,6 +202,31 @@ def test_scaling_to_zero_does_not_wake_what_is_paused(lab: Site) -> None:
     change(lab, status="paused", wish="paused")
     body = problem(lab.post(TO_ZERO), 409, "already_paused")
     assert "resume" in body["remedy"].lower()
+
+
+def test_a_resume_that_an_idle_policy_would_undo_at_once_is_refused(lab: Site) -> None:
+    earlier = NOON - 5 * HOUR
+    change(lab, managed_since=earlier, ready_at=earlier, last_used_at=NOON - 2 * HOUR)
+    lab.seed(
+        IdlePolicy(
+            id="pol_1",
+            name="idle-30",
+            timeout_minutes=30,
+            action="pause",
+            selector={"endpoint": "ep_search"},
+            effective_from=earlier,
+            created_at=earlier,
+            created_by="ada",
+            updated_at=earlier,
+        ),
+        Binding(rule_id="pol_1", endpoint_id="ep_search", rule_kind="idle", matched_at=earlier),
+    )
+    body = problem(lab.post(RESUME), 409, "would_be_undone")
+    assert "idle-30" in body["detail"]
+    assert "`until`" in body["remedy"]
+    assert stored(lab, Endpoint, "ep_search").wish_actor == "ada"
+    held = lab.post(RESUME, {"until": "2026-03-02T13:00:00Z"})
+    assert held.json()["hold"]["wish"] == "running"
 
 
 def test_an_observed_endpoint_is_not_touched(lab: Site) -> None:

@@ -9,10 +9,10 @@ from orchestrator.domain.schedules.text import parse_window
 from orchestrator.sandbox import faults
 from orchestrator.sandbox.payloads import endpoint_payload
 from orchestrator.sandbox.switches import Switches
-from orchestrator.services import freezing
+from orchestrator.services import accounts, freezing
 from orchestrator.services.clicks import Clicked
 from orchestrator.store.database import Database
-from orchestrator.store.tables import Endpoint
+from orchestrator.store.tables import Account, Endpoint
 from tests.support.stage import MONDAY, NAMESPACE, Stage, open_stage
 
 SMALL_HOURS = parse_window("daily 01:00-02:00")
@@ -184,3 +184,14 @@ def test_adopting_again_after_standing_down_changes_nothing(stage: Stage) -> Non
     stage.adopt("chat")
     stage.run(minutes=30)
     assert stage.changes() == before
+
+
+def test_an_account_that_is_removed_is_metered_no_more(stage: Stage) -> None:
+    managed(stage)
+    stage.run(minutes=5)
+    with stage.database.write() as session:
+        row = session.get_one(Account, stage.account.id)
+        last = row.confirmed_at
+        accounts.remove(session, row, stage.asked("moved away"))
+    stage.run(hours=1)
+    assert stage.intervals("chat")[-1].ended_at == last
