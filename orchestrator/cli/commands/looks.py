@@ -52,10 +52,10 @@ def demo(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the dashboard.")] = 8080,
     days: Annotated[
         int, typer.Option(min=1, max=120, help="Days of history to live through.")
-    ] = 21,
+    ] = 15,
     speed: Annotated[
         float, typer.Option(min=1, max=3600, help="Virtual seconds per second from then on.")
-    ] = 60.0,
+    ] = 30.0,
     folder: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Where it is kept. Default: in the state dir."),
