@@ -17,7 +17,7 @@ from orchestrator.api.app import create_app
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.clock import Clock, SystemClock
 from orchestrator.engine.engine import Cadence, Engine
-from orchestrator.engine.exclusive import acquire
+from orchestrator.engine.exclusive import EngineBusyError, Exclusive, acquire
 from orchestrator.engine.timer import EngineTimer
 from orchestrator.providers.registry import ProviderHooks
 from orchestrator.services import nudges, tokens
@@ -53,7 +53,7 @@ def service(
 ) -> Iterator[Running]:
     """Yield the running service; ends the engine after its present step on the way out.
 
-    Raises EngineBusyError when another process runs the engine on this store.
+    Raises CliError when another process runs the engine on this store.
     """
     clock = clock or SystemClock()
     settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def service(
     timer: EngineTimer | None = None
     pool = ProviderPool(provider_maker(settings, hooks))
     try:
-        lock = acquire(database) if engine else None
+        lock = _lock(database) if engine else None
         migrate.upgrade(database)
         context = Context(database, clock, settings, pool, engine_here=engine)
         if lock is None:
@@ -79,6 +79,13 @@ def service(
             timer.stop()
         pool.close()
         database.dispose()
+
+
+def _lock(database: Database) -> Exclusive:
+    try:
+        return acquire(database)
+    except EngineBusyError as error:
+        raise CliError(str(error), ExitCode.REFUSED) from error
 
 
 def serve(settings: Settings, *, engine: bool = True) -> None:

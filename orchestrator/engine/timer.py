@@ -52,6 +52,7 @@ class EngineTimer:
         self._worked_at: datetime | None = None
         self._job: Job | None = None
         self._failing = False
+        self._stopping = False
         self._scheduler = BackgroundScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None}
         )
@@ -78,12 +79,18 @@ class EngineTimer:
 
     def stop(self) -> None:
         """End after the step that is under way, and give the lock back."""
+        with self._arming:
+            self._stopping = True
+        with self._running:
+            self._scheduler.remove_all_jobs()
         self._scheduler.shutdown(wait=True)
         self._lock.release()
 
     def _arm(self, delay: timedelta) -> None:
         """Make one job for the next step; each is a new one, so that none is skipped as running."""
         with self._arming:
+            if self._stopping:
+                return
             if self._job is not None:
                 with suppress(JobLookupError):  # it has begun already
                     self._job.remove()
@@ -107,8 +114,7 @@ class EngineTimer:
             delay = self._step_once()
         finally:
             self._running.release()
-        if self._scheduler.running:
-            self._arm(timedelta(0) if self._nudged.is_set() else delay)
+        self._arm(timedelta(0) if self._nudged.is_set() else delay)
 
     def _step_once(self) -> timedelta:
         if self._nudged.is_set():

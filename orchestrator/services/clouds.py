@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.providers.base import CredentialsError, Provider
@@ -48,6 +50,10 @@ def digest_key(state_dir: Path) -> bytes:
     """
     path = state_dir / DIGEST_KEY_FILE
     if not path.exists():
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_bytes(32))
+        fresh = state_dir / f"{DIGEST_KEY_FILE}.{os.getpid()}"
+        fresh.touch(mode=0o600)
+        fresh.write_bytes(secrets.token_bytes(32))
+        with suppress(FileExistsError):  # another process was quicker: its key counts
+            path.hardlink_to(fresh)
+        fresh.unlink()
     return path.read_bytes()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -89,6 +90,11 @@ def stub() -> Iterator[StubApi]:
     api = StubApi()
 
     class Handler(BaseHTTPRequestHandler):
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            """The server tells the time of these tests."""
+            del timestamp
+            return format_datetime(NOW, usegmt=True)
+
         protocol_version = "HTTP/1.1"
 
         def handle_any(self) -> None:

@@ -30,7 +30,7 @@ from orchestrator.store.tables import Account, Endpoint, MeterInterval, Operatio
 
 TOKEN = "kill-test"
 NAMES = ("web", "api", "nap")
-ROUNDS = 6
+ROUNDS = 4
 PATIENCE_S = 60.0
 
 

@@ -8,6 +8,7 @@ and every change has an operation and an event (I7).
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ from orchestrator.store.database import Database
 from orchestrator.store.tables import Endpoint, MeterInterval, Operation
 from tests.support.stage import NAMESPACE, Killed, Stage, open_stage
 
+# A history takes about half a second; `make soak` plays many more of them.
+EXAMPLES = 2_000 if os.environ.get("HYPOTHESIS_PROFILE") == "soak" else 40
 MANAGED = ("web", "api", "nap")
 FOREIGN = "foreign"
 NAMES = (*MANAGED, FOREIGN)
@@ -191,7 +194,7 @@ class History:
         self.stage.step()
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(switches=switches, history=st.lists(acts, min_size=6, max_size=22))
 def test_promises_hold_after_any_history(switches: Switches, history: list[Act]) -> None:
     with tempfile.TemporaryDirectory() as folder:
