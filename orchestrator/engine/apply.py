@@ -137,8 +137,10 @@ def refresh(
     _take_labels(session, endpoint, sight)
     endpoint.missing_since = None
     endpoint.confirmed_at = sight.asked_at
+    # Who changed it last did not change it now unless the cloud's time of change has moved.
+    somebody = updated != sight.snapshot.updated_at and sight.snapshot.updated_by
     if sight.snapshot.status is not before:
-        _status_changed(session, endpoint, before, sight)
+        _status_changed(session, endpoint, before, sight, actor=somebody or "cloud")
     moved = updated != sight.snapshot.updated_at or sight.snapshot.updated_at is None
     metered = _observation(endpoint, sight, prior, cause=cause, moved=moved, bound=bound)
     return Change(endpoint, before, metered)
@@ -205,7 +207,9 @@ def cloud_labels(tags: tuple[str, ...]) -> dict[str, str]:
     return labels
 
 
-def _status_changed(session: Session, endpoint: Endpoint, before: Status, sight: Sight) -> None:
+def _status_changed(
+    session: Session, endpoint: Endpoint, before: Status, sight: Sight, *, actor: str
+) -> None:
     after = sight.snapshot.status
     endpoint.status_since = sight.answered_at
     if after is Status.RUNNING and before is not Status.UPDATING:
@@ -218,7 +222,7 @@ def _status_changed(session: Session, endpoint: Endpoint, before: Status, sight:
         session,
         at=sight.answered_at,
         kind="endpoint.status_changed",
-        actor=sight.snapshot.updated_by or "cloud",
+        actor=actor,
         message=f"{endpoint.name} went from {before} to {after}",
         account_id=endpoint.account_id,
         endpoint_id=endpoint.id,
