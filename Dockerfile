@@ -18,7 +18,8 @@ ENV PATH=/opt/orchestrator/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     ORCHESTRATOR_STATE_DIR=/var/lib/orchestrator \
-    ORCHESTRATOR_LOG_FORMAT=json
+    ORCHESTRATOR_LOG_FORMAT=json \
+    ORCHESTRATOR_PUBLIC_URL=http://127.0.0.1:8080
 USER 10001:10001
 WORKDIR /var/lib/orchestrator
 VOLUME /var/lib/orchestrator

@@ -20,11 +20,12 @@ from orchestrator.services.context import Context, Secrets
 from orchestrator.services.errors import ServiceError, conflict
 from orchestrator.services.requests import Asked
 from orchestrator.services.tokens import Caller
-from orchestrator.store import idempotency
+from orchestrator.store import events, idempotency
 from orchestrator.store.idempotency import IdempotentAnswer
 
 KEPT_FOR = timedelta(days=7)
 SECRET_FIELDS = ("environment", "secrets")
+CONFLICT = 409
 DRY_RUN_HEADER = "Dry-Run"
 REPLAY_HEADER = "Idempotency-Replayed"
 
@@ -78,9 +79,26 @@ class Change:
             response = self._attempt(caller, work)
         except IntegrityError:  # another request was quicker: see what it has left to do
             response = self._again(caller, work)
+        except ServiceError as refused:
+            self._record_refusal(caller, refused)
+            raise
         if not self.dry_run:
             self.context.nudge()
         return response
+
+    def _record_refusal(self, caller: Caller, refused: ServiceError) -> None:
+        """Record a refusal for the state of things; a mistyped request is no event."""
+        if self.dry_run or refused.status != CONFLICT:
+            return
+        with self.context.database.write() as session:
+            events.record(
+                session,
+                at=self.now,
+                kind="request.refused",
+                actor=caller.name,
+                message=f"{caller.name} was refused: {refused.detail}",
+                data={"code": refused.code},
+            )
 
     def _attempt(self, caller: Caller, work: Callable[[Session], Done]) -> Response:
         vaulted: str | None = None

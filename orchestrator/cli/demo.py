@@ -187,9 +187,11 @@ def _marking(journal: Journal) -> Iterator[None]:
     stop = Event()
     thread = Thread(target=_mark, args=(journal.mark, stop), daemon=True)
     thread.start()
-    yield
-    stop.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _mark(mark: Callable[[], None], stop: Event) -> None:

@@ -15,6 +15,8 @@ from orchestrator.domain.idle import Activity, IdleRule, Verdict, judge
 from orchestrator.domain.schedules.model import ScheduleState
 from orchestrator.domain.status import Status, Wish
 
+DRAINING = "draining"
+
 
 class Rule(StrEnum):
     """Who decided; the order of the members is the order of precedence."""
@@ -107,7 +109,8 @@ class Proposal:
 class Decision:
     """The answer; `wish` is None where nothing may be done.
 
-    `to_zero` asks that an available endpoint give up its replicas now. `next_edge` is the next
+    `to_zero` asks that an available endpoint give up its replicas now; `draining` that a window
+    has ended and its pause waits for requests to cease. `next_edge` is the next
     instant at which the same facts could give another answer; None means never by themselves.
     `next_rule_edge` is the next of those that a hold or schedule sets, use left aside.
     """
@@ -117,6 +120,7 @@ class Decision:
     reason: str
     rule_id: str = ""
     to_zero: bool = False
+    draining: bool = False
     next_edge: datetime | None = None
     next_rule_edge: datetime | None = None
     considered: tuple[Considered, ...] = ()
@@ -166,6 +170,7 @@ class _Deliberation:
             decision.reason,
             decision.rule_id,
             decision.to_zero,
+            decision.draining,
             min([*self.edges, *self.use_edges], default=None),
             min(self.edges, default=None),
             tuple(self.considered),
@@ -236,7 +241,10 @@ def _scheduled_and_idle(todo: _Deliberation) -> Decision | None:
 def _in_force(todo: _Deliberation) -> list[ScheduleFact]:
     active = []
     for fact in todo.facts.schedules:
-        todo.edge(fact.state.next_edge)
+        if fact.shadow:
+            todo.use_edge(fact.state.next_edge)  # it only proposes: nothing changes then
+        else:
+            todo.edge(fact.state.next_edge)
         if fact.acts_from is not None and fact.acts_from > todo.now:
             todo.edge(fact.acts_from)
             detail = f"{fact.name} acts from its next edge"
@@ -282,8 +290,8 @@ def _draining(todo: _Deliberation, schedules: Sequence[ScheduleFact]) -> Decisio
         if limit > todo.now:
             todo.edge(limit)
             todo.use_edge(todo.facts.activity.quiet_at())
-            reason = f"draining after a window of {fact.name}: requests still flow"
-            return Decision(Wish.AVAILABLE, Rule.SCHEDULE, reason, fact.id)
+            reason = f"{DRAINING} after a window of {fact.name}: requests still flow"
+            return Decision(Wish.AVAILABLE, Rule.SCHEDULE, reason, fact.id, draining=True)
     return None
 
 
@@ -291,7 +299,10 @@ def _window_start(todo: _Deliberation) -> datetime | None:
     starts = [
         fact.state.window_start
         for fact in todo.facts.schedules
-        if fact.state.inside and fact.state.window_start is not None and not fact.shadow
+        if fact.state.inside
+        and fact.state.window_start is not None
+        and not fact.shadow
+        and (fact.acts_from is None or fact.acts_from <= todo.now)
     ]
     return max(starts, default=None)
 

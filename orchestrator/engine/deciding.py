@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from orchestrator.domain.decide import Decision, Proposal, Rule, decide
+from orchestrator.domain.decide import DRAINING, Decision, Proposal, Rule, decide
 from orchestrator.domain.endpoints import BilledReplicas
 from orchestrator.domain.idle import Activity
 from orchestrator.domain.plan import Action, Kind, Limits, Wanted, needed, plan
 from orchestrator.domain.status import Status, Wish
 from orchestrator.engine.apply import ENGINE
-from orchestrator.engine.evidence import UsageReader, merge_usage
+from orchestrator.engine.evidence import NoReadingError, UsageReader, merge_usage
 from orchestrator.engine.observe import Look
 from orchestrator.engine.steps import supersede
 from orchestrator.providers.base import Provider
@@ -23,6 +23,9 @@ from orchestrator.store import events, freeze, holds, observation, operations
 from orchestrator.store.ids import new_id
 from orchestrator.store.observation import ManagedRow
 from orchestrator.store.tables import Account, Endpoint, Json, Operation
+
+# Long enough for the cloud's counts to have a point, where no policy asks for a longer span.
+SHORTEST_SPAN = timedelta(minutes=10)
 
 
 @dataclass(slots=True)
@@ -104,19 +107,32 @@ class Decider:
             usage = self._usage.read(provider, key, span, now)
             activity = merge_usage(activity, usage) if usage is not None else activity
         decision = decide(book.facts(row, activity, now), now)
-        if decision.rule is Rule.IDLE and _would_act(row, decision, now):
-            # Nobody is stopped for idleness on a reading that is not of this moment.
-            usage = self._usage.read_anew(provider, key, span, now)
-            base = listed_activity(row, look.asked_at if row.id in look.tells_use else None)
-            activity = merge_usage(base, usage) if usage is not None else base
+        if _would_act(row, decision, now) and _rests_on_use(book, row, decision, now):
+            # Nobody is stopped on a reading that is not of this moment, or in mid-request.
+            activity = self._look_again(provider, key, max(span, SHORTEST_SPAN), look, row)
             decision = decide(book.facts(row, activity, now), now)
         return _Judged(row, decision, _next_wish(book, row, decision))
+
+    def _look_again(
+        self,
+        provider: Provider,
+        key: tuple[str, str],
+        span: timedelta,
+        look: Look,
+        row: ManagedRow,
+    ) -> Activity:
+        listed = listed_activity(row, look.asked_at if row.id in look.tells_use else None)
+        try:
+            usage = self._usage.read_anew(provider, key, span, self._context.clock.now())
+        except NoReadingError:
+            return listed_activity(row, None)  # unknown for now: idleness is not proven
+        return listed if usage is None else merge_usage(listed, usage)
 
     def _write_decisions(self, session: Session, changed: list[_Judged], now: datetime) -> None:
         rows = observation.endpoints_by_id(session, [item.row.id for item in changed])
         for item in changed:
             endpoint, decision = rows[item.row.id], item.decision
-            if (endpoint.decided_wish, endpoint.decided_rule) != _key(decision):
+            if _is_news(item):
                 events.record(
                     session,
                     at=now,
@@ -130,7 +146,7 @@ class Decider:
                 )
             endpoint.decided_wish, endpoint.decided_rule = _key(decision)
             endpoint.decided_reason = decision.reason
-            endpoint.next_edge_at = decision.next_rule_edge
+            endpoint.next_edge_at = _next_change(item)
             endpoint.next_edge_wish = item.next_wish
             session.add(endpoint)
 
@@ -251,6 +267,16 @@ def _is_stale(item: _Judged, active: Operation | None) -> bool:
             return False
 
 
+def _rests_on_use(book: Rulebook, row: ManagedRow, decision: Decision, now: datetime) -> bool:
+    """Tell whether what is decided depends on whether requests come: idleness, or a drain."""
+    if decision.rule is Rule.IDLE:
+        return True
+    if decision.rule is not Rule.SCHEDULE or row.status != Status.RUNNING:
+        return False
+    facts = book.facts(row, Activity(), now)
+    return any(f.ended_at is not None and f.ended_at + f.drain > now for f in facts.schedules)
+
+
 def _would_act(row: ManagedRow, decision: Decision, now: datetime) -> bool:
     if row.not_before is not None and row.not_before > now:
         return False
@@ -268,9 +294,21 @@ def _key(decision: Decision) -> tuple[str, str]:
 
 
 def _differs(item: _Judged) -> bool:
+    row = item.row
+    moved = (row.next_edge_wish, row.next_edge_at) != (item.next_wish, _next_change(item))
+    return _is_news(item) or moved
+
+
+def _is_news(item: _Judged) -> bool:
+    """Tell whether another rule or another wish decides now, or a drain has begun or ended."""
     row, decision = item.row, item.decision
-    held = (row.decided_wish, row.decided_rule, row.next_edge_wish, row.next_edge_at)
-    return held != (*_key(decision), item.next_wish, decision.next_rule_edge)
+    drained = row.decided_reason.startswith(DRAINING)
+    return (row.decided_wish, row.decided_rule) != _key(decision) or drained != decision.draining
+
+
+def _next_change(item: _Judged) -> datetime | None:
+    """Return when the wish changes next, as far as holds and schedules tell."""
+    return item.decision.next_rule_edge if item.next_wish else None
 
 
 def _next_wish(book: Rulebook, row: ManagedRow, decision: Decision) -> str:
@@ -279,7 +317,8 @@ def _next_wish(book: Rulebook, row: ManagedRow, decision: Decision) -> str:
         return ""
     edge = decision.next_rule_edge
     facts = book.facts(row, Activity(), edge)
-    return str(decide(facts, edge).wish or "")
+    wish = decide(facts, edge).wish
+    return "" if wish is None or wish is decision.wish else str(wish)
 
 
 def _wanted(item: _Judged, burn_nano: int | None) -> Wanted:

@@ -7,12 +7,16 @@ from datetime import datetime, timedelta
 
 from orchestrator.domain.endpoints import Usage
 from orchestrator.domain.idle import Activity
-from orchestrator.providers.base import Provider, ProviderError
+from orchestrator.providers.base import Provider, ProviderError, RefusedError
 
 # How often the counts are read again for an endpoint that a rule watches.
 USAGE_EVERY = timedelta(minutes=5)
 # So many readings in one pass; the others have their turn in the next ones.
 READS_PER_PASS = 40
+
+
+class NoReadingError(Exception):
+    """The counts could not be read now; another pass may."""
 
 
 class UsageReader:
@@ -33,19 +37,27 @@ class UsageReader:
         held = self._held.get(key[0])
         if held is not None and now - held[0] < USAGE_EVERY:
             return held[1]
-        return self.read_anew(provider, key, span, now)
+        try:
+            return self.read_anew(provider, key, span, now)
+        except NoReadingError:
+            return None
 
     def read_anew(
         self, provider: Provider, key: tuple[str, str], span: timedelta, now: datetime
     ) -> Usage | None:
-        """Return counts up to now, as a stop for idleness needs them; None is unknown."""
+        """Return counts up to now, as a stop needs them; None where this cloud tells none.
+
+        Raises NoReadingError when they could not be read, or this pass has read enough.
+        """
         if self._left == 0:
-            return None
+            raise NoReadingError
         self._left -= 1
         try:
             usage = provider.usage(key[1], now - span, now)
-        except ProviderError:
-            usage = None  # unknown: it can veto nothing and prove nothing
+        except RefusedError:
+            usage = None
+        except ProviderError as error:
+            raise NoReadingError from error
         self._held[key[0]] = (now, usage)
         return usage
 

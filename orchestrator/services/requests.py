@@ -46,7 +46,12 @@ def check_account(session: Session, account_id: str) -> Account:
         raise conflict(
             "frozen",
             f"{place} is frozen by {frozen.by}: {frozen.reason}",
-            remedy="End the freeze first: DELETE /v1/freeze.",
+            remedy=(
+                "End the freeze first: DELETE /v1/freeze, or `orchestrator freeze off`."
+                if everywhere
+                else f"End its freeze first: DELETE /v1/freeze?account={account.name}, "
+                f"or `orchestrator freeze off --account {account.name}`."
+            ),
         )
     return account
 

@@ -50,15 +50,28 @@ class TestWindows:
         assert "would be paused" in calm.events("decision.proposed")[0].message
 
     def test_a_window_ends_by_draining(self, stage: Stage) -> None:
-        busy = Traffic.recorded("m-large-000", seed=3)
-        managed(stage, traffic=busy)
+        managed(stage, traffic=Traffic.recorded("m-large-066", seed=3))
         stage.schedule(OFFICE, drain_minutes=30)
-        stage.run_until(MONDAY + timedelta(hours=18, minutes=29))
-        paused = [op for op in stage.operations("chat") if op.created_at.hour >= 18]
-        drained = [e for e in stage.events("decision.changed") if "draining" in e.message]
-        assert drained or paused
-        stage.run_until(MONDAY + timedelta(hours=18, minutes=35))
+        stage.run_until(MONDAY + timedelta(hours=18, minutes=10))
+        assert stage.state("chat") == "running"
+        assert any("draining" in event.message for event in stage.events("decision.changed"))
+        stage.run_until(MONDAY + timedelta(hours=18, minutes=31))
         assert stage.state("chat") == "paused"
+
+    def test_without_requests_a_window_ends_at_its_end(self, stage: Stage) -> None:
+        managed(stage)
+        stage.schedule(OFFICE, drain_minutes=30)
+        stage.run_until(MONDAY + timedelta(hours=18, minutes=1))
+        assert stage.state("chat") == "paused"
+
+    def test_saving_a_schedule_wakes_nothing_that_idleness_paused(self, stage: Stage) -> None:
+        managed(stage)
+        stage.idle_policy(15, action="pause")
+        stage.run_until(MONDAY + timedelta(hours=9))
+        assert stage.changes() == ["chat pause"]
+        stage.schedule(OFFICE, apply_now=False)
+        stage.run_until(MONDAY + timedelta(hours=12))
+        assert stage.changes() == ["chat pause"]
 
     def test_keep_running_wakes_what_the_cloud_put_to_zero(self, stage: Stage) -> None:
         managed(stage, min_replica=0, timeout_minutes=15)

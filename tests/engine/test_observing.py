@@ -205,3 +205,11 @@ def test_one_faulty_account_does_not_stop_another(sqlite_database: Database) -> 
     stage.run(minutes=3)
     assert stage.endpoint("good").status == "running"
     assert [event.kind for event in stage.events("account.")] == ["account.no_credentials"]
+
+
+def test_an_unchanged_pass_is_one_call_a_hundred_endpoints(stage: Stage) -> None:
+    fleet(stage, 250)
+    stage.run(minutes=2)
+    began = len(stage.world.calls)
+    stage.step()
+    assert len(stage.world.calls) - began == 3

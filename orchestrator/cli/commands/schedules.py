@@ -21,7 +21,11 @@ Json = dict[str, Any]
 ScheduleArg = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Its id or name.")]
 WindowOption = Annotated[
     list[str] | None,
-    typer.Option("--window", metavar="WINDOW", help="Such as 'mon-fri 08:00-19:00'; repeatable."),
+    typer.Option(
+        "--window",
+        metavar="WINDOW",
+        help="Such as 'mon-fri 08:00-19:00', or with ' keep-running' behind it; repeatable.",
+    ),
 ]
 ZoneOption = Annotated[str | None, typer.Option(help="IANA zone, such as Europe/Berlin.")]
 MatchOption = Annotated[

@@ -18,6 +18,7 @@ _DAY_GROUPS = {
     "weekdays": frozenset(range(5)),
     "weekend": frozenset({5, 6}),
 }
+_KEEP_RUNNING = re.compile(r" keep[- ]running$", re.IGNORECASE)
 _WINDOW = re.compile(r"(?P<days>[^0-9:]*?)\s+(?P<start>[0-9:.]+)\s*-\s*(?P<end>[0-9:.]+)")
 _TIME = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 _DASHES = str.maketrans("\u2010\u2011\u2012\u2013\u2014\u2212", "------")
@@ -46,8 +47,13 @@ def format_days(days: Iterable[int]) -> str:
 
 
 def parse_window(text: str, *, keep_running: bool = False) -> Window:
-    """Read ``mon-fri 08:00-19:00``; the end may be ``24:00``. Raises :class:`ScheduleError`."""
+    """Read ``mon-fri 08:00-19:00``; the end may be ``24:00``; ``keep-running`` may follow.
+
+    Raises :class:`ScheduleError`.
+    """
     plain = " ".join(text.translate(_DASHES).split())
+    kept = _KEEP_RUNNING.search(plain)
+    plain = plain[: kept.start()] if kept else plain
     found = _WINDOW.fullmatch(plain)
     if found is None:
         raise ScheduleError("window", f"cannot read {text!r}; {_EXAMPLE}")
@@ -55,7 +61,7 @@ def parse_window(text: str, *, keep_running: bool = False) -> Window:
         days=parse_days(found["days"]),
         start=parse_time("start", found["start"]),
         end=parse_time("end", found["end"]),
-        keep_running=keep_running,
+        keep_running=keep_running or kept is not None,
     )
 
 
