@@ -175,8 +175,8 @@ class TestStarting:
         cli("demo")
         cli("demo", "--folder", str(tmp_path / "d"), "--port", "81", "--days", "3", "--fresh")
         assert seen == [
-            (state_dir / "demo", 8080, 21, 60.0, False),
-            (tmp_path / "d", 81, 3, 60.0, True),
+            (state_dir / "demo", 8080, 15, 30.0, False),
+            (tmp_path / "d", 81, 3, 30.0, True),
         ]
 
 

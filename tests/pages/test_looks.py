@@ -151,7 +151,8 @@ def test_without_scripts_everything_can_be_read(
     assert page.locator("#filters button:has-text('Apply')").is_visible()
     assert page.locator("[data-act]:visible").count() == 0
     page.fill("#filters [name=q]", "whisper")
-    page.click("#filters button:has-text('Apply')")
+    with page.expect_navigation():
+        page.click("#filters button:has-text('Apply')")
     assert page.locator("#fleet a.name").all_inner_texts() == ["whisper-large-v3"]
     plain.close()
 
