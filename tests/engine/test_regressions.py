@@ -195,3 +195,14 @@ def test_an_account_that_is_removed_is_metered_no_more(stage: Stage) -> None:
         accounts.remove(session, row, stage.asked("moved away"))
     stage.run(hours=1)
     assert stage.intervals("chat")[-1].ended_at == last
+
+
+def test_a_doubt_is_settled_by_a_direct_read_while_listings_fail(stage: Stage) -> None:
+    managed(stage)
+    stage.world.faults.add(faults.timeout_after(), path="/chat/pause$", count=1)
+    stage.click("pause", "chat")
+    stage.step()
+    stage.world.faults.add(faults.error(500), path=rf"/v2/endpoint/{NAMESPACE}$")
+    stage.run(minutes=10)
+    assert stage.changes() == ["chat pause"]
+    assert stage.operations("chat")[-1].status == "succeeded"
