@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -38,6 +40,7 @@ from orchestrator.services.clicks import Clicked, Terms
 from orchestrator.services.context import Context
 from orchestrator.services.creation import Requested
 from orchestrator.services.errors import invalid
+from orchestrator.services.requests import Asked
 from orchestrator.services.views import view, views
 from orchestrator.store import accounts, endpoints
 from orchestrator.store.tables import Account, Endpoint, Operation
@@ -155,14 +158,7 @@ def pause_endpoint(
     body: ClickBody | None = None,
 ) -> Response:
     """Stop all replicas until somebody resumes it; against a schedule until its next start."""
-    given = body or ClickBody()
-
-    def work(session: Session) -> Done:
-        row = find.endpoint(session, ref)
-        asked = change.asked(caller, given.reason)
-        clicked = clicks.request_pause(session, row, asked, _terms(context, given))
-        return _clicked(session, clicked, row)
-
+    work = _click(clicks.request_pause, ref, context, change.asked(caller), body)
     return change.run(caller, work)
 
 
@@ -181,14 +177,7 @@ def resume_endpoint(
     body: ClickBody | None = None,
 ) -> Response:
     """Start it; against a schedule until the next edge, and for a few hours at most."""
-    given = body or ClickBody()
-
-    def work(session: Session) -> Done:
-        row = find.endpoint(session, ref)
-        asked = change.asked(caller, given.reason)
-        clicked = clicks.request_resume(session, row, asked, _terms(context, given))
-        return _clicked(session, clicked, row)
-
+    work = _click(clicks.request_resume, ref, context, change.asked(caller), body)
     return change.run(caller, work)
 
 
@@ -207,14 +196,7 @@ def scale_endpoint_to_zero(
     body: ClickBody | None = None,
 ) -> Response:
     """Stop all replicas until the next request wakes it."""
-    given = body or ClickBody()
-
-    def work(session: Session) -> Done:
-        row = find.endpoint(session, ref)
-        asked = change.asked(caller, given.reason)
-        clicked = clicks.request_scale_to_zero(session, row, asked, _terms(context, given))
-        return _clicked(session, clicked, row)
-
+    work = _click(clicks.request_scale_to_zero, ref, context, change.asked(caller), body)
     return change.run(caller, work)
 
 
@@ -274,6 +256,24 @@ def delete_endpoint(
         return Done(202, shown, _location(operation))
 
     return change.run(caller, work)
+
+
+def _click(
+    request: Callable[[Session, Endpoint, Asked, Terms], Clicked],
+    ref: str,
+    context: Context,
+    asked: Asked,
+    body: ClickBody | None,
+) -> Callable[[Session], Done]:
+    """Return the work of one click, whichever of the three it is."""
+    given = body or ClickBody()
+
+    def work(session: Session) -> Done:
+        row = find.endpoint(session, ref)
+        why = replace(asked, reason=given.reason)
+        return _clicked(session, request(session, row, why, _terms(context, given)), row)
+
+    return work
 
 
 def _terms(context: Context, body: ClickBody) -> Terms:
