@@ -13,6 +13,7 @@ from orchestrator.api.deps import read_access, refuse_unknown_query
 from orchestrator.api.pages import routes as pages
 from orchestrator.api.routers import (
     accounts,
+    contracts,
     endpoint_changes,
     endpoints,
     freeze,
@@ -66,6 +67,7 @@ def _add_routes(app: FastAPI) -> None:
     for module in (
         tokens,
         accounts,
+        contracts,
         endpoint_changes,
         endpoints,
         operations,

@@ -7,6 +7,7 @@ import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -76,6 +77,14 @@ class Settings(BaseSettings):
     )
     port: int = Field(
         8080, ge=0, le=65535, description="Port that the server listens on.", examples=["8080"]
+    )
+    usage_budget_usd_per_month: Decimal = Field(
+        Decimal(20),
+        ge=0,
+        le=10_000,
+        description="What reading request counts may cost a month and account, where a cloud "
+        "charges for that; they are read less often rather than for more.",
+        examples=["20"],
     )
     public_url: str | None = Field(
         None,

@@ -78,7 +78,7 @@ def _of_account(account: AccountLine) -> list[Banner]:
 
 def _incomplete(view: Overview) -> Banner:
     running = plural(view.burn.unpriced, "running endpoint has", "running endpoints have")
-    text = f"{running} no known price; " if view.burn.unpriced else ""
+    text = f"{running} no known price, whole or in part; " if view.burn.unpriced else ""
     text += "totals leave out what could not be priced and are marked."
     return Banner(
         "warn",

@@ -33,6 +33,7 @@ GROUPS = (
     ("label:team", "Team"),
     ("account", "Account"),
     ("hardware", "Hardware"),
+    ("component", "Component"),
     ("day", "Day"),
 )
 LABEL = "label"

@@ -18,12 +18,17 @@ from orchestrator.api.pages.shell import PageOf, PageRoute
 from orchestrator.api.pages.spending import axis
 from orchestrator.costs import report
 from orchestrator.costs.figures import Burn, Figure
-from orchestrator.costs.report import DayCost
+from orchestrator.costs.report import CostReport, DayCost
 from orchestrator.domain.decide import Considered, Rule
 from orchestrator.domain.money import NANO
 from orchestrator.services import find
 from orchestrator.services.overview import STALE_AFTER, confirmed_at
-from orchestrator.services.views import Explanation, explain
+from orchestrator.services.views import (
+    ComponentBurn,
+    Explanation,
+    burning_components,
+    explain,
+)
 from orchestrator.store import (
     accounts,
     endpoints,
@@ -36,6 +41,7 @@ from orchestrator.store import (
 )
 from orchestrator.store.endpoints import OURS
 from orchestrator.store.events import EventFilter
+from orchestrator.store.ledger import COMPUTE
 from orchestrator.store.ledger_reads import SpanFilter
 from orchestrator.store.operations import OperationFilter
 from orchestrator.store.tables import (
@@ -92,6 +98,16 @@ class BoundRule:
     link: str
     acts_from: datetime | None
     shadow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentLine:
+    """A component with its colour, what it costs now, if it runs, and in the days shown."""
+
+    name: str
+    fill: str
+    now: ComponentBurn | None
+    spent: Figure
 
 
 @router.get("/endpoints/{ref:path}")
@@ -177,28 +193,68 @@ def _history(session: Session, endpoint: Endpoint) -> dict[str, Any]:
 def _money(session: Session, endpoint: Endpoint, now: datetime) -> dict[str, Any]:
     ids = [endpoint.id]
     month = report.month_to_date(session, now, endpoint_ids=ids)
-    series = report.daily_series(session, DAYS, now, filters=SpanFilter(endpoint_ids=ids))
-    burns = report.burn_now(session, account_id=endpoint.account_id).endpoints
-    peak = max([0, *(one.figure.high for one in series)])
+    spent = report.last_days(
+        session, DAYS, now, group_by="component", filters=SpanFilter(endpoint_ids=ids)
+    )
+    running = endpoints.open_intervals(session, ids).get(endpoint.id, [])
+    peak = max([0, *(one.figure.high for one in spent.days)])
     steps = [(step, axis(step)) for step in charts.scale_steps(peak, NANO)]
-    slots = [_slot(one, now) for one in series]
+    slots = _slots(spent, now)
     return {
-        "burn": burns.get(endpoint.id, Burn()),
+        "burn": burn_of(running),
         "month": month.endpoints.get(endpoint.id, Figure()),
         "month_name": f"{month.start:%B}",
-        "days": series[::-1],
-        "total": sum((one.figure for one in series), Figure()),
+        "days": spent.days[::-1],
+        "total": spent.total,
+        "components": component_lines(spent, running),
         "chart": charts.stack(slots, steps, width=600, height=170),
         "narrow_chart": charts.stack(charts.thinned(slots), steps, width=340, height=150),
     }
 
 
-def _slot(one: DayCost, now: datetime) -> charts.Slot:
+def burn_of(running: Sequence[MeterInterval]) -> Burn:
+    """Return what an endpoint costs per hour, of all its components."""
+    found = Burn()
+    for one in running:
+        known = one.burn_high is not None
+        burn = Burn(one.burn or 0, one.burn_low or 0, one.burn_high or 0, 0 if known else 1)
+        found = found.beside(burn)
+    return found
+
+
+def component_lines(spent: CostReport, running: Sequence[MeterInterval]) -> list[ComponentLine]:
+    """Return what each component costs; nothing where there is compute alone."""
+    now = {one.component: one for one in burning_components(running)}
+    figures = {line.key: line.figure for line in spent.components}
+    names = list(dict.fromkeys([*figures, *now]))
+    if len(names) == 1:
+        return []
+    return [
+        ComponentLine(name, f"fill-{index + 1}", now.get(name), figures.get(name, Figure()))
+        for index, name in enumerate(names)
+    ]
+
+
+def _slots(spent: CostReport, now: datetime) -> list[charts.Slot]:
+    """One column a day, its components above each other, compute at the foot."""
+    of_group = {line.key: line.days for line in spent.items}
+    found = []
+    for index, one in enumerate(spent.days):
+        parts = [
+            (f"fill-{number + 1}", of_group[line.key][index].figure.nano)
+            for number, line in enumerate(spent.components)
+            if line.key in of_group
+        ]
+        found.append(_slot(one, parts, now))
+    return found
+
+
+def _slot(one: DayCost, parts: Sequence[tuple[str, int]], now: datetime) -> charts.Slot:
     today = one.day == now.astimezone(UTC).date()
     label = f"{one.day.day} {one.day:%b}" if one.day.day in {1, 8, 15, 22} else ""
     return charts.Slot(
         label="today" if today else label,
-        parts=(("fill-1", one.figure.nano),),
+        parts=tuple(parts),
         low=one.figure.low,
         high=one.figure.high,
         title=f"{one.day:%a} {words.day(one.day)}: {words.money(one.figure)}",
@@ -212,7 +268,7 @@ def _timeline(
 ) -> dict[str, Any]:
     """An open interval is drawn to the last look that vouches for it, and no further."""
     start = now - TIMELINE
-    spans = ledger.timeline(session, endpoint.id, start, now)
+    spans = ledger.timeline(session, endpoint.id, start, now, COMPUTE)
     stretches = [_stretch(one, min(seen, now)) for one in spans]
     return {
         "timeline": charts.time_bar(stretches, start, now, width=1340),

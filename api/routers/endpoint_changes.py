@@ -58,6 +58,9 @@ router = APIRouter(prefix="/endpoints", tags=["endpoints"])
 def create_endpoint(body: CreateBody, caller: Operator, change: ChangeDep) -> Response:
     """Create an endpoint; `dry_run=true` answers with its price and what is wrong with it."""
     creation.check_references(caller, body.environment, body.secrets)
+    with change.context.database.read() as session:
+        there = find.account(session, body.account)
+    warnings = creation.checked(change.context, there, body.spec())
 
     def work(session: Session) -> Done:
         account = find.account(session, body.account)
@@ -68,6 +71,7 @@ def create_endpoint(body: CreateBody, caller: Operator, change: ChangeDep) -> Re
             change.asked(caller, body.reason),
             labels=body.labels,
             owner=body.owner,
+            warnings=warnings,
             engine_here=change.context.engine_here,
         )
         return _estimated(requested, account)
@@ -214,6 +218,13 @@ def change_endpoint(
 ) -> Response:
     """Change what is ours at once (200), and what is the cloud's by an operation (202)."""
     creation.check_references(caller, body.environment, body.secrets)
+    wanted = body.change()
+    warnings: tuple[str, ...] = ()
+    if wanted is not None:
+        with change.context.database.read() as session:
+            held = find.endpoint(session, ref)
+            there = _account(session, held)
+        warnings = creation.checked(change.context, there, wanted, held.spec)
 
     def work(session: Session) -> Done:
         row = find.endpoint(session, ref)
@@ -221,11 +232,15 @@ def change_endpoint(
         creation.change_ours(
             session, row, asked, labels=body.labels, owner=body.owner, protected=body.protected
         )
-        wanted = body.change()
         if wanted is None:
             return _shown(session, row, change.now)
         requested = creation.request_update(
-            session, row, wanted, asked, engine_here=change.context.engine_here
+            session,
+            row,
+            wanted,
+            asked,
+            warnings=warnings,
+            engine_here=change.context.engine_here,
         )
         return _estimated(requested, _account(session, row))
 

@@ -22,6 +22,7 @@ from orchestrator.store.events import EventFilter
 from orchestrator.store.ledger_reads import SpanFilter
 
 router = APIRouter()
+GROUPS_TEXT = "endpoint, account, day, hardware, component or label:<key>"
 AccountQuery = Annotated[str | None, Query(description="Id or name.", max_length=120)]
 
 
@@ -34,7 +35,7 @@ def get_costs(
     end: To = None,
     group_by: Annotated[
         str,
-        Query(max_length=80, description="endpoint, account, day, hardware or label:<key>."),
+        Query(max_length=80, description=f"{GROUPS_TEXT}."),
     ] = "endpoint",
     by: DayGrouping = None,
     account: AccountQuery = None,
@@ -112,7 +113,7 @@ def _check_group(group_by: str) -> None:
     try:
         check_grouping(group_by)
     except ValueError as error:
-        remedy = "Use endpoint, account, day, hardware or label:<key>."
+        remedy = f"Use {GROUPS_TEXT}."
         raise invalid("group_by", f"{group_by!r} is no grouping.", remedy=remedy) from error
 
 

@@ -21,7 +21,7 @@ class DayOut(Answer):
 
 
 class CostLineOut(Answer):
-    """One group: hours with a replica up, and those times replicas."""
+    """One group: hours with a replica up, and those times replicas; a disk adds money only."""
 
     key: str
     name: str
@@ -32,10 +32,11 @@ class CostLineOut(Answer):
 
 
 class UnpricedOut(Answer):
-    """Hours of an endpoint for whose hardware no price is known; they are in no sum."""
+    """Hours of an endpoint's component for which no price is known; they are in no sum."""
 
     endpoint_id: str
     name: str
+    component: str = Field(examples=["compute"])
     hardware_key: str
     hours: float
 
@@ -50,6 +51,9 @@ class CostsOut(Answer):
     complete: bool = Field(description="Whether every billed second had a price.")
     measured_until: Instant | None
     unpriced: list[UnpricedOut]
+    components: list[CostLineOut] = Field(
+        description="The total by component: compute, and what is billed beside it such as disk."
+    )
     items: list[CostLineOut]
     days: list[DayOut]
 
@@ -67,11 +71,13 @@ def costs_out(report: CostReport) -> CostsOut:
             UnpricedOut(
                 endpoint_id=item.endpoint_id,
                 name=item.name,
+                component=item.component,
                 hardware_key=item.hardware_key,
                 hours=_hours(item.seconds),
             )
             for item in report.unpriced
         ],
+        components=[_line(item) for item in report.components],
         items=[_line(item) for item in report.items],
         days=[_day(item) for item in report.days],
     )

@@ -13,7 +13,12 @@ from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, Hardware
 
 Part = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 Repository = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$", max_length=200)
+    str,
+    Field(
+        pattern=r"^([A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?|s3://[a-z0-9][a-z0-9.-]+/[\w./=-]*)$",
+        max_length=400,
+        description="A repository of the Hub, or, where the cloud can load from it, s3://….",
+    ),
 ]
 Short = Annotated[str, Field(min_length=1, max_length=200)]
 Words = Annotated[list[Annotated[str, Field(max_length=4000)]], Field(max_length=100)]
@@ -28,7 +33,19 @@ Variables = Annotated[
         "resolved by the server at the call and survives a restart; it needs the scope admin.",
     ),
 ]
-Image = Annotated[dict[str, Any], Field(min_length=1, max_length=1, examples=[{"huggingface": {}}])]
+Image = Annotated[dict[str, Any], Field(min_length=1, max_length=4, examples=[{"huggingface": {}}])]
+Options = Annotated[
+    dict[str, str | int | bool | list[str]],
+    Field(
+        max_length=40,
+        examples=[{}],
+        description="Settings that only this cloud has; never secrets. See the cloud's page.",
+    ),
+]
+Tags = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=385)]],
+    Field(max_length=50, examples=[["team=search"]], description="The cloud's own tags."),
+]
 Access = Literal["authenticated", "public", "private"]
 Owner = Annotated[str, Field(max_length=120, examples=["alice@example.org"])]
 
@@ -78,6 +95,8 @@ class CreateBody(Body):
     secrets: Variables = Field(default_factory=dict, examples=[{"API_KEY": "env:SEARCH_API_KEY"}])
     command: Words = Field(default_factory=list)
     arguments: Words = Field(default_factory=list)
+    options: Options = Field(default_factory=dict)
+    tags: Tags = Field(default_factory=list)
     labels: Labels = Field(default_factory=dict)
     owner: Owner = ""
     reason: Reason = ""
@@ -104,6 +123,8 @@ class CreateBody(Body):
             secrets=self.secrets,
             command=tuple(self.command),
             arguments=tuple(self.arguments),
+            options=self.options,
+            tags=tuple(self.tags),
             **chosen,
         )
 
@@ -125,6 +146,8 @@ class PatchBody(Body):
     command: Words | None = None
     arguments: Words | None = None
     access: Access | None = None
+    options: Options | None = None
+    tags: Tags | None = None
     reason: Reason = ""
 
     def change(self) -> EndpointChange | None:
@@ -141,6 +164,8 @@ class PatchBody(Body):
             command=None if self.command is None else tuple(self.command),
             arguments=None if self.arguments is None else tuple(self.arguments),
             access=self.access,
+            options=self.options,
+            tags=None if self.tags is None else tuple(self.tags),
         )
         return None if change == EndpointChange() else change
 

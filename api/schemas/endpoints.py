@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from orchestrator.api.schemas.base import Answer, Instant
+from orchestrator.api.schemas.contracts import StopsOut, stops_out
 from orchestrator.api.schemas.money import Money, Price, money, price
 from orchestrator.api.schemas.operations import (
     HoldOut,
@@ -16,7 +17,7 @@ from orchestrator.api.schemas.operations import (
     operation_out,
 )
 from orchestrator.domain.status import Status
-from orchestrator.services.views import EndpointView, Explanation
+from orchestrator.services.views import ComponentBurn, EndpointView, Explanation
 from orchestrator.store.endpoints import OURS
 from orchestrator.store.tables import Endpoint
 
@@ -91,6 +92,15 @@ class NextChange(Answer):
     wish: str | None
 
 
+class ComponentOut(Answer):
+    """A component of an endpoint and what it costs now; null where its price is not known."""
+
+    component: str = Field(examples=["disk"])
+    hardware_key: str
+    units: int = Field(description="Of each replica: gigabytes of a disk, 1 for compute.")
+    burn_per_hour: Price | None
+
+
 class EndpointOut(Answer):
     """All that is known of an endpoint."""
 
@@ -116,7 +126,10 @@ class EndpointOut(Answer):
     decision: DecisionOut | None
     next_change: NextChange | None
     holds: list[HoldOut]
-    burn_per_hour: Price | None
+    burn_per_hour: Price | None = Field(
+        description="Of all components with a known price; null where none has one."
+    )
+    components: list[ComponentOut] = Field(description="What is billed now, compute first.")
     month_to_date: Money
     last_used_at: Instant | None
     first_seen_at: Instant
@@ -126,6 +139,8 @@ class EndpointOut(Answer):
     deleted_at: Instant | None
     operation: OperationOut | None
     gaps: list[str]
+    stops: StopsOut
+    unfinished: str = Field(description="What a creation in several steps still lacks.")
 
 
 class ConsideredOut(Answer):
@@ -175,14 +190,26 @@ def endpoint_out(view: EndpointView) -> EndpointOut:
         cloud_labels=theirs,
         holds=[hold_out(hold, row.name) for hold in view.holds],
         burn_per_hour=price(view.burn),
+        components=[_component(each) for each in view.components],
         month_to_date=money(view.month),
         operation=None
         if view.operation is None
         else operation_out(view.operation, view.account.name),
         gaps=row.gaps,
+        stops=stops_out(row),
+        unfinished=row.unfinished,
         **_shape(row),
         **_wanted(row),
         **_instants(row),
+    )
+
+
+def _component(found: ComponentBurn) -> ComponentOut:
+    return ComponentOut(
+        component=found.component,
+        hardware_key=found.hardware_key,
+        units=found.units,
+        burn_per_hour=price(found.burn),
     )
 
 

@@ -105,17 +105,23 @@ class OfferOut(Answer):
     memory_gb: str
     accelerator_memory_gb: str
     quota: QuotaOut
+    source: str = Field(description="Where the price is from, if not the cloud's list at read_at.")
     read_at: Instant
 
 
 class IntervalOut(Answer):
-    """A stretch in which status, billed replicas and price did not change."""
+    """A stretch in which status, billed replicas and price did not change.
+
+    Each component has its own: for one beside compute `replicas` are replicas times `units`.
+    """
 
     start: Instant
     end: Instant | None = Field(description="Null while it lasts.")
     status: str
     evidence: str = Field(examples=["observed"])
+    component: str = Field(examples=["compute"])
     hardware_key: str
+    units: int = Field(description="Of each replica: gigabytes of a disk, 1 for compute.")
     replicas: int
     replicas_low: int
     replicas_high: int
@@ -171,6 +177,7 @@ def offer_out(row: Offer, account_name: str) -> OfferOut:
         memory_gb=row.memory_gb,
         accelerator_memory_gb=row.accelerator_memory_gb,
         quota=QuotaOut(max=row.quota_max, used=row.quota_used),
+        source=row.source,
         read_at=row.read_at,
     )
 
@@ -182,7 +189,9 @@ def interval_out(row: MeterInterval) -> IntervalOut:
         end=row.ended_at,
         status=row.status,
         evidence=row.evidence,
+        component=row.component,
         hardware_key=row.hardware_key,
+        units=row.units,
         replicas=row.replicas,
         replicas_low=row.replicas_low,
         replicas_high=row.replicas_high,

@@ -163,6 +163,10 @@ class EffectOut(Answer):
     cost_month: Price | None
     cost_month_always_on: Price | None
     cost_month_today: Price | None
+    unpriced: list[str] = Field(
+        description="What is billed beside replicas at an unknown price; it is in no amount.",
+        examples=[["disk"]],
+    )
 
 
 class PreviewOut(Answer):
@@ -342,4 +346,5 @@ def _effect(effect: preview.Effect) -> dict[str, Any]:
         "cost_month": price(effect.cost),
         "cost_month_always_on": price(effect.always_on),
         "cost_month_today": price(effect.today),
+        "unpriced": list(effect.unpriced),
     }

@@ -55,6 +55,7 @@ function body() {
 }
 
 const monthly = (money) => (money ? dollars(nano(money), 0) : el("span", { className: "unpriced" }, "unpriced"));
+const partly = (row) => row.unpriced.length > 0 && row.cost_month && el("span", { className: "unpriced small" }, ` + unpriced ${row.unpriced.join(", ")}`);
 const sum = (list) => list.reduce((all, one) => all + nano(one), 0n);
 
 // Only what the rule may act on counts; who may not rehearse a save is not told a sum.
@@ -81,7 +82,7 @@ function effects(rows) {
     el("thead", {}, el("tr", {}, head.map((text, at) => el("th", { scope: "col", className: at ? "num" : "" }, text)))),
     el("tbody", {}, shown.map((row) => el("tr", {},
       el("td", {}, row.name, notActing?.has(row.id) && el("span", { className: "sub" }, notActing.get(row.id))), el("td", { className: "num" }, row.hours_month.toFixed(0)),
-      el("td", { className: "num" }, monthly(row.cost_month)), el("td", { className: "num" }, monthly(row.cost_month_today))))),
+      el("td", { className: "num" }, monthly(row.cost_month), partly(row)), el("td", { className: "num" }, monthly(row.cost_month_today))))),
     rows.length > shown.length && el("tfoot", {}, el("tr", {}, el("td", { colSpan: 4, className: "soft small" }, `and ${rows.length - shown.length} more`))));
 }
 

@@ -12,6 +12,7 @@ import typer
 from orchestrator import __version__
 from orchestrator.cli.commands import (
     accounts,
+    contracts,
     costs,
     edit,
     endpoints,
@@ -28,7 +29,7 @@ from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.output import Format
 from orchestrator.cli.session import Session, Surroundings
 
-__all__ = ["app", "main", "power", "run"]
+__all__ = ["app", "contracts", "main", "power", "run"]
 
 PROGRAM = "orchestrator"
 _FLAGS = frozenset({"-q", "--quiet", "--utc", "--no-color"})

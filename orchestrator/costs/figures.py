@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +30,10 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Burn:
-    """Nano-dollars per hour with bounds; `unpriced` counts endpoints left out for want of a price.
+    """Nano-dollars per hour with bounds; `unpriced` counts endpoints of which a price is missing.
 
-    An endpoint that is known to be asleep burns 0 and needs no price.
+    What of them has a price is in the amounts. An endpoint that is known to be asleep burns 0 and
+    needs no price.
     """
 
     nano: int = 0
@@ -47,3 +48,7 @@ class Burn:
             self.high + other.high,
             self.unpriced + other.unpriced,
         )
+
+    def beside(self, other: Burn) -> Burn:
+        """Return the sum of two components of one endpoint, which counts once."""
+        return replace(self + other, unpriced=max(self.unpriced, other.unpriced))

@@ -6,18 +6,18 @@ keeps both or neither. Looks at one endpoint must follow one another, never over
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session
 
-from orchestrator.costs.observe import Look, Observation, observe
+from orchestrator.costs.observe import Look, Observation, observe, streams
 from orchestrator.costs.stretch import Evidence, next_second, settled, whole_second
-from orchestrator.domain.endpoints import BilledReplicas
+from orchestrator.domain.endpoints import BilledReplicas, Extra
 from orchestrator.domain.status import Status
 from orchestrator.store import ledger
-from orchestrator.store.ledger import Revision, Stretch
+from orchestrator.store.ledger import COMPUTE, Revision, Stretch, Tails
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -91,14 +91,18 @@ def stop_metering(session: Session, *, account_id: str, confirmed_at: datetime |
     """
     session.flush()
     ids = [each.endpoint_id for each in ledger.standing(session, account_id)]
-    revisions = []
-    for endpoint_id, tail in ledger.tails(session, ids, None).items():
-        current = tail[-1]
-        end = current.started_at if confirmed_at is None else whole_second(confirmed_at)
-        ended = replace(current, ended_at=max(end, current.started_at))
-        revisions.append(Revision(endpoint_id, tail, settled([ended])))
+    revisions = [
+        Revision(endpoint_id, tail, _ended(tail[-1], confirmed_at), component)
+        for endpoint_id, found in ledger.tails(session, ids, None).items()
+        for component, tail in found.items()
+    ]
     ledger.save(session, account_id, revisions)
     return len(revisions)
+
+
+def _ended(current: Stretch, confirmed_at: datetime | None) -> list[Stretch]:
+    end = current.started_at if confirmed_at is None else whole_second(confirmed_at)
+    return settled([replace(current, ended_at=max(end, current.started_at))])
 
 
 def _standing(session: Session, account_id: str, but: Collection[str]) -> list[Observation]:
@@ -108,18 +112,27 @@ def _standing(session: Session, account_id: str, but: Collection[str]) -> list[O
     return [
         Observation(
             endpoint_id=endpoint_id,
-            status=Status(tail[-1].status),
-            billed=_billed(tail[-1]),
-            hardware_key=tail[-1].hardware_key,
+            status=Status(found[COMPUTE][-1].status),
+            billed=_billed(found[COMPUTE][-1]),
+            hardware_key=found[COMPUTE][-1].hardware_key,
             max_replicas=known[endpoint_id].max_replicas,
             updated_at=known[endpoint_id].updated_at,
+            extras=_extras(found),
         )
-        for endpoint_id, tail in ledger.tails(session, ids, None).items()
+        for endpoint_id, found in ledger.tails(session, ids, None).items()
     ]
 
 
 def _billed(stretch: Stretch) -> BilledReplicas:
     return BilledReplicas(stretch.replicas_low, stretch.replicas, stretch.replicas_high)
+
+
+def _extras(found: Tails) -> tuple[Extra, ...]:
+    return tuple(
+        Extra(component, tail[-1].hardware_key, tail[-1].units)
+        for component, tail in found.items()
+        if component != COMPUTE
+    )
 
 
 def _meter(
@@ -131,10 +144,13 @@ def _meter(
     prices = ledger.newest_prices(session, account_id)
     tails = _tails(session, observations, look)
     revisions = []
-    for seen in observations:
-        tail = tails.get(seen.endpoint_id, [])
-        after = observe(tail, seen, prices.get(seen.hardware_key), look)
-        revisions.append(Revision(seen.endpoint_id, tail, after))
+    for endpoint in observations:
+        known = tails.get(endpoint.endpoint_id, {})
+        standing = [(name, tail[-1]) for name, tail in known.items() if not _is_over(tail)]
+        for seen in streams(endpoint, standing):
+            tail = known.get(seen.component, [])
+            after = observe(tail, seen, prices.get(seen.hardware_key), look)
+            revisions.append(Revision(seen.endpoint_id, tail, after, seen.component))
     ledger.save(session, account_id, revisions)
     return _notes(revisions, look)
 
@@ -148,32 +164,53 @@ def _with_stored_bounds(session: Session, observations: Sequence[Observation]) -
     ]
 
 
-def _tails(
-    session: Session, observations: Sequence[Observation], look: Look
-) -> dict[str, list[Stretch]]:
+def _tails(session: Session, observations: Sequence[Observation], look: Look) -> dict[str, Tails]:
     """The ends of the ledgers that this look may change; whole ledgers where none is open."""
     vouched = [look.of(each).confirmed_at for each in observations]
     since = min((each for each in vouched if each is not None), default=None)
-    ids = [each.endpoint_id for each in observations]
-    tails = ledger.tails(session, ids, since)
-    ended = [each for each in ids if each not in tails or tails[each][-1].ended_at is not None]
-    return tails | ledger.tails(session, ended, _BEGINNING)
+    tails = ledger.tails(session, [each.endpoint_id for each in observations], since)
+    ended = {
+        (each.endpoint_id, component)
+        for each in observations
+        for component in (COMPUTE, *(extra.component for extra in each.extras))
+        if _is_over(tails.get(each.endpoint_id, {}).get(component, ()))
+    }
+    ids, components = {each[0] for each in ended}, {each[1] for each in ended}
+    for endpoint_id, found in ledger.tails(session, ids, _BEGINNING, components).items():
+        whole = {name: tail for name, tail in found.items() if (endpoint_id, name) in ended}
+        tails[endpoint_id] = tails.get(endpoint_id, {}) | whole
+    return tails
+
+
+def _is_over(tail: Sequence[Stretch]) -> bool:
+    return not tail or tail[-1].ended_at is not None
 
 
 def _notes(revisions: Sequence[Revision], look: Look) -> list[MeterNote]:
     notes: list[MeterNote] = []
-    late = tuple(each.endpoint_id for each in revisions if _unobserved(each))
+    late = _whose(each for each in revisions if _unobserved(each))
     if late:
         message = f"Nobody looked until {look.seen_at:%Y-%m-%d %H:%M:%S}Z; the gap is an estimate."
         notes.append(MeterNote("meter.unobserved", message, late))
-    back = tuple(each.endpoint_id for each in revisions if _set_back(each, look))
+    back = _whose(each for each in revisions if _set_back(each, look))
     if back:
         message = f"The clock was set back to {look.seen_at:%Y-%m-%d %H:%M:%S}Z; bounds widened."
         notes.append(MeterNote("meter.clock_went_back", message, back))
-    unpriced = tuple(each.endpoint_id for each in revisions if _lost_price(each))
-    if unpriced:
-        notes.append(MeterNote("meter.unpriced", "No price is known for its hardware.", unpriced))
+    return notes + _unpriced_notes([each for each in revisions if _lost_price(each)])
+
+
+def _unpriced_notes(lost: Sequence[Revision]) -> list[MeterNote]:
+    """One note for each component: a disk without a price says nothing of the hardware."""
+    notes = []
+    for component in dict.fromkeys(each.component for each in lost):
+        thing = "hardware" if component == COMPUTE else component
+        whose = _whose(each for each in lost if each.component == component)
+        notes.append(MeterNote("meter.unpriced", f"No price is known for its {thing}.", whose))
     return notes
+
+
+def _whose(revisions: Iterable[Revision]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(each.endpoint_id for each in revisions))
 
 
 def _unobserved(revision: Revision) -> bool:

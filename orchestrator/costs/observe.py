@@ -15,11 +15,15 @@ Not bounded: a change that was undone between two looks and left no trace in the
 hardware that no look ever saw; a price that changed twice between two readings; and, for a bill
 in whole minutes, stops of less than a minute. A report that ends inside the gap in which a run
 began may not yet hold the rounding of that run.
+
+What is billed beside replicas (an `Extra`, such as a disk) is a stream of stretches of its own
+under the same rules: so many units for each replica. One that an endpoint has no more goes on
+with no units until the endpoint ends, so that the ledger has no hole if it comes back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -37,10 +41,10 @@ from orchestrator.costs.stretch import (
     whole_second,
     widened,
 )
-from orchestrator.domain.endpoints import NOT_BILLED, BilledReplicas
+from orchestrator.domain.endpoints import NOT_BILLED, BilledReplicas, Extra
 from orchestrator.domain.money import amount_for
 from orchestrator.domain.status import Status
-from orchestrator.store.ledger import Price, Stretch
+from orchestrator.store.ledger import COMPUTE, Price, Stretch
 
 # How far the clock of a cloud may differ from ours before the engine freezes itself.
 CLOCK_SKEW = timedelta(seconds=60)
@@ -54,6 +58,8 @@ class Observation:
     cloud's `updated_at` differs from the last look's; say so too where a cloud has no such field
     and the state differs. `cause` None keeps the cause of an unchanged state. `confirmed_at` and
     `seen_at` stand for the look's own where this endpoint was read by a look of its own.
+    `extras` are what is billed beside each replica, one of a component at most; `component` and
+    `units` are set by `streams` alone. Raises ValueError for extras that cannot be told apart.
     """
 
     endpoint_id: str
@@ -68,6 +74,27 @@ class Observation:
     deleted: bool = False
     confirmed_at: datetime | None = None
     seen_at: datetime | None = None
+    extras: tuple[Extra, ...] = ()
+    component: str = COMPUTE
+    units: int = 1
+
+    def __post_init__(self) -> None:
+        names = [COMPUTE, *(each.component for each in self.extras)]
+        if len(set(names)) < len(names) or any(each.units < 0 for each in self.extras):
+            raise ValueError(f"extras need a component each and no negative units: {self.extras}")
+
+    def beside(self, extra: Extra) -> Observation:
+        """Return what was seen of an extra: as replicas, so many units for each."""
+        low, expected, high = self.billed.low, self.billed.expected, self.billed.high
+        units = extra.units
+        return replace(
+            self,
+            extras=(),
+            component=extra.component,
+            hardware_key=extra.hardware_key,
+            units=units,
+            billed=BilledReplicas(low * units, expected * units, high * units),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,12 +156,14 @@ class _Sight:
             hardware_key=self.seen.hardware_key,
             billed=self.seen.billed,
             price=self.price,
+            units=self.seen.units,
             cause=cause if self.seen.cause is None else self.seen.cause,
         )
 
     def ceiling(self, current: Stretch) -> int:
-        """Return how many replicas may have run at most."""
-        return max(current.replicas_high, self.seen.billed.high, self.seen.max_replicas or 0)
+        """Return how many replicas may have run at most, or units of an extra."""
+        most = (self.seen.max_replicas or 0) * max(current.units, self.seen.units)
+        return max(current.replicas_high, self.seen.billed.high, most)
 
     def doubt(self, current: Stretch, after: Stretch | None) -> Evidence | None:
         """Return how the gap is to be called, or None where the old state certainly went on."""
@@ -146,10 +175,23 @@ class _Sight:
         return None if unchanged else Evidence.TRANSITION
 
 
+def streams(seen: Observation, standing: Iterable[tuple[str, Stretch]]) -> list[Observation]:
+    """Return what was seen of each component: of the replicas first, then of what is beside them.
+
+    `standing` are the components with an open stretch, and that stretch: one that was not seen
+    has no units now.
+    """
+    extras = {each.component: each for each in seen.extras}
+    for component, stretch in standing:
+        if component != COMPUTE and component not in extras:
+            extras[component] = Extra(component, stretch.hardware_key, 0)
+    return [replace(seen, extras=()), *(seen.beside(each) for each in extras.values())]
+
+
 def observe(
     tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
 ) -> list[Stretch]:
-    """Return what the tail of an endpoint's ledger becomes.
+    """Return what the tail of the ledger of one component of an endpoint becomes.
 
     `tail` is its open stretch and those that end after the look's `confirmed_at`, in order; an
     empty one is a first sight. `price` is the newest of the seen hardware. The same observation

@@ -1,4 +1,4 @@
-"""Rates: what a replica-hour costs, since when, and who said so.
+"""Rates: what an hour of a replica or of a unit costs, since when, and who said so.
 
 A new price takes effect when it was read. Between the last reading and this one either price may
 have been in force, so the bounds of what ran then are widened to hold for both; the likely figure
@@ -7,7 +7,7 @@ keeps the old one. What ran before a hardware's first known price stays unpriced
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import zip_longest
@@ -28,7 +28,18 @@ from orchestrator.domain.endpoints import HardwareOffer
 from orchestrator.domain.money import amount_for
 from orchestrator.store import ledger
 from orchestrator.store.ledger import Price, Revision, Stretch
-from orchestrator.store.tables import Offer
+from orchestrator.store.tables import Endpoint, Offer
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaRate:
+    """What an hour of one replica costs with all that is billed beside it, in nano-dollars.
+
+    None where the hardware has no known price; `unpriced` are components left out for want of one.
+    """
+
+    nano: int | None
+    unpriced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,21 @@ def record_offers(
     return changes
 
 
+def replica_rate(endpoint: Endpoint, price_of: Callable[[str], int | None]) -> ReplicaRate:
+    """Return the rate of one replica of an endpoint; `price_of` a hardware key in nano-dollars."""
+    nano = price_of(endpoint.hardware_key)
+    if nano is None:
+        return ReplicaRate(None)
+    unpriced = []
+    for extra in endpoint.extras:
+        price = price_of(extra["key"])
+        if price is None:
+            unpriced.append(str(extra["component"]))
+        else:
+            nano += price * int(extra["units"])
+    return ReplicaRate(nano, tuple(unpriced))
+
+
 def rate_at(
     session: Session, account_id: str, hardware_key: str, instant: datetime
 ) -> Price | None:
@@ -143,16 +169,23 @@ def _row(account_id: str, offer: HardwareOffer, read_at: datetime) -> Offer:
         nano_per_hour=offer.nano_per_hour,
         quota_max=offer.quota_max,
         quota_used=offer.quota_used,
+        quota_each=offer.quota_each,
+        source=offer.source,
         read_at=read_at,
     )
 
 
 def _reprice(session: Session, account_id: str, news: PriceNews) -> int:
-    ids = ledger.endpoints_on(session, account_id, news.hardware_key, news.since)
-    tails = ledger.tails(session, ids, news.since)
-    revisions = [Revision(each, tail, reprice(tail, news)) for each, tail in tails.items()]
+    found = set(ledger.streams_on(session, account_id, news.hardware_key, news.since))
+    ids, components = {each[0] for each in found}, {each[1] for each in found}
+    revisions = [
+        Revision(endpoint_id, tail, reprice(tail, news), component)
+        for endpoint_id, streams in ledger.tails(session, ids, news.since, components).items()
+        for component, tail in streams.items()
+        if (endpoint_id, component) in found
+    ]
     ledger.save(session, account_id, revisions)
-    return len(revisions)
+    return len(ids)
 
 
 def reprice(tail: Sequence[Stretch], news: PriceNews) -> list[Stretch]:

@@ -19,11 +19,13 @@ from orchestrator.costs.sums import Sum
 from orchestrator.costs.tally import Book, Item, Tally
 from orchestrator.domain.schedules.walls import wall_at
 from orchestrator.store import ledger_reads
+from orchestrator.store.ledger import COMPUTE
 from orchestrator.store.ledger_reads import SpanFilter
 
 UTC_ZONE = ZoneInfo("UTC")
 NO_LABEL = "(none)"
-GROUPINGS = ("endpoint", "account", "day", "hardware")
+GROUPINGS = ("endpoint", "account", "day", "hardware", "component")
+_SINGLE = ("hardware", "component")  # groupings in which a group is of one component
 LABEL = "label:"
 
 
@@ -37,7 +39,10 @@ class DayCost:
 
 @dataclass(frozen=True, slots=True)
 class CostLine:
-    """One group: `billed_seconds` with a replica up, `replica_seconds` those times replicas."""
+    """One group: `billed_seconds` with a replica up, `replica_seconds` those times replicas.
+
+    Where a group holds several components, its time is that of compute alone.
+    """
 
     key: str
     name: str
@@ -49,12 +54,13 @@ class CostLine:
 
 @dataclass(frozen=True, slots=True)
 class Unpriced:
-    """Seconds for which an endpoint's hardware had no known price."""
+    """Seconds for which a component of an endpoint had no known price."""
 
     endpoint_id: str
     name: str
     hardware_key: str
     seconds: int
+    component: str = COMPUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class CostReport:
     """Costs in `[start, end)`, as far as measured; dearest group first, days in order.
 
     `measured_until` is the instant up to which all endpoints in question are measured; None where
-    one of their accounts was never read.
+    one of their accounts was never read. `components` split the total, compute first.
     """
 
     start: datetime
@@ -73,6 +79,7 @@ class CostReport:
     items: tuple[CostLine, ...]
     days: tuple[DayCost, ...] = ()
     unpriced: tuple[Unpriced, ...] = ()
+    components: tuple[CostLine, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -109,7 +116,7 @@ def cost_report(
     zone: ZoneInfo = UTC_ZONE,
     by_day: bool = False,
 ) -> CostReport:
-    """Return costs grouped by endpoint, account, day, hardware or `label:<key>`.
+    """Return costs grouped by endpoint, account, day, hardware, component or `label:<key>`.
 
     `by_day` adds a series of civil days of `zone` to the total and to each group. Raises
     ValueError for an unknown grouping or an end before the start.
@@ -121,7 +128,9 @@ def cost_report(
     book = Book(session, start, stop, filters or SpanFilter())
     split = by_day or group_by == "day"
     tally = Tally(
-        days_of(start, stop, zone) if split else None, each_group=by_day and group_by != "day"
+        days_of(start, stop, zone) if split else None,
+        each_group=by_day and group_by != "day",
+        single=group_by in _SINGLE,
     )
     keys = _keys(session, group_by, book)
     for item in book.items():
@@ -135,6 +144,7 @@ def cost_report(
         items=_lines(tally, group_by, book, with_days=by_day),
         days=_day_costs(tally, tally.days_total),
         unpriced=_unpriced(tally, book),
+        components=tuple(_line(key, key, each) for key, each in tally.components().items()),
     )
 
 
@@ -170,28 +180,40 @@ def daily_series(
     zone: ZoneInfo = UTC_ZONE,
 ) -> tuple[DayCost, ...]:
     """Return the last `days` civil days, today included, oldest first."""
+    return last_days(session, days, now, group_by="day", filters=filters, zone=zone).days
+
+
+def last_days(
+    session: Session,
+    days: int,
+    now: datetime,
+    *,
+    group_by: str,
+    filters: SpanFilter | None = None,
+    zone: ZoneInfo = UTC_ZONE,
+) -> CostReport:
+    """Return a report of the last `days` civil days, today included, with each day."""
     today = wall_at(zone, now).date()
-    report = cost_report(
+    return cost_report(
         session,
         start=midnight(today - DAY * (days - 1), zone),
         end=now,
         now=now,
-        group_by="day",
+        group_by=group_by,
         filters=filters,
         zone=zone,
+        by_day=True,
     )
-    return report.days
 
 
 def burn_now(session: Session, *, account_id: str | None = None) -> BurnNow:
     """Return what is being spent per hour, as of the last look at each account."""
     endpoints: dict[str, Burn] = {}
-    total = Burn()
     for endpoint_id, low, burn, high in ledger_reads.open_burns(session, account_id):
         known = Burn(unpriced=1) if high is None else Burn(burn, low, high)
-        endpoints[endpoint_id] = known
-        total += known
-    return BurnNow(total, endpoints)
+        others = endpoints.get(endpoint_id)
+        endpoints[endpoint_id] = known if others is None else others.beside(known)
+    return BurnNow(sum(endpoints.values(), Burn()), endpoints)
 
 
 def _keys(session: Session, group_by: str, book: Book) -> Callable[[Item], str]:
@@ -201,6 +223,8 @@ def _keys(session: Session, group_by: str, book: Book) -> Callable[[Item], str]:
         return lambda item: book.looks[item.endpoint_id].account_id
     if group_by == "hardware":
         return lambda item: item.hardware_key
+    if group_by == "component":
+        return lambda item: item.component
     if group_by == "day":
         return lambda _: ""
     labels = ledger_reads.labels_of(session, group_by.removeprefix(LABEL))
@@ -237,6 +261,6 @@ def _day_costs(tally: Tally, totals: Sequence[Sum]) -> tuple[DayCost, ...]:
 
 def _unpriced(tally: Tally, book: Book) -> tuple[Unpriced, ...]:
     return tuple(
-        Unpriced(endpoint_id, book.name("endpoint", endpoint_id), hardware_key, seconds)
-        for (endpoint_id, hardware_key), seconds in sorted(tally.unpriced.items())
+        Unpriced(endpoint_id, book.name("endpoint", endpoint_id), hardware_key, seconds, component)
+        for (endpoint_id, component, hardware_key), seconds in sorted(tally.unpriced.items())
     )

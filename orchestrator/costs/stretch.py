@@ -59,6 +59,7 @@ def opened(
     billed: BilledReplicas,
     price: Price | None,
     cause: str,
+    units: int = 1,
 ) -> Stretch:
     """Return an open, observed stretch."""
     nano = None if price is None else price.nano_per_hour
@@ -69,6 +70,7 @@ def opened(
         hardware_key=hardware_key,
         rate_id=None if price is None else price.rate_id,
         nano_per_hour=nano,
+        units=units,
         replicas_low=billed.low,
         replicas=billed.expected,
         replicas_high=billed.high,
@@ -102,7 +104,7 @@ def same(one: Stretch, other: Stretch) -> bool:
 
 def _state(each: Stretch) -> tuple[object, ...]:
     bounds = (each.replicas_low, each.replicas, each.replicas_high)
-    return (each.status, each.hardware_key, each.rate_id, *bounds)
+    return (each.status, each.hardware_key, each.rate_id, each.units, *bounds)
 
 
 def widened(

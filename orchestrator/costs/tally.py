@@ -10,8 +10,9 @@ from typing import NamedTuple
 from sqlmodel import Session
 
 from orchestrator.costs.days import Days, epoch, from_epoch
-from orchestrator.costs.sums import Span, Sum, until
+from orchestrator.costs.sums import Part, Span, Sum, until
 from orchestrator.store import ledger_reads
+from orchestrator.store.ledger import COMPUTE
 from orchestrator.store.ledger_reads import AnyRow, SpanFilter
 
 MANY_IDS = 500  # from here on it is cheaper to read all rows than to name the endpoints
@@ -21,6 +22,7 @@ class Item(NamedTuple):
     """One interval and the part of it, in seconds since 1970, that a report counts."""
 
     endpoint_id: str
+    component: str
     hardware_key: str
     span: Span
     first: int
@@ -50,13 +52,13 @@ class Book:
         """Yield every interval that a report counts a part of."""
         lower, upper = epoch(self._start), epoch(self._stop)
         for row in self._rows():
-            endpoint_id, hardware_key, started, ended, *amounts = row
+            endpoint_id, component, hardware_key, units, started, ended, billed, *amounts = row
             first = int(started)
             last = self._vouched(endpoint_id) if ended is None else int(ended)
-            span = Span(first, *amounts)
+            span = Span(first, billed // units if units > 1 else billed, *amounts)
             first, last = max(first, lower), min(last, upper)
             if first < last:
-                yield Item(endpoint_id, hardware_key, span, first, last)
+                yield Item(endpoint_id, component, hardware_key, span, first, last)
 
     def measured_until(self) -> datetime | None:
         """Return up to when all was measured, once the items were read."""
@@ -90,12 +92,18 @@ class Book:
 
 
 class Tally:
-    """Totals of a report: of all, of each group and, where days are wanted, of each day."""
+    """Totals of a report: of all, of each group and, where days are wanted, of each day.
 
-    def __init__(self, days: Days | None, *, each_group: bool) -> None:
+    `extras` are the totals of components but compute. Time is that of replicas, so what is billed
+    beside them adds none, except to groups that hold one component each (`single`).
+    """
+
+    def __init__(self, days: Days | None, *, each_group: bool, single: bool = False) -> None:
         self.total = Sum()
         self.groups: dict[str, Sum] = {}
-        self.unpriced: dict[tuple[str, str], int] = {}
+        self.extras: dict[str, Sum] = {}
+        self.unpriced: dict[tuple[str, str, str], int] = {}
+        self._single = single
         self._days = days
         self.dates: tuple[date, ...] = () if days is None else days.dates
         self.days_total = [Sum() for _ in self.dates]
@@ -116,22 +124,52 @@ class Tally:
         if item.span.idle:
             return
         less, part = until(item.span, item.first), until(item.span, item.last)
-        self.total.add(part, less)
-        group.add(part, less)
+        if item.component == COMPUTE:
+            self.total.add(part, less)
+            group.add(part, less)
+        else:
+            self._add_extra(group, item.component, part, less)
         if part.unpriced > less.unpriced:
-            whose = (item.endpoint_id, item.hardware_key)
+            whose = (item.endpoint_id, item.component, item.hardware_key)
             self.unpriced[whose] = self.unpriced.get(whose, 0) + part.unpriced - less.unpriced
         if self._days is not None:
             self._add_days(self._days, self._group_days.get(key), item)
 
+    def components(self) -> dict[str, Sum]:
+        """Return the totals of all components: compute is what is not of any other."""
+        compute = replace(self.total)
+        for extra in self.extras.values():
+            compute.nano -= extra.nano
+            compute.low -= extra.low
+            compute.high -= extra.high
+            compute.unpriced -= extra.unpriced
+        return {COMPUTE: compute, **self.extras}
+
+    def _add_extra(self, group: Sum, component: str, part: Part, less: Part) -> None:
+        self.extras.setdefault(component, Sum()).add(part, less)
+        self.total.add(_timeless(part), _timeless(less))
+        if self._single:
+            group.add(part, less)
+        else:
+            group.add(_timeless(part), _timeless(less))
+
     def _add_days(self, days: Days, group: list[Sum] | None, item: Item) -> None:
         less = until(item.span, item.first)
+        if item.component != COMPUTE:
+            less = _timeless(less)
         second, index = item.first, days.first(item.first)
         while second < item.last:
             ends = days.bounds[index + 1] if index + 1 < len(days.bounds) else item.last
             second = min(item.last, ends)
             part = until(item.span, second)
+            if item.component != COMPUTE:
+                part = _timeless(part)
             if group is not None:
                 group[index].add(part, less)
             self.days_total[index].add(part, less)
             less, index = part, index + 1
+
+
+def _timeless(part: Part) -> Part:
+    """Return the money of a part without its time, which replicas count already."""
+    return part._replace(billed=0, replica_seconds=0)

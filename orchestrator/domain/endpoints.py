@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from orchestrator.domain.status import Status
@@ -59,12 +60,39 @@ class BilledReplicas:
 NOT_BILLED = BilledReplicas(0, 0, 0)
 
 
+class Stop(StrEnum):
+    """What it takes to stop all replicas of an endpoint so that no request wakes it."""
+
+    PAUSE = "pause"
+    """The cloud stops it and keeps it."""
+    RECREATE = "recreate"
+    """It has to be deleted and made again: only with its owner's leave."""
+    NONE = "none"
+    """It cannot be stopped from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What a cloud bills beside the replica itself, such as its disk.
+
+    `component` is the cost component ("disk"), `hardware_key` what its rate is looked up by, and
+    `units` how many units of that rate each billed replica has (gigabytes of disk).
+    """
+
+    component: str
+    hardware_key: str
+    units: int
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """One endpoint as the cloud described it; a field that was missing is None and in `gaps`.
 
     `spec` is an allow-list of the cloud's answer without secret values, enough to compare and
-    to create the endpoint again together with secrets kept elsewhere.
+    to create the endpoint again together with secrets kept elsewhere. `to_zero` tells whether
+    its replicas may go to zero and a request wakes it, `restless` that its replicas change while
+    its row in a listing stands still. `unfinished` says in words what a creation in several
+    steps still lacks, empty when it is whole.
     """
 
     name: str
@@ -89,13 +117,24 @@ class Snapshot:
     updated_by: str = ""
     last_used_at: datetime | None = None
     observe_only: str | None = None
+    stop: Stop = Stop.PAUSE
+    to_zero: bool = True
+    restless: bool = False
+    extras: tuple[Extra, ...] = ()
+    unfinished: str = ""
     gaps: tuple[str, ...] = ()
     spec: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class HardwareOffer:
-    """One row of a cloud's price list: nano-dollars per replica-hour and accelerator quota."""
+    """One row of a cloud's price list: nano-dollars per replica-hour and accelerator quota.
+
+    For an `Extra` the price is that of one unit for an hour. `source` names where the price is
+    from, with its date if it was not read just now; empty: the cloud's own list of this moment.
+    `quota_max` and `quota_used` count what the cloud counts, of which a replica takes
+    `quota_each` (0: as many as it has accelerators).
+    """
 
     hardware: Hardware
     nano_per_hour: int | None
@@ -106,11 +145,16 @@ class HardwareOffer:
     architecture: str = ""
     quota_max: int | None = None
     quota_used: int | None = None
+    quota_each: int = 0
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointSpec:
-    """What a person asks a cloud to create; `environment` values may be secrets, never stored."""
+    """What a person asks a cloud to create; `environment` values may be secrets, never stored.
+
+    `options` are settings that only this cloud has, checked by its driver, never secret.
+    """
 
     name: str
     repository: str
@@ -126,13 +170,15 @@ class EndpointSpec:
     command: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    options: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointChange:
     """A partial change of an endpoint: None leaves a field as it is.
 
-    `scaling` is sent whole, its idle timer too, so that null clears it.
+    `scaling` is sent whole, its idle timer too, so that null clears it. Of `options` only the
+    named ones change.
     """
 
     hardware: Hardware | None = None
@@ -147,14 +193,45 @@ class EndpointChange:
     arguments: tuple[str, ...] | None = None
     access: str | None = None
     tags: tuple[str, ...] | None = None
+    options: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What a pause of one endpoint means, read from the cloud now; see `Provider.contract`.
+
+    `document` is all that is needed to make the endpoint again, as JSON without secret values;
+    empty where the cloud keeps it by itself. `obstacles` forbid the pause; `foreign` forbids it
+    unless it is forced (another tool manages the endpoint). `minutes_to_return` is the usual
+    time until it serves again, before anything was measured.
+    """
+
+    document: JsonObject = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    risks: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
+    quota: str = ""
+    minutes_to_return: int | None = None
+    obstacles: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was put back after a resume, and in words what could not be or differs now."""
+
+    done: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Requests that a cloud counted in `[start, end)`.
 
-    `covered` is the part of the span, in seconds, for which the cloud returned data; requests
-    outside of it are unknown, not zero.
+    `covered_seconds` is the part of the span for which the cloud returned data; requests outside
+    of it are unknown, not zero. Where counts come late, `end` is where they end, before the
+    instant that was asked for.
     """
 
     start: datetime

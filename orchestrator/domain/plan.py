@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from orchestrator.domain.decide import Decision
-from orchestrator.domain.endpoints import BilledReplicas
+from orchestrator.domain.endpoints import BilledReplicas, Stop
 from orchestrator.domain.status import AWAKE, Status, Wish
 
 
@@ -24,11 +24,38 @@ class Kind(StrEnum):
 
 
 STARTS = frozenset({Kind.CREATE, Kind.RESUME})
+NO_LEAVE = (
+    "its cloud can only stop it by deleting it and making it again, which its owner has not allowed"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """How one endpoint can be stopped, and whether its owner allowed what that takes."""
+
+    stop: Stop = Stop.PAUSE
+    to_zero: bool = True
+    allow_recreate: bool = False
+
+    def barrier(self, kind: Kind) -> str:
+        """Return why this change may not be made to it, empty where it may."""
+        if kind is Kind.SCALE_TO_ZERO and not self.to_zero:
+            return "no request could wake it from zero in this cloud"
+        if kind is not Kind.PAUSE or self.stop is Stop.PAUSE:
+            return ""
+        if self.stop is Stop.NONE:
+            return "it cannot be stopped from here"
+        if not self.allow_recreate:
+            return NO_LEAVE
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One managed endpoint with its decision; `burn` is nano-dollars per hour, if known."""
+    """One managed endpoint with its decision; `burn` is nano-dollars per hour, if known.
+
+    `means` says how it can be stopped at all.
+    """
 
     endpoint_id: str
     status: Status
@@ -37,6 +64,7 @@ class Wanted:
     burn: int | None = None
     last_used_at: datetime | None = None
     not_before: datetime | None = None
+    means: Means = Means()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +142,10 @@ def plan(wanted: Sequence[Wanted], limits: Limits, now: datetime) -> Plan:
         if kind is None:
             continue
         action = Action(item.endpoint_id, kind, item.decision)
-        if item.not_before is not None and item.not_before > now:
+        barrier = item.means.barrier(kind)
+        if barrier:
+            deferred.append((action, barrier))
+        elif item.not_before is not None and item.not_before > now:
             deferred.append((action, f"backing off until {item.not_before:%H:%M:%S} UTC"))
         else:
             actions.append((item, action))

@@ -14,24 +14,28 @@ from sqlmodel import Session
 from orchestrator.costs import meter
 from orchestrator.costs.observe import Observation
 from orchestrator.domain.decide import Rule
-from orchestrator.domain.endpoints import Snapshot
+from orchestrator.domain.endpoints import NOT_BILLED, Extra, Hardware, Scaling, Snapshot, Stop
 from orchestrator.domain.status import AWAKE, Status
 from orchestrator.services import bindings
 from orchestrator.store import events, observation
 from orchestrator.store.ids import new_id
-from orchestrator.store.tables import Account, Endpoint, Label, Operation
+from orchestrator.store.tables import Account, Endpoint, Json, Label, Operation
 
 ENGINE = "engine"
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """One look at one endpoint: what was seen, when it was asked for, when it was answered."""
+    """One look at one endpoint: what was seen, when it was asked for, when it was answered.
+
+    `inferred` says that the cloud described nothing: it is absent, as we left it.
+    """
 
     snapshot: Snapshot
     digest: str
     asked_at: datetime
     answered_at: datetime
+    inferred: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,8 @@ class Change:
 
 def vouched_until(account: Account, endpoint: Endpoint) -> datetime:
     """Return the instant until which the endpoint's stored state is known to have held."""
-    if endpoint.missing_since is not None or account.confirmed_at is None:
+    unsure = endpoint.missing_since is not None or endpoint.restless
+    if unsure or account.confirmed_at is None:
         return endpoint.confirmed_at
     return max(endpoint.confirmed_at, account.confirmed_at)
 
@@ -134,7 +139,8 @@ def refresh(
     _keep_scaling(endpoint, before, sight.snapshot.status)
     _take_over(endpoint, sight)
     session.add(endpoint)
-    _take_labels(session, endpoint, sight)
+    if not sight.inferred:
+        _take_labels(session, endpoint, sight)
     endpoint.missing_since = None
     endpoint.confirmed_at = sight.asked_at
     # Who changed it last did not change it now unless the cloud's time of change has moved.
@@ -153,7 +159,7 @@ def _keep_scaling(endpoint: Endpoint, before: Status, after: Status) -> None:
     }
     # Bounds that still wait to be put back are the true ones, not what a resume made of them.
     waiting = bool(endpoint.scaling_before_pause)
-    if falls_asleep and not waiting and endpoint.min_replicas is not None:
+    if falls_asleep and not waiting and not endpoint.kept and endpoint.min_replicas is not None:
         endpoint.scaling_before_pause = {
             "min_replicas": endpoint.min_replicas,
             "max_replicas": endpoint.max_replicas,
@@ -182,6 +188,9 @@ def _take_over(endpoint: Endpoint, sight: Sight) -> None:
     endpoint.billed_low, endpoint.billed_expected = seen.billed.low, seen.billed.expected
     endpoint.billed_high = seen.billed.high
     endpoint.spec, endpoint.gaps = dict(seen.spec), list(seen.gaps)
+    endpoint.stop, endpoint.to_zero, endpoint.restless = seen.stop, seen.to_zero, seen.restless
+    endpoint.extras = [extra_to_json(extra) for extra in seen.extras]
+    endpoint.unfinished, endpoint.looked_at = clean(seen.unfinished), sight.asked_at
     endpoint.cloud_created_at, endpoint.cloud_created_by = seen.created_at, seen.created_by
     if seen.updated_at is not None:
         endpoint.cloud_updated_at, endpoint.cloud_updated_by = seen.updated_at, seen.updated_by
@@ -301,10 +310,60 @@ def keep_asked_scaling(operation: Operation, endpoint: Endpoint) -> None:
         }
 
 
+def extra_to_json(extra: Extra) -> Json:
+    """Return what is billed beside a replica as it is stored."""
+    return {"component": extra.component, "key": extra.hardware_key, "units": extra.units}
+
+
+def extras_of(endpoint: Endpoint) -> tuple[Extra, ...]:
+    """Return what is billed beside each replica of the endpoint as it was last seen."""
+    return tuple(Extra(row["component"], row["key"], row["units"]) for row in endpoint.extras)
+
+
+def paused_by_us(endpoint: Endpoint) -> bool:
+    """Tell whether "not there" means that we deleted it in order to pause it."""
+    return bool(endpoint.kept) and endpoint.stop_sent_at is not None
+
+
+def away(endpoint: Endpoint, status: Status = Status.PAUSED) -> Snapshot:
+    """Return an endpoint that we deleted in order to pause it, as it would be described."""
+    vendor, region, kind, size = endpoint.hardware_key.split("/")
+    bounds = (endpoint.min_replicas, endpoint.max_replicas)
+    scaling = None
+    if bounds[0] is not None and bounds[1] is not None:
+        scaling = Scaling(bounds[0], bounds[1], endpoint.scale_to_zero_minutes)
+    return Snapshot(
+        name=endpoint.name,
+        status=status,
+        cloud_state="",
+        hardware=Hardware(vendor, region, kind, size, endpoint.accelerator),
+        billed=NOT_BILLED,
+        scaling=scaling,
+        ready_replicas=0,
+        target_replicas=0,
+        access=endpoint.access,
+        repository=endpoint.repository,
+        task=endpoint.task,
+        engine=endpoint.engine,
+        created_at=endpoint.cloud_created_at,
+        created_by=endpoint.cloud_created_by,
+        stop=Stop(endpoint.stop),
+        to_zero=endpoint.to_zero,
+        extras=extras_of(endpoint),
+        spec=endpoint.spec,
+    )
+
+
+def forget_kept(endpoint: Endpoint) -> None:
+    """Drop what was kept to make it again: it is there again, or gone for good."""
+    endpoint.kept, endpoint.kept_at, endpoint.stop_sent_at = {}, None, None
+
+
 def is_another(endpoint: Endpoint, snapshot: Snapshot) -> bool:
-    """Tell whether the name now belongs to an endpoint that was made later."""
+    """Tell whether the name now belongs to an endpoint that was made later, and not by a resume."""
     return (
-        snapshot.created_at is not None
+        not paused_by_us(endpoint)
+        and snapshot.created_at is not None
         and endpoint.cloud_created_at is not None
         and snapshot.created_at != endpoint.cloud_created_at
     )

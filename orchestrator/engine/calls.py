@@ -29,29 +29,33 @@ class Calls:
         """Make the call. Raises ProviderError, whose message shows none of the secret values
         that were sent; RefusedError when they are lost.
         """
-        del endpoint
+        kept: Json = {} if endpoint is None else endpoint.kept
         stored: Json = {}
         secrets = Secrets()
-        if operation.kind in (Kind.CREATE, Kind.UPDATE):
+        if operation.kind in (Kind.CREATE, Kind.UPDATE) and not kept:
             stored, secrets = self._material(operation)
         try:
-            return self._make(operation, stored, secrets)
+            return self._make(operation, stored, secrets, kept)
         except ProviderError as error:
             error.args = (masked(str(error), specs.hidden(stored, secrets)), *error.args[1:])
             raise
 
-    def _make(self, operation: Operation, stored: Json, secrets: Secrets) -> Snapshot | None:
+    def _make(  # noqa: PLR0911 - one return per kind of call
+        self, operation: Operation, stored: Json, secrets: Secrets, kept: Json
+    ) -> Snapshot | None:
         name = operation.endpoint_name
         match Kind(operation.kind):
             case Kind.PAUSE:
-                return self._provider.pause_endpoint(name)
+                return self._provider.pause_endpoint(name, kept)
             case Kind.RESUME:
-                return self._provider.resume_endpoint(name)
+                return self._provider.resume_endpoint(name, kept)
             case Kind.SCALE_TO_ZERO:
                 return self._provider.scale_to_zero(name)
             case Kind.DELETE:
-                self._provider.delete_endpoint(name)
+                self._provider.delete_endpoint(name, kept)
                 return None
+            case Kind.CREATE if kept:  # it failed for want of capacity: made again as it was
+                return self._provider.resume_endpoint(name, kept)
             case Kind.CREATE:
                 return self._provider.create_endpoint(specs.to_spec(stored, secrets))
             case Kind.UPDATE:

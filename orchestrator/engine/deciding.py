@@ -8,12 +8,18 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from orchestrator.domain.decide import DRAINING, Decision, Proposal, Rule, decide
-from orchestrator.domain.endpoints import BilledReplicas
+from orchestrator.domain.endpoints import BilledReplicas, Stop
 from orchestrator.domain.idle import Activity
-from orchestrator.domain.plan import Action, Kind, Limits, Wanted, needed, plan
+from orchestrator.domain.money import to_nano
+from orchestrator.domain.plan import Action, Kind, Limits, Means, Wanted, needed, plan
 from orchestrator.domain.status import Status, Wish
 from orchestrator.engine.apply import ENGINE
-from orchestrator.engine.evidence import NoReadingError, UsageReader, merge_usage
+from orchestrator.engine.evidence import (
+    NoReadingError,
+    UsageReader,
+    merge_usage,
+    usage_watch,
+)
 from orchestrator.engine.observe import Look
 from orchestrator.engine.steps import supersede
 from orchestrator.providers.base import Provider
@@ -65,6 +71,7 @@ class Decider:
         """Decide for every managed endpoint of the account and write the operations needed."""
         reading = self._read(account, now)
         self._usage.begin_pass()
+        self._read_usage(account, provider, reading, look, now)
         judged = [self._judge(provider, reading.book, row, look, now) for row in reading.rows]
         wanted = [_wanted(item, reading.burns.get(item.row.id)) for item in judged]
         # An endpoint that this pass did not see is left to the next one that does.
@@ -102,9 +109,8 @@ class Decider:
     ) -> _Judged:
         activity = listed_activity(row, look.asked_at if row.id in look.tells_use else None)
         key, span = (row.id, row.name), book.longest_idle_timeout(row.id)
-        watched = row.status == Status.RUNNING and book.has_idle_rule(row.id)
-        if watched and activity.covered_to is None:
-            usage = self._usage.read(provider, key, span, now)
+        if _watched(book, row) and activity.covered_to is None:
+            usage = self._usage.held(key)
             activity = merge_usage(activity, usage) if usage is not None else activity
         decision = decide(book.facts(row, activity, now), now)
         if _would_act(row, decision, now) and _rests_on_use(book, row, decision, now):
@@ -112,6 +118,27 @@ class Decider:
             activity = self._look_again(provider, key, max(span, SHORTEST_SPAN), look, row)
             decision = decide(book.facts(row, activity, now), now)
         return _Judged(row, decision, _next_wish(book, row, decision))
+
+    def _read_usage(
+        self, account: Account, provider: Provider, reading: _Reading, look: Look, now: datetime
+    ) -> None:
+        """Read the counts that idle rules want, and store how often and at what cost.
+
+        A listing that tells the last use makes counting needless until a stop is at hand.
+        """
+        wanted = {
+            (row.id, row.name): reading.book.longest_idle_timeout(row.id)
+            for row in reading.rows
+            if _watched(reading.book, row) and row.id not in look.tells_use
+        }
+        cap = to_nano(self._context.settings.usage_budget_usd_per_month)
+        watch = usage_watch(len(wanted), provider.capabilities.usage_nano_per_reading, cap)
+        self._usage.refresh(provider, wanted, watch.every, now)
+        if account.usage_watch != watch.to_json():
+            with self._context.database.write() as session:
+                row = session.get_one(Account, account.id)
+                row.usage_watch = watch.to_json()
+                session.add(row)
 
     def _look_again(
         self,
@@ -281,7 +308,8 @@ def _would_act(row: ManagedRow, decision: Decision, now: datetime) -> bool:
     if row.not_before is not None and row.not_before > now:
         return False
     billed = BilledReplicas(row.billed_low, row.billed_expected, row.billed_high)
-    return needed(Status(row.status), decision, billed) is not None
+    kind = needed(Status(row.status), decision, billed)
+    return kind is not None and not _means(row).barrier(kind)
 
 
 def _must_finish(active: Operation) -> bool:
@@ -331,7 +359,17 @@ def _wanted(item: _Judged, burn_nano: int | None) -> Wanted:
         burn=burn_nano,
         last_used_at=row.last_used_at,
         not_before=row.not_before,
+        means=_means(row),
     )
+
+
+def _means(row: ManagedRow) -> Means:
+    return Means(Stop(row.stop), row.to_zero, row.allow_recreate)
+
+
+def _watched(book: Rulebook, row: ManagedRow) -> bool:
+    """Tell whether an idle rule wants the counts of an endpoint."""
+    return row.status == Status.RUNNING and book.has_idle_rule(row.id)
 
 
 def _proposal_key(item: _Judged, proposal: Proposal) -> tuple[str, str]:

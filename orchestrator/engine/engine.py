@@ -171,6 +171,8 @@ class Engine:
     ) -> datetime:
         if look.retry_after is not None:
             return now + max(look.retry_after, FIRST_BACK_OFF)
+        if look.more:
+            return now + timedelta(seconds=1)
         if not look.complete:
             return now + min(_back_off(account.failures), self._cadence.rest)
         fresh = [op for op in active if now - op.created_at < HURRY_FOR]

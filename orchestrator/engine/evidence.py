@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from orchestrator.domain.endpoints import Usage
@@ -11,55 +12,128 @@ from orchestrator.providers.base import Provider, ProviderError, RefusedError
 
 # How often the counts are read again for an endpoint that a rule watches.
 USAGE_EVERY = timedelta(minutes=5)
-# So many readings in one pass; the others have their turn in the next ones.
-READS_PER_PASS = 40
+# So many calls for counts in one pass; the other endpoints have their turn in the next ones.
+CALLS_PER_PASS = 40
+MONTH = timedelta(hours=730)
+# Counts are asked for from a little earlier, so that late or coarse ones cover the whole span.
+LEAD = timedelta(minutes=10)
+
+Key = tuple[str, str]
 
 
 class NoReadingError(Exception):
     """The counts could not be read now; another pass may."""
 
 
+@dataclass(frozen=True, slots=True)
+class UsageWatch:
+    """How the counts of an account are read: of how many endpoints, how often, at what cost.
+
+    `month_nano` is what that costs a month (730 hours) in nano-dollars, at most `cap_nano`: where
+    it would be more, the counts are read less often. Readings just before a stop come on top.
+    """
+
+    endpoints: int
+    every: timedelta
+    month_nano: int
+    cap_nano: int
+
+    def to_json(self) -> dict[str, int]:
+        """Return it as it is stored with the account."""
+        return {
+            "endpoints": self.endpoints,
+            "every_seconds": int(self.every.total_seconds()),
+            "month_nano": self.month_nano,
+            "cap_nano": self.cap_nano,
+        }
+
+
+def usage_watch(endpoints: int, nano_per_reading: int, cap_nano: int) -> UsageWatch:
+    """Return how often counts may be read, so that a month of it stays under the cap."""
+    least = _ceil_seconds(endpoints * nano_per_reading, cap_nano)
+    every = max(USAGE_EVERY, timedelta(seconds=least))
+    seconds = int(every.total_seconds())
+    month = endpoints * nano_per_reading * int(MONTH.total_seconds()) // seconds
+    return UsageWatch(endpoints, every, month, cap_nano)
+
+
+def _ceil_seconds(nano_per_round: int, cap_nano: int) -> int:
+    """Return the seconds between rounds at which a month of them costs the cap."""
+    if nano_per_round == 0:
+        return 0
+    return -(-nano_per_round * int(MONTH.total_seconds()) // max(cap_nano, 1))
+
+
 class UsageReader:
-    """Reads request counts, keeps them for a while, and limits the calls of one pass."""
+    """Reads request counts in batches, keeps them for a while, and limits the calls of a pass."""
 
     def __init__(self) -> None:
         self._held: dict[str, tuple[datetime, Usage | None]] = {}
-        self._left = READS_PER_PASS
+        self._left = CALLS_PER_PASS
 
     def begin_pass(self) -> None:
         """Start counting calls anew."""
-        self._left = READS_PER_PASS
+        self._left = CALLS_PER_PASS
 
-    def read(
-        self, provider: Provider, key: tuple[str, str], span: timedelta, now: datetime
-    ) -> Usage | None:
-        """Return counts of the last minutes for an endpoint (id, name); None is unknown."""
-        held = self._held.get(key[0])
-        if held is not None and now - held[0] < USAGE_EVERY:
-            return held[1]
-        try:
-            return self.read_anew(provider, key, span, now)
-        except NoReadingError:
-            return None
+    def refresh(
+        self,
+        provider: Provider,
+        wanted: Mapping[Key, timedelta],
+        every: timedelta,
+        now: datetime,
+    ) -> None:
+        """Read counts anew that are older than `every`, in batches.
+
+        `wanted` holds the span of each endpoint (id, name).
+        """
+        due = [key for key in wanted if self._older(key, every, now)]
+        size = provider.capabilities.usage_batch
+        for start in range(0, len(due), size):
+            batch = due[start : start + size]
+            try:
+                self._read_batch(provider, batch, max(wanted[key] for key in batch), now)
+            except NoReadingError:
+                return
+
+    def held(self, key: Key) -> Usage | None:
+        """Return the last counts of an endpoint; None is unknown."""
+        return self._held.get(key[0], (None, None))[1]
 
     def read_anew(
-        self, provider: Provider, key: tuple[str, str], span: timedelta, now: datetime
+        self, provider: Provider, key: Key, span: timedelta, now: datetime
     ) -> Usage | None:
         """Return counts up to now, as a stop needs them; None where this cloud tells none.
 
         Raises NoReadingError when they could not be read, or this pass has read enough.
         """
+        self._read_batch(provider, [key], span, now)
+        if key[0] not in self._held:
+            raise NoReadingError
+        return self.held(key)
+
+    def _older(self, key: Key, every: timedelta, now: datetime) -> bool:
+        held = self._held.get(key[0])
+        return held is None or now - held[0] >= every
+
+    def _read_batch(
+        self, provider: Provider, batch: Sequence[Key], span: timedelta, now: datetime
+    ) -> None:
+        """Replace what is held of a batch; what could not be read is forgotten."""
         if self._left == 0:
             raise NoReadingError
         self._left -= 1
+        for key in batch:
+            self._held.pop(key[0], None)
+        names = [name for _, name in batch]
         try:
-            usage = provider.usage(key[1], now - span, now)
+            counts = provider.usage(names, now - span - LEAD, now)
         except RefusedError:
-            usage = None
+            counts = dict.fromkeys(names)
         except ProviderError as error:
             raise NoReadingError from error
-        self._held[key[0]] = (now, usage)
-        return usage
+        for key in batch:
+            if key[1] in counts:
+                self._held[key[0]] = (now, counts[key[1]])
 
 
 def merge_usage(activity: Activity, usage: Usage) -> Activity:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from orchestrator.domain.endpoints import Stop
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import AWAKE, IN_TRANSITION, Status
 from orchestrator.store.tables import Endpoint, Operation
 
 
 class Progress(StrEnum):
-    """Where an operation stands, by what the cloud says of the endpoint."""
+    """Where an operation stands, by what the cloud says of the endpoint.
+
+    `stalled`: accepted, but it needs another call of ours to go on.
+    """
 
     NOT_BEGUN = "not_begun"
     UNDER_WAY = "under_way"
     REACHED = "reached"
+    STALLED = "stalled"
     FAILED = "failed"
 
 
@@ -41,11 +46,16 @@ def _paused(status: Status, endpoint: Endpoint) -> Progress:
         return Progress.REACHED if endpoint.billed_expected == 0 else Progress.UNDER_WAY
     if status is Status.PAUSING:
         return Progress.UNDER_WAY
+    # Deleted in order to pause it, and not yet gone; a deletion of others is no pause.
+    if status is Status.STOPPING and endpoint.stop_sent_at is not None:
+        return Progress.UNDER_WAY
     return Progress.NOT_BEGUN
 
 
 def _awake(operation: Operation, endpoint: Endpoint) -> Progress:
     status = Status(endpoint.status)
+    if _needs_a_call(operation, endpoint):
+        return Progress.STALLED if operation.accepted_at else Progress.NOT_BEGUN
     if status in (Status.RUNNING, Status.UPDATE_FAILED):
         return Progress.REACHED
     if status is Status.FAILED:
@@ -56,6 +66,14 @@ def _awake(operation: Operation, endpoint: Endpoint) -> Progress:
     if status is Status.SCALED_TO_ZERO and accepted and endpoint.status_since > accepted:
         return Progress.REACHED  # it was up and the cloud's own idle timer was quicker than we
     return Progress.NOT_BEGUN
+
+
+def _needs_a_call(operation: Operation, endpoint: Endpoint) -> bool:
+    """Tell whether a creation lacks a step, or a start found no capacity and must be made anew."""
+    if operation.kind == Kind.CREATE and endpoint.unfinished:
+        return True
+    short = endpoint.status == Status.WAITING_FOR_CAPACITY
+    return short and endpoint.stop == Stop.RECREATE
 
 
 def _updated(operation: Operation, status: Status) -> Progress:

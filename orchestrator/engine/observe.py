@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,6 +12,8 @@ from sqlmodel import Session
 
 from orchestrator.costs import meter
 from orchestrator.domain.endpoints import Snapshot
+from orchestrator.domain.plan import Kind
+from orchestrator.domain.status import Status
 from orchestrator.engine import adoption, outside
 from orchestrator.engine.apply import (
     ENGINE,
@@ -18,12 +21,16 @@ from orchestrator.engine.apply import (
     Sight,
     Watch,
     announce,
+    away,
     discover_all,
     is_another,
     is_stale,
+    paused_by_us,
     record_meter,
     refresh,
 )
+from orchestrator.engine.closer import look_closer
+from orchestrator.engine.steps import NO_CAPACITY
 from orchestrator.providers.base import (
     CredentialsError,
     Listing,
@@ -33,7 +40,7 @@ from orchestrator.providers.base import (
     ThrottledError,
 )
 from orchestrator.services.context import Context
-from orchestrator.store import events, observation
+from orchestrator.store import events, observation, operations
 from orchestrator.store.observation import Known
 from orchestrator.store.tables import Account, Endpoint
 
@@ -63,6 +70,8 @@ class Look:
     # Listed with an older state than we know: a lagging listing, or a cloud that went back.
     doubtful: list[Known] = field(default_factory=list)
     retry_after: timedelta | None = None
+    # Some endpoints still have to be read for the first time, or again: the next pass comes soon.
+    more: bool = False
 
 
 def observe(context: Context, account: Account, provider: Provider, gap_limit: timedelta) -> Look:
@@ -70,29 +79,57 @@ def observe(context: Context, account: Account, provider: Provider, gap_limit: t
     listing = provider.list_endpoints()
     watch = Watch(gap_limit, provider.capabilities.billing_granularity_s)
     look = Look(listing.asked_at, listing.answered_at, watch)
+    with context.database.read() as session:
+        known = observation.known_endpoints(session, account.id)
+    closer = look_closer(context.clock, provider, listing, known)
+    listing, look.more = closer.listing, closer.postponed > 0
     with context.database.write() as session:
         account = session.get_one(Account, account.id)
-        _store_listing(session, account, listing, look)
+        _store_listing(session, account, listing, look, closer.sights)
         _note_health(session, account, listing, look)
         _note_skew(session, account, listing)
         account.calls += listing.calls
-    for known in (look.doubtful + look.absent)[:DIRECT_READS]:
-        if not _settle_absent(context, account, provider, known, look):
+    for item in (look.doubtful + look.absent)[:DIRECT_READS]:
+        if not _settle_absent(context, account, provider, item, look):
             break
+    _count_calls(context, account, provider)
     return look
 
 
-def _store_listing(session: Session, account: Account, listing: Listing, look: Look) -> None:
+def _count_calls(context: Context, account: Account, provider: Provider) -> None:
+    """Keep what looking and changing has cost in calls, for those who watch the limits."""
+    counts = provider.calls()
+    if not counts:
+        return
+    with context.database.write() as session:
+        row = session.get_one(Account, account.id)
+        total = Counter(row.call_counts)
+        total.update(counts)
+        row.call_counts = dict(total)
+        row.calls_since = row.calls_since or context.clock.now()
+        session.add(row)
+
+
+def _store_listing(
+    session: Session,
+    account: Account,
+    listing: Listing,
+    look: Look,
+    sights: Mapping[str, Sight],
+) -> None:
     known = observation.known_endpoints(session, account.id)
     seen = {sighting.name: sighting for sighting in listing.sightings}
-    absent = [item for name, item in known.items() if name not in seen]
-    doubted = listing.complete and _loses_many(len(absent), len(known))
+    away = [item for name, item in known.items() if name not in seen and item.away]
+    absent = [item for name, item in known.items() if name not in seen and not item.away]
+    doubted = listing.complete and _loses_many(len(absent), len(known) - len(away))
     look.usable = listing.complete or bool(seen)
     look.complete = listing.complete and not doubted
     if doubted:
         _doubt(session, account, len(absent), len(known), listing)
-    changes = _store_sightings(session, account, known, seen, look)
+    _touch_used(session, known, seen, sights)
+    changes = _store_sights(session, account, known, look, sights)
     look.seen.update(known[name].id for name in seen if name in known)
+    look.seen.update(item.id for item in away if listing.complete)
     look.seen.difference_update(item.id for item in look.doubtful)
     look.seen.update(change.endpoint.id for change in changes)
     ids = {name: held.id for name, held in known.items()}
@@ -107,9 +144,10 @@ def _store_listing(session: Session, account: Account, listing: Listing, look: L
     observation.mark_missing(session, back, None)
     if look.complete:
         account.confirmed_at = listing.asked_at
-        account.endpoint_count = len(seen)
+        account.endpoint_count = len(seen) + len(away)
     elif look.usable:
-        unchanged = look.seen - {change.endpoint.id for change in changes}
+        restless = {item.id for item in known.values() if item.restless}
+        unchanged = look.seen - {change.endpoint.id for change in changes} - restless
         observation.confirm(session, sorted(unchanged), listing.asked_at)
     if look.usable:
         account.observed_at = listing.answered_at
@@ -155,38 +193,40 @@ def _doubt(session: Session, account: Account, absent: int, known: int, listing:
         )
 
 
-def _store_sightings(
+def _touch_used(
+    session: Session,
+    known: dict[str, Known],
+    seen: dict[str, Sighting],
+    sights: Mapping[str, Sight],
+) -> None:
+    """Store new times of last use of those that have not changed otherwise."""
+    used = {
+        known[name].id: sighting.last_used_at
+        for name, sighting in seen.items()
+        if name not in sights
+        and name in known
+        and sighting.last_used_at is not None
+        and sighting.last_used_at != known[name].last_used_at
+    }
+    observation.touch_last_used(session, used)
+
+
+def _store_sights(
     session: Session,
     account: Account,
     known: dict[str, Known],
-    seen: dict[str, Sighting],
     look: Look,
+    sights: Mapping[str, Sight],
 ) -> list[Change]:
-    used: dict[str, datetime | None] = {}
-    fresh: list[tuple[Sighting, str | None]] = []
-    for name, sighting in seen.items():
-        held = known.get(name)
-        if held is None:
-            fresh.append((sighting, None))
-        elif held.digest != sighting.digest or held.missing_since is not None:
-            fresh.append((sighting, held.id))
-        elif sighting.last_used_at is not None and sighting.last_used_at != held.last_used_at:
-            used[held.id] = sighting.last_used_at
-    observation.touch_last_used(session, used)
-    rows = observation.endpoints_by_id(session, (key for _, key in fresh if key))
-    changes = discover(session, account, [_sight(s, look) for s, key in fresh if key is None])
-    for sighting, key in fresh:
-        if key is not None:
-            sight = _sight(sighting, look)
-            if is_stale(rows[key], sight.snapshot):
-                look.doubtful.append(known[sighting.name])
-            else:
-                changes.append(take_in(session, account, rows[key], sight, look.watch))
+    held = {name: known[name] for name in sights if name in known}
+    rows = observation.endpoints_by_id(session, (item.id for item in held.values()))
+    changes = discover(session, account, [s for name, s in sights.items() if name not in held])
+    for name, item in held.items():
+        if is_stale(rows[item.id], sights[name].snapshot):
+            look.doubtful.append(item)
+        else:
+            changes.append(take_in(session, account, rows[item.id], sights[name], look.watch))
     return changes
-
-
-def _sight(sighting: Sighting, look: Look) -> Sight:
-    return Sight(sighting.snapshot(), sighting.digest, look.asked_at, look.answered_at)
 
 
 def discover(session: Session, account: Account, sights: Sequence[Sight]) -> list[Change]:
@@ -254,12 +294,27 @@ def store_read(context: Context, account_id: str, reading: Reading, watch: Watch
     with context.database.write() as session:
         account = session.get_one(Account, account_id)
         endpoint = session.get_one(Endpoint, reading.endpoint_id)
-        if reading.snapshot is None:
+        sight = _sight(session, endpoint, reading, answered_at)
+        if sight is None:
             outside.gone(session, account, endpoint, answered_at, watch)
             return
-        sight = Sight(reading.snapshot, "", reading.asked_at, answered_at)
         change = take_in(session, account, endpoint, sight, watch)
         record_meter(session, account_id, watch, change.metered)
+
+
+def _sight(
+    session: Session, endpoint: Endpoint, reading: Reading, answered_at: datetime
+) -> Sight | None:
+    """Return what a direct read shows; an endpoint that we deleted to pause it is paused."""
+    if reading.snapshot is not None:
+        return Sight(reading.snapshot, "", reading.asked_at, answered_at)
+    active = operations.active_for(session, endpoint.id)
+    deleted = active is not None and active.kind == Kind.DELETE and active.accepted_at is not None
+    if not paused_by_us(endpoint) or deleted:
+        return None
+    waits = active is not None and active.outcome.startswith(NO_CAPACITY)
+    state = Status.WAITING_FOR_CAPACITY if waits else Status.PAUSED
+    return Sight(away(endpoint, state), "", reading.asked_at, answered_at, inferred=True)
 
 
 def _note_health(session: Session, account: Account, listing: Listing, look: Look) -> None:
@@ -283,8 +338,8 @@ def _note_health(session: Session, account: Account, listing: Listing, look: Loo
 
 
 def _health_of(listing: Listing, look: Look) -> tuple[str, str]:
-    if look.complete:
-        return "ok", ""
+    if look.complete or look.more:
+        return "ok", listing.problem
     if listing.complete:
         return "doubted", "the last listing lost many endpoints at once"
     if isinstance(listing.error, CredentialsError):

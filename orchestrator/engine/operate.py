@@ -13,26 +13,39 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from orchestrator.domain.endpoints import Snapshot
-from orchestrator.domain.plan import Kind
-from orchestrator.domain.status import AWAKE
+from orchestrator.domain.plan import STARTS, Kind
+from orchestrator.domain.status import AWAKE, Status
 from orchestrator.engine import adoption, outside
 from orchestrator.engine.apply import (
     ENGINE,
     Sight,
     asleep_by,
+    away,
     discover_all,
     keep_asked_scaling,
+    paused_by_us,
     record_meter,
     refresh,
 )
 from orchestrator.engine.calls import Calls, restored_scaling
 from orchestrator.engine.deciding import is_frozen
 from orchestrator.engine.goals import Progress, progress
+from orchestrator.engine.keeping import Keeper
 from orchestrator.engine.observe import Look, Reading, store_read
-from orchestrator.engine.steps import ENDED, NOT_RECEIVED, POSTED, add_step, end, first_posted
+from orchestrator.engine.steps import (
+    ENDED,
+    NO_CAPACITY,
+    NOT_RECEIVED,
+    POSTED,
+    add_step,
+    end,
+    first_posted,
+)
 from orchestrator.providers.base import (
     AmbiguousError,
+    BusyError,
     CapacityError,
+    ChangedError,
     ConflictError,
     NotFoundError,
     Provider,
@@ -49,6 +62,12 @@ from orchestrator.store.tables import Account, Endpoint, Operation
 FIRST_RETRY = timedelta(seconds=2)
 LONGEST_RETRY = timedelta(minutes=5)
 CAPACITY_RETRY = timedelta(minutes=2)
+LONGEST_CAPACITY = timedelta(minutes=15)
+# A transition that forbids a change takes minutes.
+BUSY_RETRY = timedelta(seconds=30)
+SOON = timedelta(seconds=15)
+# An endpoint that changes between two readings so often is somebody's work in progress.
+MOST_CHANGES = 5
 FIRST_COOL_DOWN = timedelta(minutes=1)
 LONGEST_COOL_DOWN = timedelta(hours=1)
 # An accepted change that shows no end by then is given up; the wish stays and is tried anew.
@@ -64,6 +83,7 @@ class Operator:
         self._look = look
         self._provider = provider
         self._calls = Calls(provider, context.vault)
+        self._keeper = Keeper(context.clock, provider, self._change)
 
     def run(self) -> Sequence[Operation]:
         """Give every operation that is due its next step; return those that are not done."""
@@ -138,6 +158,8 @@ class Operator:
             return True
         if endpoint is None:
             return self._settle_create(operation_id, snapshot, asked_at)
+        if snapshot is None and operation.kind == Kind.DELETE and endpoint.kept:
+            return False  # what we made for it may still be there
         self._store_read(endpoint.id, snapshot, asked_at)
         operation, endpoint = self._load(operation_id)
         if operation.status != "running" or endpoint is None:
@@ -168,6 +190,11 @@ class Operator:
         if endpoint is not None and progress(operation, endpoint) is not Progress.NOT_BEGUN:
             self._accepted(operation_id, endpoint.id)
             return
+        try:
+            self._keeper.keep(operation, endpoint)
+        except ProviderError as error:
+            self._failed_attempt(operation_id, error, looking=not isinstance(error, RefusedError))
+            return
         asked_at = self._context.clock.now()
         if operation.kind == Kind.CREATE:
             self._note(operation_id, POSTED)
@@ -179,10 +206,25 @@ class Operator:
         except ProviderError as error:
             self._failed_attempt(operation_id, error, looking=False)
             return
-        if operation.kind == Kind.CREATE and snapshot is not None:
-            self._store_created(operation_id, snapshot, asked_at)
-        elif endpoint is not None:
-            self._store_answer(operation_id, endpoint.id, snapshot, asked_at)
+        self._store_sent(operation, endpoint, snapshot, asked_at)
+
+    def _store_sent(
+        self,
+        operation: Operation,
+        endpoint: Endpoint | None,
+        snapshot: Snapshot | None,
+        asked_at: datetime,
+    ) -> None:
+        if endpoint is None:
+            if snapshot is not None:
+                self._store_created(operation.id, snapshot, asked_at)
+        elif snapshot is None and operation.kind in STARTS:
+            self._again(operation.id, SOON, "what had failed is removed first")
+        elif snapshot is None and operation.kind == Kind.PAUSE:
+            self._store_read(endpoint.id, None, asked_at)
+            self._accepted(operation.id, endpoint.id)
+        else:
+            self._store_answer(operation.id, endpoint.id, snapshot, asked_at)
 
     def _note(self, operation_id: str, state: str) -> None:
         with self._change(operation_id) as (_, operation):
@@ -265,9 +307,11 @@ class Operator:
         elif reached is Progress.FAILED:
             detail = endpoint.message or "the cloud gives no reason"
             self._end(operation.id, "failed", f"the cloud says {endpoint.cloud_state}: {detail}")
+        elif reached is Progress.STALLED:
+            self._go_on(operation, endpoint)
         elif reached is Progress.NOT_BEGUN and operation.kind != Kind.UPDATE:
             self._undone(operation, now)
-        elif reached is Progress.REACHED and not self._restore_scaling(operation, endpoint, now):
+        elif reached is Progress.REACHED and not self._restoring(operation, endpoint, now):
             self._end(operation.id, "succeeded", f"it is {endpoint.status}")
         elif now - (operation.accepted_at or now) > LONGEST_WAIT:
             self._end(operation.id, "failed", f"still {endpoint.status} after {LONGEST_WAIT}")
@@ -285,6 +329,45 @@ class Operator:
         except ProviderError:
             return  # the next pass reads it again; nothing is believed meanwhile
         self._store_read(endpoint.id, snapshot, asked_at)
+
+    def _go_on(self, operation: Operation, endpoint: Endpoint) -> None:
+        """Another call is due: the next part of a creation, or a start that found no capacity."""
+        if endpoint.status == Status.WAITING_FOR_CAPACITY:
+            why = f"waiting for capacity: {endpoint.message or 'the cloud gives no reason'}"
+            self._again(operation.id, capacity_wait(operation), why)
+        else:
+            self._again(operation.id, SOON, endpoint.unfinished)
+
+    def _again(self, operation_id: str, wait: timedelta, why: str) -> None:
+        """Let the call be made once more after a while; nothing was lost."""
+        now = self._context.clock.now()
+        with self._change(operation_id) as (session, operation):
+            if operation.status in ENDED:
+                return
+            operation.status, operation.accepted_at = "running", None
+            operation.next_attempt_at = now + wait
+            add_step(operation, operation.kind, now, "again", why)
+            if why.startswith(NO_CAPACITY) and not operation.outcome.startswith(NO_CAPACITY):
+                self._tell(session, operation, "operation.waiting_for_capacity", why, wait)
+            operation.outcome = why
+
+    def _restoring(self, operation: Operation, endpoint: Endpoint, now: datetime) -> bool:
+        """Put back what a pause took along; True while that is under way."""
+        if not endpoint.kept or operation.kind not in STARTS:
+            return self._restore_scaling(operation, endpoint, now)
+        if operation.next_attempt_at and operation.next_attempt_at > now:
+            return True
+        with self._change(operation.id) as (session, held):
+            if held.status != "confirming" or is_frozen(session, held.account_id):
+                return True
+            held.attempts += 1
+            add_step(held, "restore", now, "begun", "")
+        try:
+            self._keeper.restore(operation, endpoint)
+        except ProviderError as error:
+            self._try_later(operation.id, error)
+            return True
+        return False
 
     def _restore_scaling(self, operation: Operation, endpoint: Endpoint, now: datetime) -> bool:
         """Put replica bounds back that a resume has changed; True while that is under way."""
@@ -317,8 +400,9 @@ class Operator:
         if isinstance(error, ConflictError) and operation.kind == Kind.CREATE and not looking:
             self._taken(operation, error)
             return
-        final = isinstance(error, RefusedError) and not isinstance(error, CapacityError)
-        if final and not looking:
+        if final(operation, error) and not looking:
+            with self._change(operation_id) as (session, held):
+                self._keeper.not_sent(session, held, error)
             self._end(operation_id, "failed", str(error))
             return
         self._try_later(operation_id, error)
@@ -342,20 +426,39 @@ class Operator:
                 state = NOT_RECEIVED
             add_step(operation, operation.kind, now, state, str(error))
             operation.next_attempt_at = now + wait
-            if isinstance(error, CapacityError) and not operation.outcome:
-                operation.outcome = f"waiting for capacity: {error}"
+            if isinstance(error, CapacityError):
+                operation.outcome = f"{NO_CAPACITY}: {error}"
+                self._waits_for_capacity(session, operation, now)
             if operation.attempts == 1 or isinstance(error, CapacityError):
-                events.record(
-                    session,
-                    at=now,
-                    kind=_kind_of(error),
-                    actor=ENGINE,
-                    message=f"{operation.kind} of {operation.endpoint_name}: {error}",
-                    account_id=operation.account_id,
-                    endpoint_id=operation.endpoint_id,
-                    operation_id=operation.id,
-                    data={"retry_in_seconds": int(wait.total_seconds())},
-                )
+                self._tell(session, operation, _kind_of(error), str(error), wait)
+
+    def _waits_for_capacity(self, session: Session, operation: Operation, now: datetime) -> None:
+        """Show that an endpoint which is away waits for capacity, not for a person."""
+        if operation.endpoint_id is None:
+            return
+        endpoint = session.get_one(Endpoint, operation.endpoint_id)
+        if paused_by_us(endpoint) and endpoint.status == Status.PAUSED:
+            account = session.get_one(Account, self._account.id)
+            waiting = away(endpoint, Status.WAITING_FOR_CAPACITY)
+            change = refresh(
+                session, account, endpoint, Sight(waiting, "", now, now, inferred=True)
+            )
+            record_meter(session, account.id, self._look.watch, change.metered)
+
+    def _tell(
+        self, session: Session, operation: Operation, kind: str, why: str, wait: timedelta
+    ) -> None:
+        events.record(
+            session,
+            at=self._context.clock.now(),
+            kind=kind,
+            actor=ENGINE,
+            message=f"{operation.kind} of {operation.endpoint_name}: {why}",
+            account_id=operation.account_id,
+            endpoint_id=operation.endpoint_id,
+            operation_id=operation.id,
+            data={"retry_in_seconds": int(wait.total_seconds())},
+        )
 
     def _end(self, operation_id: str, status: str, outcome: str) -> None:
         now = self._context.clock.now()
@@ -372,11 +475,25 @@ class Operator:
         self._context.vault.drop(operation_id)
 
 
+def final(operation: Operation, error: ProviderError) -> bool:
+    """Tell whether an error ends an operation, because the same call would meet it again."""
+    if isinstance(error, ChangedError):
+        return operation.attempts >= MOST_CHANGES
+    return isinstance(error, RefusedError) and not isinstance(error, CapacityError)
+
+
+def capacity_wait(operation: Operation) -> timedelta:
+    """Return how long to wait for capacity: longer each time, up to a limit."""
+    return min(CAPACITY_RETRY * (1 << min(max(operation.attempts - 1, 0), 6)), LONGEST_CAPACITY)
+
+
 def _wait_for(operation: Operation, error: ProviderError) -> timedelta:
     if isinstance(error, ThrottledError) and error.retry_after is not None:
         return max(error.retry_after, FIRST_RETRY)
     if isinstance(error, CapacityError):
-        return CAPACITY_RETRY
+        return capacity_wait(operation)
+    if isinstance(error, BusyError):
+        return BUSY_RETRY
     return min(FIRST_RETRY * (1 << min(operation.attempts, 10)), LONGEST_RETRY)
 
 

@@ -9,7 +9,14 @@ from sqlmodel import Session
 from orchestrator.costs.observe import Observation
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import AWAKE, Status, Wish
-from orchestrator.engine.apply import ENGINE, Change, Watch, record_meter, vouched_until
+from orchestrator.engine.apply import (
+    ENGINE,
+    Change,
+    Watch,
+    forget_kept,
+    record_meter,
+    vouched_until,
+)
 from orchestrator.engine.steps import end, supersede
 from orchestrator.services import clicks
 from orchestrator.store import events, holds, operations, schedules
@@ -29,7 +36,7 @@ def notice(session: Session, change: Change, at: datetime) -> None:
     if wish is None or _is_ours(session, change, wish, at):
         return
     if wish is not Wish.PAUSED:
-        endpoint.scaling_before_pause = {}  # whoever woke it answers for its bounds
+        _left_to_others(session, endpoint, at)
     if not endpoint.managed:
         return
     actor = endpoint.cloud_updated_by or "somebody"
@@ -48,6 +55,25 @@ def notice(session: Session, change: Change, at: datetime) -> None:
         actor=f"cloud:{actor}",
         reason=f"{change.before} became {change.after} outside of this service",
     )
+
+
+def _left_to_others(session: Session, endpoint: Endpoint, at: datetime) -> None:
+    """Whoever woke it answers for its bounds, and for what a pause by deletion took along."""
+    endpoint.scaling_before_pause = {}
+    if not endpoint.kept:
+        return
+    events.record(
+        session,
+        at=at,
+        kind="endpoint.differs",
+        actor=ENGINE,
+        message=f"{endpoint.name} was made again by somebody else: what was kept of it "
+        "(tags, scaling) was not put back",
+        account_id=endpoint.account_id,
+        endpoint_id=endpoint.id,
+        data={"kept": endpoint.kept},
+    )
+    forget_kept(endpoint)
 
 
 def _meant(change: Change) -> Wish | None:
@@ -125,6 +151,7 @@ def gone(
     endpoint.wish_at = endpoint.next_edge_at = None
     endpoint.managed = False
     endpoint.billed_low = endpoint.billed_expected = endpoint.billed_high = 0
+    forget_kept(endpoint)
     session.add(endpoint)
     ended = Observation(
         endpoint_id=endpoint.id,

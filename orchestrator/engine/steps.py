@@ -13,6 +13,8 @@ STEPS_KEPT = 40
 ENDED = ("succeeded", "failed", "superseded", "cancelled")
 # The step of a create whose request may have reached the cloud, and the one that rules it out.
 POSTED, NOT_RECEIVED = "posted", "not received"
+# How the outcome of an operation begins that waits for the cloud to have room for it.
+NO_CAPACITY = "waiting for capacity"
 
 
 def add_step(operation: Operation, name: str, at: datetime, state: str, detail: str) -> None:

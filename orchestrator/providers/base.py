@@ -6,15 +6,18 @@ whose outcome is unknown, and knows nothing of rules, of the store or of other d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from orchestrator.domain.endpoints import (
+    Contract,
     EndpointChange,
     EndpointSpec,
     HardwareOffer,
+    JsonObject,
+    Restored,
     Snapshot,
     Usage,
 )
@@ -52,6 +55,10 @@ class ThrottledError(UnavailableError):
         self.retry_after = retry_after
 
 
+class BusyError(UnavailableError):
+    """The endpoint is in a transition that forbids the change now; it passes by itself."""
+
+
 class RefusedError(ProviderError):
     """The cloud understood a request and refused it; the same request will be refused again."""
 
@@ -72,29 +79,61 @@ class CapacityError(RefusedError):
     """The cloud has no capacity or no quota for it now; later it may."""
 
 
+class ChangedError(RefusedError):
+    """The endpoint is not what its contract says any more: read the contract again."""
+
+
+class SpecError(ValueError):
+    """A spec that the cloud would refuse or that could not start: `field` and `remedy` help."""
+
+    def __init__(self, field: str, message: str, *, remedy: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.remedy = remedy
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the credentials are, and what they may do as far as the cloud tells."""
+    """Who the credentials are, and what they may do as far as the cloud tells.
+
+    `namespaces` and `regions` are the places that they reach; no regions where a cloud has none.
+    """
 
     name: str
     kind: str
     namespaces: tuple[str, ...]
     role: str = ""
     can_pay: bool | None = None
+    regions: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """One row of a listing: cheap to compare by `digest`, parsed only when that has changed.
+class Right:
+    """One right of the credentials: `allowed` is None where that cannot be told without acting.
 
-    `digest` covers all but `last_used_at`, which moves with every request.
+    `needed_for` says in words what fails without it.
+    """
+
+    name: str
+    allowed: bool | None
+    needed_for: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One row of a listing: cheap to compare by `digest`, read only when that has changed.
+
+    `digest` covers all but `last_used_at`, which moves with every request. `snapshot` may call
+    the cloud and then raises ProviderError. `moving` says that the row changes by itself soon,
+    so that it is read again although its digest stands still.
     """
 
     name: str
     digest: str
     last_used_at: datetime | None
     snapshot: Callable[[], Snapshot]
+    moving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,25 +156,46 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What this cloud can do to an endpoint and how it bills.
+    """What a driver can do, how its cloud bills, and what looking costs.
 
+    `scale_to_zero`: some endpoints of this cloud may go to zero and wake by a request.
+    `contracts`: a pause needs the document of `contract`, stored before the call.
+    `sweep_seconds`: a listing's rows tell too little, so that each endpoint is read at least so
+    often although its row stands still (None: rows tell all); `reads_per_pass` limits such reads,
+    and so many of them may run in parallel as `parallel_reads` says.
+    `usage_batch`: so many endpoints one call of `usage` counts; `usage_nano_per_reading`: what
+    one count of one endpoint costs, in nano-dollars.
     `billing_granularity_s`: a run may be rounded by up to this many seconds on the bill.
     """
 
-    pause: bool = True
     scale_to_zero: bool = True
-    wakes_from_zero: bool = True
-    recreate_on_resume: bool = False
+    contracts: bool = False
+    sweep_seconds: int | None = None
+    reads_per_pass: int = 500
+    parallel_reads: int = 1
+    usage_batch: int = 1
+    usage_nano_per_reading: int = 0
     billing_granularity_s: int = 60
 
 
+NOTHING_KEPT: JsonObject = {}
+
+
 class Provider(Protocol):
-    """One account of one cloud. Methods that change raise AmbiguousError when in doubt."""
+    """One account of one cloud. Methods that change raise AmbiguousError when in doubt.
+
+    `kept` is the document of `contract` as the store holds it; drivers whose cloud keeps a
+    paused endpoint by itself ignore it.
+    """
 
     capabilities: Capabilities
 
     def identity(self) -> Identity:
         """Return who the credentials are."""
+        ...
+
+    def rights(self) -> Sequence[Right]:
+        """Return what the credentials may do, found out without changing anything."""
         ...
 
     def list_endpoints(self) -> Listing:
@@ -146,36 +206,75 @@ class Provider(Protocol):
         """Return one endpoint, or None when the cloud says plainly that it is not there."""
         ...
 
+    def check(
+        self, spec: EndpointSpec | EndpointChange, current: JsonObject = NOTHING_KEPT
+    ) -> tuple[str, ...]:
+        """Return warnings on a spec, or on a change of what `Snapshot.spec` calls `current`.
+
+        Makes no call. Raises SpecError for what the cloud would refuse or could not start.
+        """
+        ...
+
     def create_endpoint(self, spec: EndpointSpec) -> Snapshot:
-        """Create an endpoint. Raises ConflictError when the name is taken."""
+        """Create an endpoint, or go on with one of ours whose `unfinished` says what it lacks.
+
+        Raises ConflictError when the name is taken.
+        """
         ...
 
     def update_endpoint(self, name: str, change: EndpointChange) -> Snapshot:
         """Apply the fields of `change` that are set, and nothing else, by the cheapest call."""
         ...
 
-    def pause_endpoint(self, name: str) -> Snapshot:
-        """Stop all replicas; nothing wakes it but a resume."""
+    def contract(self, name: str) -> Contract:
+        """Return what a pause would keep and lose, and what forbids it. Changes nothing."""
         ...
 
-    def resume_endpoint(self, name: str) -> Snapshot:
-        """Start a paused or scaled-to-zero endpoint; already running is success."""
+    def pause_endpoint(self, name: str, kept: JsonObject = NOTHING_KEPT) -> Snapshot | None:
+        """Stop all replicas; nothing wakes it but a resume. None: it is gone, as `kept` says.
+
+        Raises ChangedError where `kept` is not what the cloud has now, before anything is done.
+        """
+        ...
+
+    def resume_endpoint(self, name: str, kept: JsonObject = NOTHING_KEPT) -> Snapshot | None:
+        """Start a paused or scaled-to-zero endpoint; already running is success.
+
+        One that was deleted to pause it is made again from `kept`. One that failed is removed
+        first: None says that it is gone now and the call has to be made again.
+        """
+        ...
+
+    def restore(self, name: str, kept: JsonObject) -> Restored:
+        """Put back what a pause by deletion has taken along, now that the endpoint serves."""
         ...
 
     def scale_to_zero(self, name: str) -> Snapshot:
         """Stop all replicas; the next request wakes it."""
         ...
 
-    def delete_endpoint(self, name: str) -> None:
-        """Delete it; success when the cloud accepted or it is gone already."""
+    def delete_endpoint(self, name: str, kept: JsonObject = NOTHING_KEPT) -> None:
+        """Delete it and what we made for it; success when accepted or when it is gone already.
+
+        Raises BusyError while the cloud does not accept that.
+        """
         ...
 
     def hardware(self) -> list[HardwareOffer]:
         """Return the price list of this account, with quotas."""
         ...
 
-    def usage(self, name: str, start: datetime, end: datetime) -> Usage | None:
-        """Return counted requests, or None when this cloud or plan does not tell."""
+    def usage(
+        self, names: Sequence[str], start: datetime, end: datetime
+    ) -> Mapping[str, Usage | None]:
+        """Return counted requests by endpoint; None where this cloud or plan does not tell.
+
+        At most `usage_batch` names. A name that is missing could not be read now.
+        """
+        ...
+
+    def calls(self) -> Mapping[str, int]:
+        """Return how many calls were made since this was asked last, by the cloud's name."""
         ...
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,10 +29,15 @@ class Call:
 
 
 class CallLog:
-    """Every call in order; not part of the world that is saved."""
+    """Every call in order; not part of the world that is saved.
+
+    `metrics_requested` counts what CloudWatch charges for, the metrics of GetMetricData, by
+    account.
+    """
 
     def __init__(self) -> None:
         self._calls: list[Call] = []
+        self.metrics_requested: Counter[str] = Counter()
 
     def add(self, call: Call) -> None:
         """Keep a call."""
@@ -73,3 +79,4 @@ class CallLog:
     def clear(self) -> None:
         """Forget all calls."""
         self._calls.clear()
+        self.metrics_requested.clear()

@@ -44,6 +44,7 @@ class Fault:
     field: str = ""
     value: Any = None
     name: str | None = None
+    code: str = ""
 
 
 def timeout_before() -> Fault:
@@ -77,6 +78,11 @@ def error(
     return Fault("error", status, text, after_commit, retry_after)
 
 
+def aws_error(code: str, text: str = "", *, status: int = 400, after_commit: bool = False) -> Fault:
+    """An error of AWS by its code, such as ThrottlingException, before or after the change."""
+    return Fault("error", status, text, after_commit, code=code)
+
+
 def truncate() -> Fault:
     """The cloud does what was asked, and the answer breaks off half-way."""
     return Fault("truncate")
@@ -108,8 +114,8 @@ def shifting_pages(*, repeat: bool = False) -> Fault:
 
 
 def unknown_state(word: str = "hibernating", *, name: str | None = None) -> Fault:
-    """`status.state` is a new word; of one endpoint, or of all."""
-    return Fault("unknown_state", field="status.state", value=word, name=name)
+    """The state (`status.state`, `EndpointStatus`) is a new word; of one endpoint, or of all."""
+    return Fault("unknown_state", value=word, name=name)
 
 
 def missing_field(field: str, *, name: str | None = None) -> Fault:
@@ -131,8 +137,10 @@ def wrong_type(field: str, value: Any = "7", *, name: str | None = None) -> Faul
 class Rule:
     """When a fault happens: every condition that is given must hold.
 
-    `path` is a regular expression searched in the path; `nth` is the one matching call (from 1)
-    that is hit; `count` is the most times; `probability` is per matching call, seeded; the window
+    `path` is a regular expression searched in the path, which for a call of AWS is
+    `/aws/{account}/{region}/{service}/{operation}` with method POST; `nth` is the one matching
+    call (from 1) that is hit; `count` is the most times; `probability` is per matching call,
+    seeded; the window
     is [after, until) in virtual time.
     """
 

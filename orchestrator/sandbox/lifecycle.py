@@ -49,7 +49,7 @@ class Lifecycle:
     """Moves endpoints from state to state, on request and by timers."""
 
     def __init__(
-        self, timeline: Timeline, switches: Switches, seed: int, conditions: Conditions
+        self, timeline: Timeline[Endpoint], switches: Switches, seed: int, conditions: Conditions
     ) -> None:
         self.timeline = timeline
         self.switches = switches

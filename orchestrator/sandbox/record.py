@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import update_wrapper
@@ -18,11 +20,23 @@ Operation = dict[str, Any]
 
 
 class Recorder:
-    """Base of what tells a listener of every change that was made from outside."""
+    """Base of what tells a listener of every change that was made from outside.
 
-    def __init__(self) -> None:
-        self.lock = RLock()
+    A part of another recorder shares its lock and listener; its changes are named `part.method`.
+    """
+
+    def __init__(self, whole: Recorder | None = None, part: str = "") -> None:
+        self.lock: AbstractContextManager[bool] = whole.lock if whole else RLock()
         self.on_change: Callable[[Operation], None] | None = None
+        self._whole = whole
+        self._part = part
+
+    def tell(self, name: str, args: Sequence[Any], values: Mapping[str, Any]) -> None:
+        """Pass a change on to the listener."""
+        if self._whole is not None:
+            self._whole.tell(f"{self._part}.{name}", args, values)
+        elif self.on_change is not None:
+            self.on_change({"op": name, "args": encode(args), "with": encode(values)})
 
 
 def recorded(
@@ -33,10 +47,7 @@ def recorded(
     def call(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with self.lock:
             result = method(self, *args, **kwargs)
-            if self.on_change is not None:
-                values = {key: encode(value) for key, value in kwargs.items()}
-                done = {"op": method.__name__, "args": [*map(encode, args)], "with": values}
-                self.on_change(done)
+            self.tell(method.__name__, args, kwargs)
             return result
 
     update_wrapper(call, method)
@@ -46,38 +57,51 @@ def recorded(
 
 def replay(target: object, operation: Mapping[str, Any]) -> None:
     """Make a recorded change again; raises ValueError for a name that is not recorded."""
-    method = getattr(type(target), operation["op"], None)
+    part, _, name = operation["op"].rpartition(".")
+    owner = getattr(target, part, None) if part else target
+    method = getattr(type(owner), name, None) if isinstance(owner, Recorder) else None
     if not getattr(method, "recorded", False):
         raise ValueError(f"not a recorded change: {operation['op']}")
-    values = {key: decode(value) for key, value in operation["with"].items()}
-    getattr(target, operation["op"])(*map(decode, operation["args"]), **values)
+    getattr(owner, name)(*decode(operation["args"]), **decode(operation["with"]))
 
 
 def encode(value: Any) -> Any:
-    """A JSON value for an argument; instants, money and traffic get a tag."""
-    match value:
-        case datetime():
-            return {"$datetime": value.isoformat()}
-        case timedelta():
-            return {"$seconds": value.total_seconds()}
-        case Decimal():
-            return {"$decimal": str(value)}
-        case Traffic():
-            return {"$traffic": value.to_dict()}
-        case tuple():
-            return [encode(item) for item in value]
+    """A JSON value for an argument; instants, money, bytes and traffic get a tag."""
+    if isinstance(value, Mapping):
+        return {key: encode(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encode(item) for item in value]
+    for kind, tag, write, _ in _TAGGED:
+        if isinstance(value, kind):
+            return {tag: write(value)}
     return value
 
 
 def decode(value: Any) -> Any:
     """The argument that `encode` was given."""
-    match value:
-        case {"$datetime": str(text)}:
-            return datetime.fromisoformat(text)
-        case {"$seconds": int() | float() as seconds}:
-            return timedelta(seconds=seconds)
-        case {"$decimal": str(text)}:
-            return Decimal(text)
-        case {"$traffic": dict(traffic)}:
-            return Traffic.from_dict(traffic)
-    return value
+    if isinstance(value, list):
+        return [decode(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    for _, tag, _, read in _TAGGED:
+        if value.keys() == {tag}:
+            return read(value[tag])
+    return {key: decode(item) for key, item in value.items()}
+
+
+def _text(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _seconds(value: float) -> timedelta:
+    return timedelta(seconds=value)
+
+
+_Row = tuple[type, str, Callable[[Any], Any], Callable[[Any], Any]]
+_TAGGED: tuple[_Row, ...] = (
+    (datetime, "$datetime", datetime.isoformat, datetime.fromisoformat),
+    (timedelta, "$seconds", timedelta.total_seconds, _seconds),
+    (Decimal, "$decimal", str, Decimal),
+    (bytes, "$bytes", _text, base64.b64decode),
+    (Traffic, "$traffic", Traffic.to_dict, Traffic.from_dict),
+)

@@ -8,6 +8,8 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from orchestrator.sandbox.accounts import ALL_SCOPES, Accounts, Namespace, Role, User
+from orchestrator.sandbox.aws.cloud import AwsCloud
+from orchestrator.sandbox.aws.switches import AwsSwitches
 from orchestrator.sandbox.calls import CallLog
 from orchestrator.sandbox.catalog import Catalog
 from orchestrator.sandbox.endpoint import Endpoint, Frame, Spec
@@ -37,9 +39,17 @@ class World(Recorder):
 
     Nothing happens between calls: `advance_to` runs every event that is due. Methods that change
     something raise ApiError where the cloud would refuse. `lock` guards use from several threads.
+    `aws` is a second cloud in the same time.
     """
 
-    def __init__(self, *, start: datetime, seed: int = 0, switches: Switches | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        start: datetime,
+        seed: int = 0,
+        switches: Switches | None = None,
+        aws_switches: AwsSwitches | None = None,
+    ) -> None:
         super().__init__()
         self.seed = seed
         self.start = start
@@ -50,15 +60,18 @@ class World(Recorder):
         self.accounts = Accounts()
         self.shelf = Shelf()
         self.whoami_limit = FixedWindow(self.switches.whoami_per_5_minutes)
-        self._build(to_instant(start), Conditions())
+        self._build(to_instant(start), Conditions(), aws_switches)
 
-    def _build(self, now: int, conditions: Conditions) -> None:
-        self.timeline = Timeline(now)
+    def _build(
+        self, now: int, conditions: Conditions, aws_switches: AwsSwitches | None = None
+    ) -> None:
+        self.timeline: Timeline[Endpoint] = Timeline(now)
         self.conditions = conditions
         self.lifecycle = Lifecycle(self.timeline, self.switches, self.seed, conditions)
         self.renderer = Renderer(self.switches, self.seed)
         self.ledger = Ledger(self.catalog, self.switches)
         self.quotas = Quotas(self.accounts, self.catalog, self.shelf, self.switches)
+        self.aws = AwsCloud(self, now=now, seed=self.seed, switches=aws_switches)
 
     # Time
 
@@ -77,6 +90,7 @@ class World(Recorder):
         with self.lock:
             for endpoint, kind in self.timeline.due(to_instant(instant), self.shelf.by_number):
                 self.lifecycle.fire(endpoint, kind)
+            self.aws.run_until(to_instant(instant))
 
     # People and places
 
@@ -298,6 +312,7 @@ class World(Recorder):
                 "accounts": self.accounts.snapshot(),
                 "conditions": self.conditions.snapshot(),
                 "endpoints": [found.snapshot() for found in self.shelf.by_number.values()],
+                "aws": self.aws.snapshot(),
             }
 
     @classmethod
@@ -317,4 +332,6 @@ class World(Recorder):
         for row in state["endpoints"]:
             world.shelf.add(Endpoint.restore(row))
         world.timeline.rearm(world.shelf.by_number.values())
+        if "aws" in state:
+            world.aws.restore(state["aws"])
         return world

@@ -85,6 +85,12 @@ def release(session: Session, endpoint: Endpoint, asked: Asked) -> Endpoint:
     active = operations.active_for(session, endpoint.id)
     if active is not None:
         raise busy(active)
+    if endpoint.stop_sent_at is not None:
+        raise conflict(
+            "paused_by_deletion",
+            f"{endpoint.name} was deleted to pause it: released now it would be lost.",
+            remedy=f"Resume it first: POST /v1/endpoints/{endpoint.id}/resume.",
+        )
     holds.end_all(session, endpoint.id, asked.now, asked.actor)
     schedules.unbind_endpoint(session, endpoint.id)
     endpoint.managed, endpoint.managed_since = False, None

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
+from orchestrator.costs.rates import replica_rate
 from orchestrator.domain.decide import Decision, Facts, HoldFact, Rule, Standing, decide
+from orchestrator.domain.endpoints import Stop
 from orchestrator.domain.money import amount_for
-from orchestrator.domain.plan import Kind
+from orchestrator.domain.plan import NO_LEAVE, Kind, Means
 from orchestrator.domain.status import Status, Wish
 from orchestrator.services.errors import ServiceError, conflict, invalid
 from orchestrator.services.requests import Asked, check_changeable, open_operation
@@ -151,6 +153,7 @@ def _click(session: Session, endpoint: Endpoint, kind: Kind, asked: Asked, terms
             f"{endpoint.name} is {endpoint.status}: it has no replicas, and no request wakes it.",
             remedy="Resume it if requests shall wake it.",
         )
+    _check_means(endpoint, kind)
     wish = awake_wish(endpoint) if kind is Kind.RESUME else _STOPS[kind]
     end = _end(wish, view, terms, asked.now)
     _refuse_undone(view, wish, end, asked)
@@ -166,6 +169,21 @@ def _click(session: Session, endpoint: Endpoint, kind: Kind, asked: Asked, terms
         active.request = _joined(active.request, request)
         session.add(active)
     return Clicked(active, hold)
+
+
+def _check_means(endpoint: Endpoint, kind: Kind) -> None:
+    """Raise ServiceError 409 for a stop that its cloud or its owner does not allow."""
+    barrier = Means(Stop(endpoint.stop), endpoint.to_zero, endpoint.allow_recreate).barrier(kind)
+    if not barrier or (kind is Kind.PAUSE and endpoint.stop_sent_at is not None):
+        return
+    if barrier == NO_LEAVE:
+        raise conflict(
+            "recreate_not_allowed",
+            f"{endpoint.name}: {barrier}.",
+            remedy=f"Read what that means, GET /v1/endpoints/{endpoint.id}/contract, then allow "
+            f"it: `orchestrator endpoints allow-recreate {endpoint.name}`.",
+        )
+    raise conflict("not_possible", f"{endpoint.name}: {barrier}.")
 
 
 def _under_way(session: Session, endpoint: Endpoint, kind: Kind) -> Operation | None:
@@ -317,14 +335,22 @@ def _start_hold(session: Session, endpoint: Endpoint, fact: HoldFact, asked: Ask
 def hold_cost(
     session: Session, endpoint: Endpoint, wish: Wish, start: datetime, end: datetime
 ) -> int | None:
-    """Return nano-dollars for keeping it so: rate x replicas x time; None without a known rate."""
+    """Return nano-dollars for keeping it so: rate x replicas x time; None without a known rate.
+
+    A disk counts where its price is known.
+    """
     if wish is Wish.PAUSED:
         return 0
-    price = ledger.price_at(session, endpoint.account_id, endpoint.hardware_key, start)
-    if price is None:
+
+    def price_of(key: str) -> int | None:
+        price = ledger.price_at(session, endpoint.account_id, key, start)
+        return None if price is None else price.nano_per_hour
+
+    rate = replica_rate(endpoint, price_of).nano
+    if rate is None:
         return None
     replicas = max(endpoint.min_replicas or 0, 1)
-    return amount_for(price.nano_per_hour * replicas, int((end - start).total_seconds()))
+    return amount_for(rate * replicas, int((end - start).total_seconds()))
 
 
 def _end_holds(session: Session, endpoint: Endpoint, asked: Asked) -> list[str]:

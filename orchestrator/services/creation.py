@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,8 +10,9 @@ from sqlmodel import Session
 from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, Hardware, Scaling
 from orchestrator.domain.money import amount_for
 from orchestrator.domain.plan import Kind
+from orchestrator.providers.base import CredentialsError, SpecError
 from orchestrator.services import bindings, specs
-from orchestrator.services.context import Secrets
+from orchestrator.services.context import Context, Secrets
 from orchestrator.services.errors import ServiceError, conflict, invalid, nearest
 from orchestrator.services.requests import (
     Asked,
@@ -23,11 +23,9 @@ from orchestrator.services.requests import (
 )
 from orchestrator.services.tokens import Caller, Scope
 from orchestrator.store import endpoints, events, ledger, operations
-from orchestrator.store.tables import Account, Endpoint, Offer, Operation
+from orchestrator.store.tables import Account, Endpoint, Json, Offer, Operation
 
-NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 SECONDS_PER_MONTH = 730 * 3600
-REGISTRY_SECRETS = "credentials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +58,18 @@ def request_create(
     *,
     labels: Mapping[str, str],
     owner: str,
+    warnings: tuple[str, ...] = (),
     engine_here: bool = True,
 ) -> Requested:
-    """Ask that an endpoint be created; it is managed from its birth.
+    """Ask that an endpoint be created; it is managed from its birth. See `checked` before.
 
-    Raises ServiceError: 422 for what the cloud would refuse, 409 for a taken name, a freeze,
+    Raises ServiceError: 422 for hardware that is not on the list, 409 for a taken name, a freeze,
     or secret values that cannot reach the engine because it runs in another process.
     """
     check_account(session, account.id)
     _check_name(session, account, spec.name)
-    check_scaling(spec.scaling)
-    _check_image(spec.image)
     offers = ledger.offers(session, account.id)
-    warnings = _check_hardware(spec.hardware, offers, spec.scaling)
+    warnings = (*warnings, *_check_hardware(spec.hardware, offers, spec.scaling))
     parcel = specs.pack(spec)
     _check_reach(parcel.secrets, engine_here)
     operation = open_operation(
@@ -95,26 +92,28 @@ def request_update(
     change: EndpointChange,
     asked: Asked,
     *,
+    warnings: tuple[str, ...] = (),
     engine_here: bool = True,
 ) -> Requested:
     """Ask that the cloud change an endpoint; fields of `change` that are None stay as they are.
 
-    Raises ServiceError: 422 for what the cloud would refuse, 409 while it may not be changed
+    Raises ServiceError: 422 for hardware that is not on the list, 409 while it may not be changed
     or for secret values that cannot reach the engine because it runs in another process.
     """
     account = check_changeable(session, endpoint)
     active = operations.active_for(session, endpoint.id)
     if active is not None:
         raise busy(active)
-    if change.scaling is not None:
-        check_scaling(change.scaling)
-    if change.image is not None:
-        _check_image(change.image)
-    warnings: tuple[str, ...] = ()
+    if endpoint.stop_sent_at is not None:
+        raise conflict(
+            "paused_by_deletion",
+            f"{endpoint.name} was deleted to pause it, so there is nothing to change.",
+            remedy=f"Resume it first: POST /v1/endpoints/{endpoint.id}/resume.",
+        )
     offers = ledger.offers(session, account.id)
     if change.hardware is not None:
         _check_move(endpoint, change.hardware)
-        warnings = _check_hardware(change.hardware, offers, change.scaling)
+        warnings += _check_hardware(change.hardware, offers, change.scaling)
     parcel = specs.pack(change)
     _check_reach(parcel.secrets, engine_here)
     operation = open_operation(
@@ -196,29 +195,43 @@ def _refers(value: str) -> bool:
     return specs.is_reference(value)
 
 
-def check_scaling(scaling: Scaling) -> None:
-    """Raise ServiceError 422 for bounds that the cloud would refuse."""
+def checked(
+    context: Context,
+    account: Account,
+    wanted: EndpointSpec | EndpointChange,
+    current: Json | None = None,
+) -> tuple[str, ...]:
+    """Return what the account's driver warns of; `current` is the spec that would be changed.
+
+    Raises ServiceError 422 for what the cloud would refuse or could not start, 409 for an account
+    without usable credentials.
+    """
+    if wanted.scaling is not None:
+        _check_bounds(wanted.scaling)
+    try:
+        provider = context.provider_for(account)
+    except CredentialsError as error:
+        raise conflict(
+            "no_credentials",
+            str(error),
+            remedy=f"Mend the account {account.name} first: PATCH /v1/accounts/{account.name}.",
+        ) from error
+    try:
+        return provider.check(wanted, current or {})
+    except SpecError as error:
+        raise invalid(error.field, str(error), remedy=error.remedy) from error
+
+
+def _check_bounds(scaling: Scaling) -> None:
     if scaling.min_replicas > scaling.max_replicas:
         raise invalid(
             "scaling.min_replicas",
             "There cannot be more replicas at least than at most.",
             remedy=f"Give at most {scaling.max_replicas}, or raise max_replicas.",
         )
-    if scaling.scale_to_zero_minutes is not None and scaling.min_replicas > 0:
-        raise invalid(
-            "scaling.scale_to_zero_minutes",
-            "An idle timer needs min_replicas 0.",
-            remedy="Set min_replicas to 0, or leave the timer out.",
-        )
 
 
 def _check_name(session: Session, account: Account, name: str) -> None:
-    if NAME.fullmatch(name) is None:
-        raise invalid(
-            "name",
-            "A name has 1 to 32 small letters, digits and inner hyphens.",
-            remedy="Write it like search-prod.",
-        )
     if endpoints.live_by_name(session, account.id, name) is not None:
         raise conflict(
             "name_taken",
@@ -229,15 +242,6 @@ def _check_name(session: Session, account: Account, name: str) -> None:
     active = operations.active_create(session, account.id, name)
     if active is not None:
         raise busy(active)
-
-
-def _check_image(image: Mapping[str, object]) -> None:
-    if any(isinstance(part, Mapping) and REGISTRY_SECRETS in part for part in image.values()):
-        raise invalid(
-            "image",
-            "Registry credentials are not accepted here: they would be stored in the clear.",
-            remedy="Use a public image, or set the credentials in the cloud's own console.",
-        )
 
 
 def _check_hardware(
@@ -264,8 +268,9 @@ def _warnings(offer: Offer, replicas: int) -> Sequence[str]:
         found.append("Its price is not known.")
     if offer.quota_max is not None:
         left = offer.quota_max - (offer.quota_used or 0)
-        if left < offer.accelerators * replicas:
-            found.append(f"The quota has {left} accelerators left; this may need more.")
+        if left < (offer.quota_each or offer.accelerators) * replicas:
+            unit = "replicas" if offer.quota_each == 1 else "accelerators"
+            found.append(f"The quota has {left} {unit} left; this may need more.")
     return found
 
 

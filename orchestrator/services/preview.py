@@ -7,7 +7,7 @@ price: an upper bound where it may scale to zero. A month is 730.5 hours.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
+from orchestrator.costs.rates import ReplicaRate, replica_rate
 from orchestrator.domain.money import amount_for
 from orchestrator.domain.schedules.model import Interval
 from orchestrator.domain.schedules.model import Schedule as Windows
@@ -53,13 +54,17 @@ class Week:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What it means for one endpoint, per month; amounts in nano-dollars, None without a price."""
+    """What it means for one endpoint, per month; amounts in nano-dollars, None without a price.
+
+    `unpriced` are what is billed beside its replicas at an unknown price, in none of the amounts.
+    """
 
     endpoint: Endpoint
     seconds: int
     cost: int | None
     always_on: int | None
     today: int | None
+    unpriced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +101,7 @@ def preview(
         weeks=coming_weeks(windows, weeks, now),
         minutes_per_week=united_mask(windows.windows).bit_count(),
         effects=tuple(
-            _effect(
-                row, windows, others[row.id], prices.get((row.account_id, row.hardware_key)), clock
-            )
-            for row in rows
+            _effect(row, windows, others[row.id], _rate(row, prices), clock) for row in rows
         ),
         remarks=remarks(windows, covered, now),
     )
@@ -165,19 +167,24 @@ class _Clock:
 
 
 def _effect(
-    row: Endpoint, windows: Windows, others: list[Windows], rate: int | None, clock: _Clock
+    row: Endpoint, windows: Windows, others: list[Windows], rate: ReplicaRate, clock: _Clock
 ) -> Effect:
     seconds = clock.seconds_up(frozenset([windows, *others]))
     today = clock.seconds_up(frozenset(others)) if others else _as_it_is(row)
     replicas = max(row.min_replicas or 0, 1)
-    hourly = None if rate is None else rate * replicas
+    hourly = None if rate.nano is None else rate.nano * replicas
     return Effect(
         endpoint=row,
         seconds=seconds,
         cost=_cost(hourly, seconds),
         always_on=_cost(hourly, MONTH_SECONDS),
         today=_cost(hourly, today),
+        unpriced=rate.unpriced,
     )
+
+
+def _rate(row: Endpoint, prices: Mapping[tuple[str, str], int]) -> ReplicaRate:
+    return replica_rate(row, lambda key: prices.get((row.account_id, key)))
 
 
 def _cost(hourly: int | None, seconds: int) -> int | None:

@@ -134,6 +134,8 @@ def _arguments(stored: Json, secrets: Secrets) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
     if isinstance(value, Hardware | Scaling):
         return {item.name: getattr(value, item.name) for item in fields(value)}
     return list(value) if isinstance(value, tuple) else value

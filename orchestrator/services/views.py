@@ -14,6 +14,7 @@ from orchestrator.domain.decide import Considered, Decision, Rule, decide
 from orchestrator.domain.status import Wish
 from orchestrator.services.clicks import facts_of
 from orchestrator.store import accounts, endpoints, holds, operations
+from orchestrator.store.ledger import COMPUTE
 from orchestrator.store.tables import Account, Endpoint, Hold, Label, MeterInterval, Operation
 
 _NOT_SO = {
@@ -24,8 +25,24 @@ _NOT_SO = {
 
 
 @dataclass(frozen=True, slots=True)
+class ComponentBurn:
+    """What one component of an endpoint costs now; `burn` is None where no price is known.
+
+    `units` are those of each replica: 1 for compute, gigabytes for a disk.
+    """
+
+    component: str
+    hardware_key: str
+    units: int
+    burn: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointView:
-    """One endpoint; `burn` is nano-dollars per hour, None where it runs at an unknown price."""
+    """One endpoint; `burn` is nano-dollars per hour, None where it runs at an unknown price.
+
+    It is the sum of the `components` with a price: one without makes it the less, not unknown.
+    """
 
     endpoint: Endpoint
     account: Account
@@ -34,6 +51,7 @@ class EndpointView:
     operation: Operation | None
     burn: int | None
     month: Figure
+    components: Sequence[ComponentBurn] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +80,9 @@ def views(session: Session, rows: Sequence[Endpoint], now: datetime) -> list[End
             labels=labels.get(row.id, []),
             holds=held.get(row.id, []),
             operation=active.get(row.id),
-            burn=_burn(row, metered.get(row.id)),
+            burn=_burn(row, metered.get(row.id, [])),
             month=months.get(row.id, Figure()),
+            components=burning_components(metered.get(row.id, [])),
         )
         for row in rows
     ]
@@ -83,11 +102,18 @@ def explain(session: Session, row: Endpoint, at: datetime) -> Explanation:
     return Explanation(decision, _in_order(decision), edge, None if after is None else after.wish)
 
 
-def _burn(row: Endpoint, interval: MeterInterval | None) -> int | None:
+def _burn(row: Endpoint, intervals: Sequence[MeterInterval]) -> int | None:
     """An endpoint that is known to be asleep burns nothing; one that runs unmetered is unknown."""
-    if interval is not None:
-        return interval.burn
+    known = [each.burn for each in intervals if each.burn is not None]
+    if intervals:
+        return sum(known) if known else None
     return 0 if row.billed_high == 0 else None
+
+
+def burning_components(intervals: Sequence[MeterInterval]) -> list[ComponentBurn]:
+    """Return what the open intervals of one endpoint cost now, compute first."""
+    ordered = sorted(intervals, key=lambda one: (one.component != COMPUTE, one.component))
+    return [ComponentBurn(one.component, one.hardware_key, one.units, one.burn) for one in ordered]
 
 
 def _in_order(decision: Decision) -> tuple[Considered, ...]:

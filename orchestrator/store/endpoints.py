@@ -7,7 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import ColumnElement, SQLColumnExpression, delete, exists, func
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    SQLColumnExpression,
+    cast,
+    delete,
+    exists,
+    func,
+)
 from sqlmodel import Session, col, select
 
 from orchestrator.store.paging import Key, Position, beyond
@@ -96,16 +104,11 @@ def search(
     limit: int = 50,
 ) -> list[Found]:
     """Return up to `limit` endpoints of accounts that were not removed, with their positions."""
-    burning = func.coalesce(col(MeterInterval.burn), -1)
+    burning = func.coalesce(_known_burn(), -1)
     keys = (_sort_key(sort, burning), Key(col(Endpoint.id)))
     query = (
         select(Endpoint, burning)
         .join(Account, col(Account.id) == col(Endpoint.account_id))
-        .outerjoin(
-            MeterInterval,
-            (col(MeterInterval.endpoint_id) == col(Endpoint.id))
-            & col(MeterInterval.ended_at).is_(None),
-        )
         .where(col(Account.removed_at).is_(None), *_conditions(wanted))
         .order_by(*(key.ordering() for key in keys))
         .limit(limit)
@@ -113,6 +116,19 @@ def search(
     if after is not None:
         query = query.where(beyond(keys, after))
     return [Found(row, _position(sort, row, burn)) for row, burn in session.exec(query)]
+
+
+def _known_burn() -> ColumnElement[int]:
+    """Return the burn of all priced components of an endpoint; null where none is."""
+    return (
+        select(cast(func.sum(MeterInterval.burn), BigInteger))
+        .where(
+            col(MeterInterval.endpoint_id) == col(Endpoint.id),
+            col(MeterInterval.ended_at).is_(None),
+        )
+        .correlate(Endpoint)
+        .scalar_subquery()
+    )
 
 
 def _sort_key(sort: Sort, burning: ColumnElement[int]) -> Key:
@@ -197,14 +213,16 @@ def add_our_labels(session: Session, endpoint_id: str, labels: Mapping[str, str]
         session.merge(Label(endpoint_id=endpoint_id, key=key, value=value, source=OURS))
 
 
-def open_intervals(session: Session, ids: Collection[str]) -> dict[str, MeterInterval]:
-    """Return the meter interval that is running for each endpoint, where one is."""
-    if not ids:
-        return {}
-    query = select(MeterInterval).where(
-        col(MeterInterval.endpoint_id).in_(ids), col(MeterInterval.ended_at).is_(None)
-    )
-    return {interval.endpoint_id: interval for interval in session.exec(query)}
+def open_intervals(session: Session, ids: Collection[str]) -> dict[str, list[MeterInterval]]:
+    """Return the meter intervals that are running for each endpoint, one of a component."""
+    found: dict[str, list[MeterInterval]] = defaultdict(list)
+    if ids:
+        query = select(MeterInterval).where(
+            col(MeterInterval.endpoint_id).in_(ids), col(MeterInterval.ended_at).is_(None)
+        )
+        for interval in session.exec(query):
+            found[interval.endpoint_id].append(interval)
+    return found
 
 
 def managed(session: Session, ids: Collection[str] | None = None) -> Sequence[Endpoint]:

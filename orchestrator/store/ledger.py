@@ -28,6 +28,7 @@ from sqlmodel import select as sm_select
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Endpoint, MeterInterval, Offer, Rate
 
+COMPUTE = "compute"  # the component that every endpoint has: its replicas
 CHUNK = 500  # ids per IN list, well under the parameter limits of both databases
 
 _METER: Table = SQLModel.metadata.tables["meter_interval"]
@@ -37,9 +38,10 @@ _M = _METER.c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """One interval as a value; `nano_per_hour` is the price of one replica by `rate_id`.
+    """One interval as a value; `nano_per_hour` is the price of one replica or unit by `rate_id`.
 
-    `burn*` are nano-dollars per hour of the whole endpoint, None where no price is known.
+    `replicas*` count replicas, or for a component beside them replicas times `units`. `burn*` are
+    nano-dollars per hour of the whole component, None where no price is known.
     """
 
     started_at: datetime
@@ -49,6 +51,7 @@ class Stretch:
     hardware_key: str
     rate_id: str | None = None
     nano_per_hour: int | None = None
+    units: int = 1
     replicas_low: int
     replicas: int
     replicas_high: int
@@ -62,11 +65,15 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """The last stretches of one endpoint as they are stored, and as they shall be."""
+    """The last stretches of one endpoint's component as they are stored, and as they shall be."""
 
     endpoint_id: str
     before: Sequence[Stretch]
     after: Sequence[Stretch]
+    component: str = COMPUTE
+
+
+Tails = dict[str, list[Stretch]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +92,7 @@ _COLUMNS = (
     "evidence",
     "hardware_key",
     "rate_id",
+    "units",
     "replicas_low",
     "replicas",
     "replicas_high",
@@ -97,24 +105,33 @@ _COLUMNS = (
 
 
 def tails(
-    session: Session, endpoint_ids: Collection[str], since: datetime | None
-) -> dict[str, list[Stretch]]:
-    """Return each endpoint's open interval and those that ended after `since`, in order."""
-    found: dict[str, list[Stretch]] = defaultdict(list)
+    session: Session,
+    endpoint_ids: Collection[str],
+    since: datetime | None,
+    components: Collection[str] | None = None,
+) -> dict[str, Tails]:
+    """Return each endpoint's open intervals and those that ended after `since`, in order.
+
+    By component; `components` leaves out all others.
+    """
+    found: dict[str, Tails] = defaultdict(lambda: defaultdict(list))
     for ids in _chunks(endpoint_ids):
-        for query in _tail_queries(since):
+        for query in _tail_queries(since, components):
             wanted = query.where(_M.endpoint_id.in_(ids))
             for row in session.connection().execute(wanted):
-                found[row.endpoint_id].append(_stretch(row))
-    for stretches in found.values():
-        stretches.sort(key=lambda each: (each.started_at, each.ended_at is None))
-    return dict(found)
+                found[row.endpoint_id][row.component].append(_stretch(row))
+    for streams in found.values():
+        for stretches in streams.values():
+            stretches.sort(key=lambda each: (each.started_at, each.ended_at is None))
+    return {key: dict(streams) for key, streams in found.items()}
 
 
-def _tail_queries(since: datetime | None) -> list[Select[Any]]:
+def _tail_queries(since: datetime | None, components: Collection[str] | None) -> list[Select[Any]]:
     base = select(_METER, _RATE.c.nano_per_hour).select_from(
         _METER.outerjoin(_RATE, _M.rate_id == _RATE.c.id)
     )
+    if components is not None:
+        base = base.where(_M.component.in_(sorted(components)))
     queries = [base.where(_M.ended_at.is_(None))]
     if since is not None:
         queries.append(base.where(_M.ended_at > since))
@@ -132,6 +149,7 @@ def standing(session: Session, account_id: str) -> list[Standing]:
         select(col(Endpoint.id), col(Endpoint.max_replicas), col(Endpoint.cloud_updated_at))
         .join(MeterInterval, col(MeterInterval.endpoint_id) == col(Endpoint.id))
         .where(col(Endpoint.account_id) == account_id, _M.ended_at.is_(None))
+        .distinct()
         .order_by(col(Endpoint.id))
     )
     return [Standing(*row) for row in session.connection().execute(query)]
@@ -149,16 +167,16 @@ def max_replicas(session: Session, endpoint_ids: Collection[str]) -> dict[str, i
     return found
 
 
-def endpoints_on(
+def streams_on(
     session: Session, account_id: str, hardware_key: str, since: datetime
-) -> list[str]:
-    """Return the endpoints that ran, or could have, on this hardware after `since`."""
-    found: set[str] = set()
+) -> list[tuple[str, str]]:
+    """Return endpoint and component of what was billed, or could be, by this key after `since`."""
+    found: set[tuple[str, str]] = set()
     for still in (_M.ended_at.is_(None), _M.ended_at > since):
-        query = select(_M.endpoint_id).where(
+        query = select(_M.endpoint_id, _M.component).where(
             _M.account_id == account_id, _M.hardware_key == hardware_key, still
         )
-        found.update(session.connection().execute(query).scalars())
+        found.update((row[0], row[1]) for row in session.connection().execute(query))
     return sorted(found)
 
 
@@ -174,7 +192,7 @@ def save(session: Session, account_id: str, revisions: Sequence[Revision]) -> in
         for each in revision.after:
             if each.id is None:
                 owner = {"endpoint_id": revision.endpoint_id, "account_id": account_id}
-                inserts.append({**_values(each), **owner, "component": "compute"})
+                inserts.append({**_values(each), **owner, "component": revision.component})
             elif each != old[each.id]:
                 updates.append({**_values(each), "id": each.id})
     _write(session, deletes, updates, inserts)
@@ -203,15 +221,21 @@ def _values(stretch: Stretch) -> dict[str, Any]:
 
 
 def timeline(
-    session: Session, endpoint_id: str, start: datetime, end: datetime
+    session: Session,
+    endpoint_id: str,
+    start: datetime,
+    end: datetime,
+    component: str | None = None,
 ) -> Sequence[MeterInterval]:
-    """Return the intervals of one endpoint that touch `[start, end)`, in order."""
+    """Return the intervals of one endpoint that touch `[start, end)`, in order; all components."""
     query = (
         sm_select(MeterInterval)
         .where(MeterInterval.endpoint_id == endpoint_id, col(MeterInterval.started_at) < end)
         .where(or_(_M.ended_at.is_(None), _M.ended_at > start))
-        .order_by(col(MeterInterval.started_at))
+        .order_by(col(MeterInterval.started_at), col(MeterInterval.component))
     )
+    if component is not None:
+        query = query.where(MeterInterval.component == component)
     return session.exec(query).all()
 
 
@@ -220,7 +244,7 @@ def timeline(
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A rate as the meter uses it: nano-dollars per replica-hour, and what it was `before`."""
+    """A rate as the meter uses it: nano-dollars per replica- or unit-hour; `before` it was that."""
 
     rate_id: str
     nano_per_hour: int

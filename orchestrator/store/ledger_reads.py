@@ -36,7 +36,9 @@ def spans(session: Session, start: datetime, end: datetime, wanted: SpanFilter) 
     base = _narrowed(
         select(
             _M.endpoint_id,
+            _M.component,
             _M.hardware_key,
+            _M.units,
             extract("epoch", _M.started_at).label("started"),
             extract("epoch", _M.ended_at).label("ended"),
             _M.replicas,
@@ -108,7 +110,10 @@ def labels_of(session: Session, key: str) -> dict[str, str]:
 
 
 def open_burns(session: Session, account_id: str | None = None) -> list[AnyRow]:
-    """Return endpoint id and the three burns of every open interval of accounts still in use."""
+    """Return endpoint id and the three burns of every open interval of accounts still in use.
+
+    An endpoint has as many rows as components.
+    """
     query = (
         select(_M.endpoint_id, _M.burn_low, _M.burn, _M.burn_high)
         .join(Account, col(Account.id) == _M.account_id)

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, func, update
 from sqlmodel import Session, col, select
 
+from orchestrator.domain.status import Status
 from orchestrator.store.tables import (
     Account,
     Binding,
@@ -20,16 +21,31 @@ from orchestrator.store.tables import (
     Schedule,
 )
 
+# Stored states of an endpoint that we have deleted in order to pause it.
+AWAY = (Status.PAUSED, Status.WAITING_FOR_CAPACITY)
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The little that is needed to see whether a listed endpoint has changed."""
+    """The little that is needed to see whether a listed endpoint has changed.
+
+    `stop_sent_at` is set from when we may have deleted it in order to pause it.
+    """
 
     id: str
     name: str
+    status: str
     digest: str
     last_used_at: datetime | None
     missing_since: datetime | None
+    looked_at: datetime | None
+    restless: bool
+    stop_sent_at: datetime | None
+
+    @property
+    def away(self) -> bool:
+        """Tell whether it is absent from its cloud because we paused it so."""
+        return self.stop_sent_at is not None and self.status in AWAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +79,9 @@ class ManagedRow:
     next_edge_wish: str
     not_before: datetime | None
     missing_since: datetime | None
+    stop: str
+    to_zero: bool
+    allow_recreate: bool
 
 
 _KNOWN_COLUMNS = tuple(getattr(Endpoint, name) for name in Known.__dataclass_fields__)
@@ -209,13 +228,18 @@ def any_moving(session: Session, account_id: str, statuses: Iterable[str], since
 
 
 def burns(session: Session, account_id: str) -> dict[str, int]:
-    """Return what each endpoint costs now, in nano-dollars per hour, where that is known."""
+    """Return what each endpoint costs now, in nano-dollars per hour, as far as that is known."""
     rows = session.execute(
         select(MeterInterval.endpoint_id, MeterInterval.burn).where(
-            MeterInterval.account_id == account_id, col(MeterInterval.ended_at).is_(None)
+            MeterInterval.account_id == account_id,
+            col(MeterInterval.ended_at).is_(None),
+            col(MeterInterval.burn).is_not(None),
         )
     )
-    return {row.endpoint_id: row.burn for row in rows if row.burn is not None}
+    found: dict[str, int] = {}
+    for endpoint_id, burn in rows:
+        found[endpoint_id] = found.get(endpoint_id, 0) + burn
+    return found
 
 
 def replace_cloud_labels(session: Session, endpoint_id: str, labels: Mapping[str, str]) -> bool:

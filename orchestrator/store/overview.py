@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, func, or_, select
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col
 
+from orchestrator.store.ledger import COMPUTE
 from orchestrator.store.tables import (
     Account,
     Binding,
@@ -22,6 +23,7 @@ from orchestrator.store.tables import (
 
 TEAM = "team"
 _LIVE = (col(Endpoint.deleted_at).is_(None), col(Account.removed_at).is_(None))
+_METERED = (col(MeterInterval.ended_at).is_(None), col(MeterInterval.replicas_high) > 0)
 _UNPRICED = 1 << 60  # above every price: what has none is listed first among the dear
 
 
@@ -46,6 +48,7 @@ class FleetRecord:
     """One endpoint with its account's name and team.
 
     `billed` says whether the meter runs or should; `burn` is then None where it is not known.
+    `unpriced` counts components that are billed at an unknown price and not in `burn`.
     """
 
     endpoint: Endpoint
@@ -53,6 +56,7 @@ class FleetRecord:
     team: str | None
     billed: bool
     burn: int | None
+    unpriced: int | None = None
 
 
 def state_counts(session: Session) -> dict[str, int]:
@@ -84,19 +88,35 @@ def fleet_ids(session: Session, wanted: FleetQuery) -> list[str]:
 
 def fleet_records(session: Session, ids: Sequence[str]) -> list[FleetRecord]:
     """Return endpoints by id, in the order of `ids`; the spec stays in the database."""
-    meter = (col(MeterInterval.id), col(MeterInterval.burn))
-    query = _joined(select(Endpoint, col(Account.name), col(Label.value), *meter))
+    meter = _meters(ids)
+    query = _joined(select(Endpoint, col(Account.name), col(Label.value), *meter.columns))
+    query = query.outerjoin(meter, meter.c.endpoint_id == col(Endpoint.id))
     unread = defer(Endpoint.spec)  # type: ignore[arg-type] # a column, typed as its value
     rows = _rows(session, query.where(col(Endpoint.id).in_(ids)).options(unread))
     found = {
-        endpoint.id: FleetRecord(endpoint, account, team, _billed(endpoint, interval), burn)
-        for endpoint, account, team, interval, burn in rows
+        endpoint.id: FleetRecord(endpoint, account, team, _billed(endpoint, metered), *amounts)
+        for endpoint, account, team, metered, *amounts in rows
     }
     return [found[one] for one in ids if one in found]
 
 
-def _billed(endpoint: Endpoint, interval: int | None) -> bool:
-    return interval is not None or endpoint.billed_high > 0
+def _billed(endpoint: Endpoint, metered: str | None) -> bool:
+    return metered is not None or endpoint.billed_high > 0
+
+
+def _meters(ids: Sequence[str]) -> Any:
+    """Return endpoint, known burn and number of unpriced components of those that are billed."""
+    burn = col(MeterInterval.burn)
+    return (
+        select(
+            col(MeterInterval.endpoint_id),
+            cast(func.sum(burn), BigInteger).label("burn"),
+            (func.count() - func.count(burn)).label("unpriced"),
+        )
+        .where(col(MeterInterval.endpoint_id).in_(ids), *_METERED)
+        .group_by(col(MeterInterval.endpoint_id))
+        .subquery()
+    )
 
 
 def bound_rules(session: Session, ids: Sequence[str]) -> dict[str, list[str]]:
@@ -122,18 +142,8 @@ def _rows(session: Session, query: Any) -> Sequence[Any]:
 
 def _joined(query: Any) -> Any:
     team = and_(col(Label.endpoint_id) == col(Endpoint.id), col(Label.key) == TEAM)
-    metered = and_(
-        col(MeterInterval.endpoint_id) == col(Endpoint.id),
-        col(MeterInterval.ended_at).is_(None),
-        col(MeterInterval.replicas_high) > 0,
-    )
     account = col(Account.id) == col(Endpoint.account_id)
-    return (
-        query.select_from(Endpoint)
-        .join(Account, account)
-        .outerjoin(Label, team)
-        .outerjoin(MeterInterval, metered)
-    )
+    return query.select_from(Endpoint).join(Account, account).outerjoin(Label, team)
 
 
 def _conditions(wanted: FleetQuery) -> list[ColumnElement[bool]]:
@@ -168,7 +178,6 @@ def _order(sort: str) -> list[ColumnElement[Any]]:
 
 
 def _columns() -> Mapping[str, ColumnElement[Any]]:
-    burning = func.coalesce(col(MeterInterval.burn), _UNPRICED)
     columns: dict[str, Any] = {
         "name": col(Endpoint.name),
         "account": col(Account.name),
@@ -177,6 +186,17 @@ def _columns() -> Mapping[str, ColumnElement[Any]]:
         "used": col(Endpoint.last_used_at),
         "next": col(Endpoint.next_edge_at),
         "hardware": col(Endpoint.hardware_key),
-        "burn": case((col(MeterInterval.id).is_(None), -1), else_=burning),
+        "burn": func.coalesce(_rank(), -1),
     }
     return columns
+
+
+def _rank() -> ColumnElement[int]:
+    """Return what all components burn; a disk without a price does not make it the dearest."""
+    unpriced = case((col(MeterInterval.component) == COMPUTE, _UNPRICED), else_=0)
+    return (
+        select(cast(func.sum(func.coalesce(col(MeterInterval.burn), unpriced)), BigInteger))
+        .where(col(MeterInterval.endpoint_id) == col(Endpoint.id), *_METERED)
+        .correlate(Endpoint)
+        .scalar_subquery()
+    )

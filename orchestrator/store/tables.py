@@ -73,6 +73,11 @@ class Account(SQLModel, table=True):
     failures: int = 0
     endpoint_count: int = 0
     calls: int = 0
+    # Calls so far by the cloud's own name for them, since `calls_since`.
+    call_counts: Json = document()
+    calls_since: datetime | None = maybe_instant()
+    # How request counts are read, and what that costs a month: see `engine.evidence`.
+    usage_watch: Json = document()
 
 
 class Endpoint(SQLModel, table=True):
@@ -118,6 +123,15 @@ class Endpoint(SQLModel, table=True):
     billed_high: int = 0
     spec: Json = document()
     gaps: list[str] = array()
+    # What it takes to stop it (`domain.endpoints.Stop`), whether requests wake it from zero, what
+    # is billed beside its replicas, and what a creation in several steps still lacks.
+    stop: str = "pause"
+    to_zero: bool = True
+    restless: bool = False
+    extras: list[Json] = array()
+    unfinished: str = ""
+    # When it was read on its own, for clouds whose listings tell too little.
+    looked_at: datetime | None = maybe_instant()
 
     first_seen_at: datetime = instant()
     confirmed_at: datetime = instant()
@@ -142,6 +156,14 @@ class Endpoint(SQLModel, table=True):
     asleep_since: datetime | None = maybe_instant()
     # Scaling bounds before our pause, compared after the resume.
     scaling_before_pause: Json = document()
+    # The owner's leave to stop it by deleting and making it again, with who gave it and when.
+    allow_recreate: bool = False
+    recreate_terms: Json = document()
+    # What is needed to make it again, since when, and since when our deletion may have been sent:
+    # from then on "not there" means paused by us.
+    kept: Json = document()
+    kept_at: datetime | None = maybe_instant()
+    stop_sent_at: datetime | None = maybe_instant()
     # The last decision, for pages; recomputed at every pass.
     decided_wish: str = ""
     decided_rule: str = ""
@@ -311,13 +333,18 @@ class Offer(SQLModel, table=True):
     nano_per_hour: int | None = nano()
     quota_max: int | None = None
     quota_used: int | None = None
+    quota_each: int = 0
+    # Where the price is from, where it is not the cloud's own list of that moment.
+    source: str = ""
     read_at: datetime = instant()
 
 
 class MeterInterval(SQLModel, table=True):
-    """A stretch in which billed replicas and rate did not change; open while `ended_at` is None.
+    """A stretch in which what is billed and its rate did not change; open while `ended_at` is None.
 
-    `burn_*` are nano-dollars per hour of the whole endpoint; None where the rate is unknown.
+    Each `component` of an endpoint has stretches of its own: `compute` counts replicas, any other
+    counts replicas times `units` (gigabytes of disk) in the `replicas*` columns. `burn_*` are
+    nano-dollars per hour of the whole component; None where the rate is unknown.
     `evidence` says why we believe it: observed, transition (between two looks), unobserved.
     """
 
@@ -328,6 +355,7 @@ class MeterInterval(SQLModel, table=True):
         Index(
             "uq_meter_open",
             "endpoint_id",
+            "component",
             unique=True,
             sqlite_where=text("ended_at IS NULL"),
             postgresql_where=text("ended_at IS NULL"),
@@ -344,6 +372,7 @@ class MeterInterval(SQLModel, table=True):
     status: str
     evidence: str
     component: str = "compute"
+    units: int = 1
     hardware_key: str
     rate_id: str | None = Field(default=None, foreign_key="rate.id")
     replicas_low: int

@@ -17,7 +17,9 @@ from starlette.testclient import TestClient
 
 from orchestrator.api.app import LOGIN_ATTEMPTS, LOGIN_SPAN, create_app
 from orchestrator.clock import ManualClock
-from orchestrator.providers.base import Identity, Provider, ProviderError
+from orchestrator.domain.endpoints import Contract, EndpointChange, EndpointSpec, JsonObject
+from orchestrator.providers.base import NOTHING_KEPT, Identity, Provider, ProviderError
+from orchestrator.providers.huggingface.checks import check_spec
 from orchestrator.services import tokens
 from orchestrator.services.context import Context, ProviderPool
 from orchestrator.services.throttle import Throttle
@@ -52,11 +54,12 @@ def application(context: Context, *, fresh: bool) -> FastAPI:
 
 @dataclass
 class Cloud:
-    """A cloud that is only asked who the credentials are."""
+    """A cloud that is asked who the credentials are, what a pause means, and what it refuses."""
 
     answer: Identity | ProviderError = field(
         default_factory=lambda: Identity("ada", "user", ("lab", "acme"))
     )
+    contract: Contract = field(default_factory=lambda: Contract(kept=("its name",)))
     asked: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
 
@@ -79,6 +82,16 @@ class Driver:
 
     def identity(self) -> Identity:
         return self.cloud.identity()
+
+    def check(
+        self, spec: EndpointSpec | EndpointChange, current: JsonObject = NOTHING_KEPT
+    ) -> tuple[str, ...]:
+        del current
+        return check_spec(spec)
+
+    def contract(self, name: str) -> Contract:
+        del name
+        return self.cloud.contract
 
     def close(self) -> None:
         self.cloud.closed.append(self.account_id)

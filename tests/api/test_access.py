@@ -31,6 +31,8 @@ OPERATOR_CHANGES = [
         ("POST", f"/v1/endpoints/ep_search/{verb}")
         for verb in ("adopt", "release", "pause", "resume", "scale-to-zero")
     ),
+    ("PUT", "/v1/endpoints/ep_search/allow-recreate"),
+    ("DELETE", "/v1/endpoints/ep_search/allow-recreate"),
     ("POST", "/v1/operations/op_1/cancel"),
     ("DELETE", "/v1/holds/hld_1"),
     ("POST", "/v1/schedules"),

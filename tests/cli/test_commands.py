@@ -37,6 +37,23 @@ class TestEndpointList:
         assert line.count("unpriced") == 2
         assert "$0" not in line
 
+    def test_a_disk_without_a_price_does_not_hide_the_rest(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        known = {"amount": "1.410000000", "currency": "USD"}
+        both = endpoint(
+            burn_per_hour=known,
+            components=[
+                {"component": "compute", "burn_per_hour": known},
+                {"component": "disk", "burn_per_hour": None},
+            ],
+        )
+        stub.on("GET", "/v1/endpoints", page(both))
+        stub.on("GET", f"/v1/endpoints/{EP}", both)
+        assert "$1.41/h + unpriced" in line_with(api_cli("endpoints", "list").out, EP)
+        line = line_with(api_cli("endpoints", "show", EP).out, "costs now")
+        assert "$1.41/h + unpriced: compute $1.41/h, disk unpriced" in line
+
     def test_money_is_aligned_at_its_right(self, api_cli: Cli, stub: StubApi) -> None:
         cheap, dear = (
             endpoint(name, month_to_date=money(amount))

@@ -290,6 +290,18 @@ class TestCosts:
         assert "$30.50 ±0.20" in line_with(result.out, "36.5")
         assert "total $30.50 ±0.20 + 1 h unpriced" in result.out
 
+    def test_what_is_beside_compute_is_told_apart(self, api_cli: Cli, stub: StubApi) -> None:
+        parts = [
+            {"key": "compute", "name": "compute", "money": money("30.00")},
+            {"key": "disk", "name": "disk", "money": money("0.50", unpriced=3600)},
+        ]
+        missing = [{"name": "odd-one", "component": "disk", "hardware_key": "a/b/ssd/gb"}]
+        answer = {**self.REPORT, "components": parts, "unpriced": missing}
+        stub.on("GET", "/v1/costs", answer)
+        shown = api_cli("costs")
+        assert "compute $30.00, disk $0.50 + 1 h unpriced" in shown.out
+        assert "no price is known for the disk of odd-one" in shown.err
+
     def test_an_incomplete_total_is_loud(self, api_cli: Cli, stub: StubApi) -> None:
         stub.on("GET", "/v1/costs", self.REPORT)
         assert "warning: the total is incomplete" in api_cli("costs").err

@@ -11,7 +11,7 @@ from sqlmodel import col, select
 from orchestrator.costs.meter import MeterNote, meter_pass
 from orchestrator.costs.observe import Observation
 from orchestrator.costs.rates import RateChange, record_offers
-from orchestrator.domain.endpoints import BilledReplicas, Hardware, HardwareOffer
+from orchestrator.domain.endpoints import BilledReplicas, Extra, Hardware, HardwareOffer
 from orchestrator.domain.status import Status
 from orchestrator.store.database import Database
 from orchestrator.store.tables import Account, Endpoint, Label, MeterInterval
@@ -20,7 +20,9 @@ START = datetime(2026, 3, 2, 8, tzinfo=UTC)
 GAP_LIMIT = timedelta(minutes=3)
 L4 = Hardware("aws", "us-east-1", "nvidia-l4", "x1")
 A100 = Hardware("aws", "us-east-1", "nvidia-a100", "x1")
+SSD = Hardware("aws", "us-east-1", "ssd", "gb")
 DOLLAR = 1_000_000_000
+CENT = DOLLAR // 100
 
 
 def after(**span: float) -> datetime:
@@ -39,8 +41,9 @@ def seen(
     created_at: datetime | None = None,
     updated_at: datetime | None = START,
     cause: str | None = None,
+    disk: int | None = None,
 ) -> Observation:
-    """Return an observation with a certain number of billed replicas."""
+    """Return an observation with a certain number of billed replicas, with gigabytes of disk."""
     return Observation(
         endpoint_id=endpoint_id,
         status=status,
@@ -51,6 +54,7 @@ def seen(
         created_at=created_at,
         updated_at=updated_at,
         cause=cause,
+        extras=() if disk is None else (Extra("disk", SSD.key, disk),),
     )
 
 
@@ -143,11 +147,11 @@ class Fleet:
             account.confirmed_at = until
             session.add(account)
 
-    def ledger(self, endpoint_id: str) -> list[MeterInterval]:
-        """Return the intervals of an endpoint in order."""
+    def ledger(self, endpoint_id: str, component: str = "compute") -> list[MeterInterval]:
+        """Return the intervals of one component of an endpoint in order."""
         query = (
             select(MeterInterval)
-            .where(MeterInterval.endpoint_id == endpoint_id)
+            .where(MeterInterval.endpoint_id == endpoint_id, MeterInterval.component == component)
             .order_by(col(MeterInterval.started_at))
         )
         with self.database.read() as session:

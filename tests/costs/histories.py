@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from orchestrator.domain.status import Status
-from tests.costs.reference_cloud import MINUTE_MS, Change, LookAt, Scenario
+from tests.costs.reference_cloud import MINUTE_MS, Change, Disks, LookAt, Scenario
 
 GAP_LIMIT_S = 180
 # Long enough that a look and the one after it see at most one change of this kind.
@@ -50,7 +50,7 @@ def changes(draw: st.DrawFn, *, start: int, end: int, dwell_ms: int) -> tuple[Ch
             at += SLOW_MS
         out.append(Change(at, status, replicas, out[-1].hardware if out else "a", traced))
         at += draw(st.integers(dwell_ms, longest)) + (0 if traced else SLOW_MS)
-    return _with_new_hardware(out, draw(st.integers(0, 20)))
+    return _with_new_hardware(out, draw(st.integers(0, 6)))
 
 
 def _with_new_hardware(history: list[Change], since: int) -> tuple[Change, ...]:
@@ -103,6 +103,13 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         starting_is_billed=draw(st.booleans()),
         cloud_skew_ms=draw(st.integers(-50_000, 50_000)),
     )
+
+
+def disks() -> st.SearchStrategy[Disks]:
+    """Disks of a few gigabytes; other hardware may have larger or smaller ones, or none."""
+    size = st.integers(0, 3)
+    sizes = st.fixed_dictionaries({"a": size, "b": size}).filter(lambda each: any(each.values()))
+    return st.builds(Disks, sizes=sizes, alike=st.booleans())
 
 
 @st.composite

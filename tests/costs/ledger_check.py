@@ -18,6 +18,8 @@ from tests.costs.histories import GAP_LIMIT_S, MAX_REPLICAS
 from tests.costs.reference_cloud import (
     T0,
     Books,
+    DiskBooks,
+    Disks,
     Planner,
     Repricer,
     Scenario,
@@ -62,7 +64,21 @@ def faults(
     scenario: Scenario, planner: Planner = observe, repricer: Repricer = reprice
 ) -> list[str]:
     """What is wrong with the ledger of a scenario in which the clock was never set."""
-    books = kept(scenario, planner, repricer)
+    return _faults(kept(scenario, planner, repricer), scenario)
+
+
+def kept_disks(scenario: Scenario, disks: Disks, planner: Planner = observe) -> DiskBooks:
+    books = DiskBooks(scenario, planner, disks=disks)
+    books.run()
+    return books
+
+
+def disk_faults(scenario: Scenario, disks: Disks, planner: Planner = observe) -> list[str]:
+    """What is wrong with the ledger of the disks of such a scenario."""
+    return _faults(kept_disks(scenario, disks, planner), disks.history(scenario))
+
+
+def _faults(books: Books, scenario: Scenario) -> list[str]:
     if not books.rows:
         return []
     found = shape_faults(books.rows)

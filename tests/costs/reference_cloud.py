@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
 
-from orchestrator.costs.observe import Look, Observation, observe
+from orchestrator.costs.observe import Look, Observation, observe, streams
 from orchestrator.costs.rates import PriceNews, reprice
 from orchestrator.costs.stretch import next_second, whole_second
-from orchestrator.domain.endpoints import NOT_BILLED, BilledReplicas
+from orchestrator.domain.endpoints import NOT_BILLED, BilledReplicas, Extra
 from orchestrator.domain.status import Status
 from orchestrator.store.ledger import Price, Stretch
 
@@ -207,6 +207,52 @@ class Books:
             if tail and any(each.hardware_key == hardware for each in tail):
                 self._save(kept, self.repricer(tail, news))
         self.read_at = at
+
+
+@dataclass(frozen=True)
+class Disks:
+    """How many gigabytes each replica has on each hardware; `alike`: all by the price of "a"."""
+
+    sizes: dict[str, int]
+    alike: bool
+
+    def extras(self, hardware: str) -> tuple[Extra, ...]:
+        """Return the disk of a replica on this hardware, where it has one."""
+        size = self.sizes.get(hardware, 0)
+        return (Extra("disk", self.key(hardware), size),) if size else ()
+
+    def key(self, hardware: str) -> str:
+        """Return what the price of a gigabyte is found under."""
+        return "a" if self.alike else hardware
+
+    def history(self, scenario: Scenario) -> Scenario:
+        """Return the true history of the disks: a gigabyte stands for a replica."""
+        return replace(
+            scenario,
+            max_replicas=scenario.max_replicas * max(self.sizes.values()),
+            changes=tuple(
+                replace(
+                    each,
+                    replicas=each.replicas * self.sizes[each.hardware],
+                    hardware=self.key(each.hardware),
+                )
+                for each in scenario.changes
+            ),
+        )
+
+
+@dataclass
+class DiskBooks(Books):
+    """The ledger of the disks of one endpoint, out of looks at the whole endpoint."""
+
+    disks: Disks = field(default_factory=lambda: Disks({}, alike=True))
+
+    def _observe(self, seen: Observation, look: Look) -> None:
+        standing = [("disk", each) for each in self.rows[-1:] if each.ended_at is None]
+        whole = replace(seen, extras=self.disks.extras(seen.hardware_key))
+        for each in streams(whole, standing):
+            if each.component == "disk":
+                super()._observe(each, look)
 
 
 def bill(scenario: Scenario, start: int, end: int) -> Fraction:

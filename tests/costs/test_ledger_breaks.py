@@ -13,8 +13,8 @@ from orchestrator.costs.rates import PriceNews, reprice
 from orchestrator.costs.stretch import Evidence
 from orchestrator.domain.status import Status
 from orchestrator.store.ledger import Price, Stretch
-from tests.costs.ledger_check import faults
-from tests.costs.reference_cloud import Change, LookAt, Planner, Scenario
+from tests.costs.ledger_check import disk_faults, faults
+from tests.costs.reference_cloud import Change, Disks, LookAt, Planner, Scenario
 
 PRICES: dict[str, tuple[tuple[int, int], ...]] = {
     "a": ((-1_000_000, 800_000_000),),
@@ -74,6 +74,28 @@ def forgetful(
 ) -> list[Stretch]:
     """Broken: new hardware is priced as if its newest price had always been in effect."""
     return observe(tail, seen, None if price is None else replace(price, before=None), look)
+
+
+def sized_as_now(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Broken: disks are taken to have had the size of now since the last look."""
+    return observe([replace(each, units=seen.units) for each in tail], seen, price, look)
+
+
+def sized_as_before(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Broken: disks are taken to have the size of the last look."""
+    units = tail[-1].units if tail else seen.units
+    return observe(tail, replace(seen, units=units), price, look)
+
+
+def lingering(
+    tail: Sequence[Stretch], seen: Observation, price: Price | None, look: Look
+) -> list[Stretch]:
+    """Broken: a disk that an endpoint has no more is never ended."""
+    return observe(tail, seen, price, look) if seen.units else list(tail)
 
 
 def since_the_reading(tail: Sequence[Stretch], news: PriceNews) -> list[Stretch]:
@@ -159,6 +181,30 @@ CAUGHT = [
     ),
     (gapless, scenario([running(-1_000), paused(100_500)], at_once(0, 100_000, 160_000))),
 ]
+
+
+CAUGHT_BY_DISKS = [
+    (
+        sized_as_now,
+        {"a": 3, "b": 1},
+        [running(-1_000), running(10_000, 3), running(165_000, 1, "b")],
+    ),
+    (
+        sized_as_before,
+        {"a": 1, "b": 3},
+        [running(-1_000), running(10_000, 3, "b"), running(165_000, 1, "b")],
+    ),
+    (lingering, {"a": 2, "b": 0}, [running(-1_000), running(30_000, 1, "b")]),
+]
+
+
+@pytest.mark.parametrize(("broken", "sizes", "changes"), CAUGHT_BY_DISKS)
+def test_a_broken_ledger_of_disks_is_caught(
+    broken: Planner, sizes: dict[str, int], changes: list[Change]
+) -> None:
+    history = scenario(changes, at_once(0, 170_000, 240_000, 300_000))
+    assert disk_faults(history, Disks(sizes, alike=True), broken) != []
+    assert disk_faults(history, Disks(sizes, alike=True)) == []
 
 
 @pytest.mark.parametrize(("broken", "history"), CAUGHT)

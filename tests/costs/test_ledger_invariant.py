@@ -8,17 +8,18 @@ from hypothesis import HealthCheck, given, settings
 
 from orchestrator.costs.days import epoch
 from orchestrator.domain.money import amount_for
-from tests.costs.histories import MAX_REPLICAS, scenarios, set_clocks
+from tests.costs.histories import MAX_REPLICAS, disks, scenarios, set_clocks
 from tests.costs.ledger_check import (
     added_up,
     certain,
     clock_faults,
+    disk_faults,
     doubtful_seconds,
     faults,
     kept,
     measured_end,
 )
-from tests.costs.reference_cloud import T0, Scenario
+from tests.costs.reference_cloud import T0, Disks, Scenario
 
 MANY = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
@@ -27,6 +28,12 @@ MANY = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(scenarios())
 def test_the_bill_lies_within_the_ledger(scenario: Scenario) -> None:
     assert faults(scenario) == []
+
+
+@MANY
+@given(scenarios(), disks())
+def test_the_bill_of_disks_lies_within_the_ledger(scenario: Scenario, disks: Disks) -> None:
+    assert disk_faults(scenario, disks) == []
 
 
 @MANY

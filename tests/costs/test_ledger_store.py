@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlmodel import Session, SQLModel
 
 from orchestrator.costs.meter import meter_pass
@@ -16,9 +17,9 @@ from orchestrator.store.database import Database
 from orchestrator.store.ledger import Stretch
 from orchestrator.store.tables import Account, Endpoint, MeterInterval
 from tests.costs.fleet import Fleet
-from tests.costs.histories import scenarios
-from tests.costs.ledger_check import kept
-from tests.costs.reference_cloud import LookAt, Scenario
+from tests.costs.histories import disks, scenarios
+from tests.costs.ledger_check import kept, kept_disks
+from tests.costs.reference_cloud import Disks, LookAt, Scenario
 
 
 class KilledError(Exception):
@@ -35,6 +36,7 @@ class StoredBooks:
 
     scenario: Scenario
     fleet: Fleet
+    disks: Disks | None = None
     updated: int | None = None
 
     def run(self) -> None:
@@ -88,12 +90,16 @@ class StoredBooks:
         endpoint.cloud_updated_at = seen.updated_at
         session.add(endpoint)
         key = hardware(seen.hardware_key).key if seen.hardware_key else ""
-        return replace(seen, hardware_key=key)
+        found = () if self.disks is None else self.disks.extras(seen.hardware_key)
+        extras = tuple(
+            replace(each, hardware_key=hardware(each.hardware_key).key) for each in found
+        )
+        return replace(seen, hardware_key=key, extras=extras)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
-@given(scenarios())
-def test_the_store_keeps_what_the_rules_say(scenario: Scenario) -> None:
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(scenarios(), st.none() | disks())
+def test_the_store_keeps_what_the_rules_say(scenario: Scenario, disks: Disks | None) -> None:
     database = Database("sqlite://")
     SQLModel.metadata.create_all(database.engine)
     fleet = Fleet(database)
@@ -101,12 +107,19 @@ def test_the_store_keeps_what_the_rules_say(scenario: Scenario) -> None:
     fleet.endpoints("acc", "ep", most=scenario.max_replicas)
     with database.write() as session:
         session.get_one(Endpoint, "ep").status = "absent"
-    StoredBooks(scenario, fleet).run()
-    expected = [
-        replace(each, hardware_key=hardware(each.hardware_key).key) for each in kept(scenario).rows
-    ]
-    assert [values(each) for each in fleet.ledger("ep")] == [values(each) for each in expected]
+    StoredBooks(scenario, fleet, disks).run()
+    assert stored(fleet, "compute") == expected(kept(scenario).rows)
+    beside = [] if disks is None else kept_disks(scenario, disks).rows
+    assert stored(fleet, "disk") == expected(beside)
     database.dispose()
+
+
+def stored(fleet: Fleet, component: str) -> list[tuple[object, ...]]:
+    return [values(each) for each in fleet.ledger("ep", component)]
+
+
+def expected(rows: list[Stretch]) -> list[tuple[object, ...]]:
+    return [values(replace(row, hardware_key=hardware(row.hardware_key).key)) for row in rows]
 
 
 def values(row: MeterInterval | Stretch) -> tuple[object, ...]:
@@ -117,6 +130,7 @@ def values(row: MeterInterval | Stretch) -> tuple[object, ...]:
         "status",
         "evidence",
         "hardware_key",
+        "units",
         "replicas_low",
         "replicas",
         "replicas_high",

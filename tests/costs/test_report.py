@@ -273,11 +273,14 @@ def stored(
     fleet.account("a1")
     rows = []
     for index, ledger in enumerate(ledgers):
-        endpoint_id, account_id = f"ep{index}", f"a{index % 2}"
-        fleet.endpoints(account_id, endpoint_id, labels={"team": "x"} if index % 3 else {})
-        at = START
+        # Every other ledger is that of the disk of the endpoint before it.
+        owner, disk = index - index % 2, index % 2 == 1
+        endpoint_id, account_id = f"ep{owner}", f"a{owner // 2 % 2}"
+        if not disk:
+            fleet.endpoints(account_id, endpoint_id, labels={"team": "x"} if index % 3 else {})
+        at, units = START, 50 if disk else 1
         for length, low, more, most, price, rounding, priced in ledger:
-            counts = (low, low + more, low + more + most)
+            counts = (low * units, (low + more) * units, (low + more + most) * units)
             burns = [count * price if priced or not count else None for count in counts]
             rows.append(
                 MeterInterval(
@@ -287,7 +290,9 @@ def stored(
                     ended_at=at + timedelta(seconds=length),
                     status="running",
                     evidence="observed",
-                    hardware_key=f"hw{price % 2}",
+                    component="disk" if disk else "compute",
+                    units=units,
+                    hardware_key="ssd" if disk else f"hw{price % 2}",
                     replicas_low=counts[0],
                     replicas=counts[1],
                     replicas_high=counts[2],
@@ -300,6 +305,12 @@ def stored(
             at += timedelta(seconds=length)
     with database.write() as session:
         session.add_all(rows)
+
+
+def replica_time(found: CostReport) -> tuple[int, int]:
+    """Seconds with a replica, and those times replicas; the time of disks is not added to it."""
+    lines = [each for each in found.items if each.key not in ("disk", "ssd")]
+    return sum(each.billed_seconds for each in lines), sum(each.replica_seconds for each in lines)
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
@@ -317,15 +328,14 @@ def test_all_groupings_and_all_splits_add_up_to_the_same_total(
     first, last = after(seconds=start), after(seconds=start + length)
     middle = min(last, after(seconds=start + cut))
     whole = report(fleet, start=first, end=last)
-    for group_by in ("endpoint", "account", "day", "hardware", "label:team"):
+    for group_by in ("endpoint", "account", "day", "hardware", "component", "label:team"):
         for zone in (ZoneInfo("UTC"), BERLIN):
             found = report(fleet, group_by, start=first, end=last, zone=zone, by_day=True)
             assert found.total == whole.total
             assert sum((each.figure for each in found.items), Figure()) == whole.total
             assert sum((each.figure for each in found.days), Figure()) == whole.total
-            assert sum(each.billed_seconds for each in found.items) == sum(
-                each.billed_seconds for each in whole.items
-            )
+            assert sum((each.figure for each in found.components), Figure()) == whole.total
+            assert replica_time(found) == replica_time(whole)
     parts = (
         report(fleet, start=first, end=middle).total + report(fleet, start=middle, end=last).total
     )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -13,7 +14,9 @@ from orchestrator.costs.figures import Figure
 from orchestrator.costs.report import CostLine, CostReport
 from orchestrator.domain.money import NANO
 from orchestrator.services.overview import month_bounds
+from orchestrator.store.ledger_reads import SpanFilter
 from tests.pages.visit import NOW, Dashboard
+from tests.support import rows
 
 
 def test_the_table_and_the_file_say_what_the_report_says(fleet: Dashboard) -> None:
@@ -35,7 +38,7 @@ def test_the_table_and_the_file_say_what_the_report_says(fleet: Dashboard) -> No
 
 
 def test_any_grouping_adds_up_to_the_same_total(fleet: Dashboard) -> None:
-    for group_by in ("endpoint", "account", "hardware", "day"):
+    for group_by in ("endpoint", "account", "hardware", "component", "day"):
         page = fleet.go(f"/costs?from=2026-11-10&to=2026-11-12&group_by={group_by}")
         assert fleet.text("[data-figure=total]") == "$562.57 ±0.92"
         amounts = page.locator(".costs tbody td:last-child").all_inner_texts()
@@ -91,3 +94,28 @@ def test_no_cell_of_the_file_is_a_formula() -> None:
     lines = tuple(CostLine(name, name, figure, 3600, 3600) for name in names)
     rows = list(csv.reader(io.StringIO(to_csv(CostReport(NOW, NOW, "", figure, None, lines)))))
     assert [row[1] for row in rows[1:]] == ["'=1+1", "'+1", "'-1", "'@sum", "'\tx", "plain"]
+
+
+def test_a_page_of_an_endpoint_shows_its_disk_apart(fleet: Dashboard) -> None:
+    endpoint = fleet.endpoint("llama-3-70b-chat")
+    amounts = {"burn_low": NANO // 10, "burn": NANO // 10, "burn_high": NANO // 10}
+    size = {"units": 100, "replicas_low": 100, "replicas": 100, "replicas_high": 100}
+    disk = {"component": "disk", "hardware_key": "aws/us-east-1/ssd/gb", **size}
+    whose = {"endpoint_id": endpoint.id, "account_id": endpoint.account_id}
+    with fleet.database.write() as session:
+        before = report.burn_now(session).endpoints[endpoint.id].nano
+        last = report.cost_report(
+            session, start=NOW, end=NOW, now=NOW, filters=SpanFilter(endpoint_ids=[endpoint.id])
+        ).measured_until
+        assert last is not None
+        start = last - timedelta(hours=20)
+        session.add(rows.interval(started_at=start, **whose, **disk, **amounts))
+    fleet.go(f"/endpoints/{endpoint.id}")
+    assert fleet.text("[data-figure=burn]") == f"{words.price(before + NANO // 10)} / h"
+    line = fleet.text("#components tr[data-component=disk]")
+    assert line.split() == ["disk", "100", "GB", "per", "replica", "$0.10", "/", "h", "$2.00"]
+    assert words.price(before) in fleet.text("#components tr[data-component=compute]")
+    fleet.go("/costs?group_by=component")
+    shown = fleet.text(".costs tbody")
+    assert "compute" in shown
+    assert "disk" in shown

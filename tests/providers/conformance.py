@@ -13,7 +13,13 @@ from typing import Literal, Protocol
 
 import pytest
 
-from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, Snapshot
+from orchestrator.domain.endpoints import (
+    EndpointChange,
+    EndpointSpec,
+    JsonObject,
+    Scaling,
+    Snapshot,
+)
 from orchestrator.domain.status import AWAKE, IN_TRANSITION, Status
 from orchestrator.providers.base import (
     AmbiguousError,
@@ -23,6 +29,7 @@ from orchestrator.providers.base import (
     Provider,
     ProviderError,
     RefusedError,
+    SpecError,
     ThrottledError,
     UnavailableError,
 )
@@ -82,25 +89,45 @@ class Harness(Protocol):
         """Return the status in the cloud itself, None for no endpoint."""
         ...
 
+    # An endpoint whose cloud can only stop it by deleting it is absent while it is paused.
+
     def settle(self) -> None:
         """Let time pass until nothing is in transition."""
         ...
 
     def changes(self) -> int:
-        """Return how many changes reached the cloud and were made."""
+        """Return how many changes of endpoints reached the cloud and were made.
+
+        What is made or noted beside them (a model, a tag) does not count.
+        """
         ...
 
     def fault(self, fault: Fault) -> AbstractContextManager[None]:
-        """Switch a fault on for a while."""
+        """Switch a fault on for a while; changes meet it in the call that changes an endpoint."""
         ...
 
 
-CHANGES: dict[str, Callable[[Provider], object]] = {
-    "pause": lambda provider: provider.pause_endpoint("demo"),
-    "scale_to_zero": lambda provider: provider.scale_to_zero("demo"),
-    "update": lambda provider: provider.update_endpoint("demo", EndpointChange(tags=("new",))),
-    "delete": lambda provider: provider.delete_endpoint("demo"),
+Change = Callable[[Provider, JsonObject], object]
+MORE_REPLICAS = EndpointChange(scaling=Scaling(1, 3))
+CHANGES: dict[str, Change] = {
+    "pause": lambda provider, kept: provider.pause_endpoint("demo", kept),
+    "scale_to_zero": lambda provider, _: provider.scale_to_zero("demo"),
+    "update": lambda provider, _: provider.update_endpoint("demo", MORE_REPLICAS),
+    "delete": lambda provider, kept: provider.delete_endpoint("demo", kept),
 }
+
+
+def document(harness: Harness, name: str = "demo") -> JsonObject:
+    """Return what has to be stored before a pause."""
+    return harness.provider().contract(name).document
+
+
+def asleep(harness: Harness, kept: JsonObject, name: str = "demo") -> bool:
+    """Tell whether a pause has ended: it bills nothing, and nothing but a resume wakes it."""
+    there = harness.provider().get_endpoint(name)
+    if there is None:
+        return bool(kept)
+    return harness.truth(name) is Status.PAUSED and there.billed.high == 0
 
 
 def seen(harness: Harness, name: str = "demo") -> Snapshot:
@@ -172,6 +199,13 @@ class ListingConformance:
         assert not listing.complete
 
 
+    def test_calls_are_counted_once(self, harness: Harness) -> None:
+        harness.provider().calls()
+        listing = harness.provider().list_endpoints()
+        assert sum(harness.provider().calls().values()) == listing.calls
+        assert sum(harness.provider().calls().values()) == 0
+
+
 class ReadingConformance:
     """Looking at one endpoint."""
 
@@ -234,9 +268,11 @@ class ReadingConformance:
         provider.list_endpoints()
         seen(harness)
         provider.hardware()
+        provider.contract("demo")
+        provider.rights()
         at = provider.list_endpoints().cloud_time
         assert at is not None
-        provider.usage("demo", at - timedelta(hours=1), at)
+        provider.usage(["demo"], at - timedelta(hours=1), at)
         assert harness.changes() == before
 
 
@@ -266,36 +302,61 @@ class ChangingConformance:
 
     def test_pausing_twice_is_pausing(self, harness: Harness) -> None:
         harness.add("demo")
-        harness.provider().pause_endpoint("demo")
+        kept = document(harness)
+        harness.provider().pause_endpoint("demo", kept)
         harness.settle()
-        assert harness.truth("demo") is Status.PAUSED
-        harness.provider().pause_endpoint("demo")
+        assert asleep(harness, kept)
+        harness.provider().pause_endpoint("demo", kept)
         harness.settle()
-        assert harness.truth("demo") is Status.PAUSED
-        assert seen(harness).billed.high == 0
+        assert asleep(harness, kept)
 
     def test_resuming_twice_is_resuming(self, harness: Harness) -> None:
-        harness.add("demo", Status.PAUSED)
-        harness.provider().resume_endpoint("demo")
-        harness.provider().resume_endpoint("demo")
+        harness.add("demo")
+        kept = document(harness)
+        harness.provider().pause_endpoint("demo", kept)
+        harness.settle()
+        harness.provider().resume_endpoint("demo", kept)
+        harness.provider().resume_endpoint("demo", kept)
         harness.settle()
         assert harness.truth("demo") is Status.RUNNING
-        assert harness.provider().resume_endpoint("demo").status is Status.RUNNING
+        again = harness.provider().resume_endpoint("demo", kept)
+        assert again is not None
+        assert again.status is Status.RUNNING
 
     def test_a_pause_keeps_the_configuration(self, harness: Harness) -> None:
         harness.add("demo")
-        before = seen(harness)
-        harness.provider().pause_endpoint("demo")
+        before, kept = seen(harness), document(harness)
+        harness.provider().pause_endpoint("demo", kept)
         harness.settle()
-        harness.provider().resume_endpoint("demo")
+        harness.provider().resume_endpoint("demo", kept)
         harness.settle()
+        assert harness.provider().restore("demo", kept).differences == ()
         after = seen(harness)
         assert (after.spec, after.scaling) == (before.spec, before.scaling)
+        assert (after.tags, after.hardware) == (before.tags, before.hardware)
+        assert harness.provider().restore("demo", kept).done == ()
+
+    def test_a_contract_changes_nothing_and_says_what_is_kept(self, harness: Harness) -> None:
+        harness.add("demo")
+        before, made = seen(harness), harness.changes()
+        contract = harness.provider().contract("demo")
+        assert (seen(harness), harness.changes()) == (before, made)
+        assert contract.kept
+        assert contract.obstacles == ()
+        assert bool(contract.document) is harness.provider().capabilities.contracts
+
+    def test_a_good_spec_is_accepted_and_a_bad_name_refused(self, harness: Harness) -> None:
+        spec = harness.spec("demo")
+        assert all(isinstance(warning, str) for warning in harness.provider().check(spec))
+        with pytest.raises(SpecError) as caught:
+            harness.provider().check(replace(spec, name="Not a name!"))
+        assert caught.value.field == "name"
+        assert caught.value.remedy
 
     def test_going_to_zero(self, harness: Harness) -> None:
         harness.add("demo")
         provider = harness.provider()
-        if not provider.capabilities.scale_to_zero:
+        if not seen(harness).to_zero:
             with pytest.raises(RefusedError):
                 provider.scale_to_zero("demo")
             return
@@ -335,7 +396,7 @@ class ChangingConformance:
     @pytest.mark.parametrize("change", ["pause", "scale_to_zero", "update"])
     def test_nothing_can_be_done_to_what_is_not_there(self, harness: Harness, change: str) -> None:
         with pytest.raises(NotFoundError):
-            CHANGES[change](harness.provider())
+            CHANGES[change](harness.provider(), {})
 
 
 class DoubtConformance:
@@ -345,9 +406,14 @@ class DoubtConformance:
     @pytest.mark.parametrize("change", CHANGES)
     def test_a_change(self, harness: Harness, change: str, fault: Fault) -> None:
         harness.add("demo")
-        before, made = seen(harness), harness.changes()
+        before, made, kept = seen(harness), harness.changes(), document(harness)
+        if change == "scale_to_zero" and not before.to_zero:
+            with pytest.raises(RefusedError):
+                CHANGES[change](harness.provider(), kept)
+            assert harness.changes() == made
+            return
         with harness.fault(fault), pytest.raises(AmbiguousError):
-            CHANGES[change](harness.provider())
+            CHANGES[change](harness.provider(), kept)
         assert harness.changes() == made + DOUBTS[fault]
         now = harness.provider().get_endpoint("demo")
         assert (now != before) is DOUBTS[fault]
@@ -360,10 +426,9 @@ class DoubtConformance:
 
     def test_a_throttled_change_was_not_made(self, harness: Harness) -> None:
         harness.add("demo")
-        made = harness.changes()
-        with harness.fault("throttled"), pytest.raises(ThrottledError) as caught:
-            harness.provider().pause_endpoint("demo")
-        assert caught.value.retry_after is not None
+        made, kept = harness.changes(), document(harness)
+        with harness.fault("throttled"), pytest.raises(ThrottledError):
+            harness.provider().pause_endpoint("demo", kept)
         assert harness.changes() == made
 
 
@@ -374,7 +439,9 @@ class SecrecyConformance:
         harness.provider().create_endpoint(harness.spec("demo"))
         harness.add("other")
         listing = harness.provider().list_endpoints()
-        shown = repr([listing, [item.snapshot() for item in listing.sightings], seen(harness)])
+        rows = [item.snapshot() for item in listing.sightings]
+        contracts = [harness.provider().contract("other"), document(harness, "other")]
+        shown = repr([listing, rows, seen(harness), contracts])
         for secret in harness.secrets:
             assert secret not in shown
 

@@ -100,7 +100,7 @@ class HuggingFaceHarness:
             repository="org/model",
             hardware=L4,
             scaling=Scaling(0, 2),
-            image={"custom": {"url": "x", "credentials": {"username": "u", "password": PASSWORD}}},
+            image={"custom": {"url": "x"}},
             environment={"DB_PASSWORD": PASSWORD, "MODE": "fast"},
             secrets={"API_KEY": PASSWORD},
             arguments=("--api-key", PASSWORD),

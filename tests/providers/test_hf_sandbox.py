@@ -105,6 +105,7 @@ class TestLife:
         cloud.wait_s(600)
 
         paused = provider.pause_endpoint("demo")
+        assert paused is not None
         assert paused.status is Status.PAUSED
         assert paused.billed.high >= 1, "it is still draining"
         cloud.wait_s(60)
@@ -163,7 +164,9 @@ class TestLife:
     def test_pausing_what_is_paused_is_success_either_way(self, answer: Any) -> None:
         cloud = Cloud(Switches(pause_paused=answer))
         cloud.add(state="paused")
-        assert cloud.provider.pause_endpoint("demo").status is Status.PAUSED
+        paused = cloud.provider.pause_endpoint("demo")
+        assert paused is not None
+        assert paused.status is Status.PAUSED
 
 
 class TestManyEndpoints:
@@ -312,7 +315,8 @@ class TestUsage:
     def test_a_quiet_endpoint_is_covered_and_idle(self, cloud: Cloud) -> None:
         cloud.add(created_at=NOW - timedelta(days=1))
         cloud.wait_s(3600)
-        usage = cloud.provider.usage("demo", cloud.now() - timedelta(minutes=30), cloud.now())
+        usage = cloud.provider.usage(["demo"], cloud.now() - timedelta(minutes=30), cloud.now())["demo"]
+        assert usage is not None
         assert usage is not None
         assert (usage.requests, usage.covered_seconds) == (0, 1800)
         assert usage.last_request_at is None
@@ -322,7 +326,8 @@ class TestUsage:
         cloud.add(created_at=NOW - timedelta(days=4), traffic=Traffic.steady(12))
         end = cloud.now()
         start = end - timedelta(minutes=minutes)
-        usage = cloud.provider.usage("demo", start, end)
+        usage = cloud.provider.usage(["demo"], start, end)["demo"]
+        assert usage is not None
         endpoint = cloud.world.endpoint("acme", "demo")
         exact = endpoint.request_count(_micros(start), _micros(end))
         assert usage is not None
@@ -333,7 +338,8 @@ class TestUsage:
 
     def test_before_its_creation_nothing_is_known(self, cloud: Cloud) -> None:
         cloud.add(created_at=NOW - timedelta(minutes=10))
-        usage = cloud.provider.usage("demo", NOW - timedelta(minutes=30), NOW)
+        usage = cloud.provider.usage(["demo"], NOW - timedelta(minutes=30), NOW)["demo"]
+        assert usage is not None
         assert usage is not None
         assert usage.covered_seconds <= 600
 

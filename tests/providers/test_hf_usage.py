@@ -29,7 +29,7 @@ def graphs(*rows: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def usage_of(raw: dict[str, Any]) -> Usage:
-    usage = Wire(raw).provider().usage("demo", START, END)
+    usage = Wire(raw).provider().usage(["demo"], START, END)["demo"]
     assert usage is not None
     return usage
 
@@ -40,7 +40,7 @@ EACH_MINUTE = [(float(minute), 0.0) for minute in range(11)]
 class TestCounting:
     def test_asks_for_the_span_with_a_lead(self) -> None:
         wire = Wire(graphs())
-        wire.provider().usage("demo", START, END)
+        wire.provider().usage(["demo"], START, END)
         assert wire.paths == ["POST /v2/endpoint/acme/demo/metrics"]
         assert wire.body() == {"start": "2026-09-01T09:55:00Z", "stop": "2026-09-01T10:10:00Z"}
 
@@ -175,15 +175,15 @@ class TestRefusals:
     @pytest.mark.parametrize("status", [403, 404, 501])
     def test_a_plan_or_token_that_is_not_told_gives_none(self, status: int) -> None:
         wire = Wire(refusal(status, "not for you"))
-        assert wire.provider().usage("demo", START, END) is None
+        assert wire.provider().usage(["demo"], START, END) == {"demo": None}
         assert len(wire.requests) == 1
 
     def test_a_route_that_is_not_there_gives_none(self) -> None:
         wire = Wire(refusal(404, ""))
-        assert wire.provider().usage("demo", START, END) is None
+        assert wire.provider().usage(["demo"], START, END) == {"demo": None}
 
     def test_a_bad_token_and_an_outage_are_errors(self) -> None:
         with pytest.raises(CredentialsError):
-            Wire(refusal(401)).provider().usage("demo", START, END)
+            Wire(refusal(401)).provider().usage(["demo"], START, END)
         with pytest.raises(UnavailableError):
-            Wire(refusal(503)).provider().usage("demo", START, END)
+            Wire(refusal(503)).provider().usage(["demo"], START, END)

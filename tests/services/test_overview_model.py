@@ -11,10 +11,13 @@ from sqlalchemy import event
 from orchestrator.costs import report
 from orchestrator.costs.figures import Figure
 from orchestrator.services.overview import Overview, month_bounds, overview
+from orchestrator.services.views import views
 from orchestrator.store.database import Database
+from orchestrator.store.endpoints import all_live
 from orchestrator.store.overview import FleetQuery
-from orchestrator.store.tables import Label
+from orchestrator.store.tables import Endpoint, Label
 from tests.pages.fleet_seed import A100, HOUR, Seed, office
+from tests.support import rows
 
 NOW = datetime(2026, 11, 19, 15, 2, 30, tzinfo=UTC)
 
@@ -90,6 +93,59 @@ def test_statements_do_not_grow_with_the_fleet(database: Database) -> None:
     with _counted(database) as many:
         assert len(_read(database).fleet.rows) == 68
     assert len(many) == len(few) <= 32
+
+
+def _with_disk(seed: Seed, endpoint: Endpoint, burn: int | None) -> None:
+    """A disk of 500 gigabytes that has been billed for ten hours."""
+    seed.session.add(
+        rows.interval(
+            endpoint_id=endpoint.id,
+            account_id=endpoint.account_id,
+            started_at=NOW - 10 * HOUR,
+            component="disk",
+            units=500,
+            hardware_key="aws/us-east-1/ssd/gb",
+            replicas_low=500,
+            replicas=500,
+            replicas_high=500,
+            burn_low=burn,
+            burn=burn,
+            burn_high=burn,
+        )
+    )
+
+
+def test_a_disk_adds_to_its_endpoint_and_makes_no_row_of_its_own(database: Database) -> None:
+    with database.write() as session:
+        seed = Seed(session, NOW)
+        account = seed.account("acme")
+        chat, bare, odd = (seed.endpoint(account, one, hardware=A100) for one in ("c", "b", "o"))
+        for one in (chat, bare, odd):
+            seed.metered(one, NOW - 10 * HOUR, None)
+        _with_disk(seed, chat, 10**9)
+        _with_disk(seed, odd, None)
+    view = _read(database, sort="-burn")
+    shown = [(row.record.endpoint.name, row.record.burn, row.record.unpriced) for row in
+             view.fleet.rows]  # fmt: skip
+    assert shown == [("c", 9 * 10**9, 0), ("b", 8 * 10**9, 0), ("o", 8 * 10**9, 1)]
+    assert (view.fleet.total, view.endpoints, view.billed, view.unmanaged) == (3, 3, 3, 0)
+    assert (view.burn.nano, view.burn.unpriced) == (25 * 10**9, 1)
+    assert view.burn_per_day == 25 * 24 * 10**9
+    assert view.teams[0].burn == view.burn
+    months = {row.record.endpoint.name: row.month for row in view.fleet.rows}
+    assert months["c"].nano - months["b"].nano == 10 * 10**9
+    assert months["o"].unpriced_seconds == 10 * 3600
+    with database.read() as session:
+        found = {one.endpoint.name: one for one in views(session, all_live(session), NOW)}
+    assert {name: one.burn for name, one in found.items()} == {
+        "c": 9 * 10**9,
+        "b": 8 * 10**9,
+        "o": 8 * 10**9,
+    }
+    assert [(one.component, one.units, one.burn) for one in found["o"].components] == [
+        ("compute", 1, 8 * 10**9),
+        ("disk", 500, None),
+    ]
 
 
 def test_projections_follow_the_rate(database: Database) -> None:

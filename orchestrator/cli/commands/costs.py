@@ -14,6 +14,7 @@ from orchestrator.cli.output import Column
 from orchestrator.cli.session import Session, session
 
 Json = dict[str, Any]
+COMPUTE = "compute"
 freeze_app = typer.Typer(
     help="The kill switch: while frozen, nothing is changed.", no_args_is_help=True
 )
@@ -23,7 +24,7 @@ def costs(
     ctx: typer.Context,
     *,
     by: Annotated[
-        str, typer.Option(help="endpoint, account, hardware, day, or label:KEY.")
+        str, typer.Option(help="endpoint, account, hardware, component, day, or label:KEY.")
     ] = "endpoint",
     start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="Since then.")] = None,
     end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Until then.")] = None,
@@ -148,6 +149,9 @@ def _show_costs(run: Session, report: Json, by: str) -> None:
         return
     span = f"{out.at(report.get('from'))} to {out.at(report.get('to'))}"
     out.say(f"total {formats.money(report.get('total'))}  ({span})")
+    parts = report.get("components") or []
+    if len(parts) > 1 and by != "component":
+        out.say(", ".join(f"{one['key']} {formats.money(one.get('money'))}" for one in parts))
     if not report.get("complete", True):
         unpriced = ", ".join(_one(item) for item in report.get("unpriced") or [])
         out.warn(f"the total is incomplete: no price is known for {unpriced or 'a part of it'}")
@@ -156,7 +160,9 @@ def _show_costs(run: Session, report: Json, by: str) -> None:
 def _one(item: Any) -> str:
     if not isinstance(item, dict):
         return str(item)
-    return str(item.get("name") or item.get("hardware") or item.get("key") or item)
+    name = str(item.get("name") or item.get("hardware") or item.get("key") or item)
+    component = item.get("component") or COMPUTE
+    return name if component == COMPUTE else f"the {component} of {name}"
 
 
 def _hours(value: Any) -> str:

@@ -21,7 +21,11 @@ Json = dict[str, Any]
 HARDWARE_PARTS = ("vendor", "region", "instance_type", "instance_size")
 
 HardwareOption = Annotated[
-    str, typer.Option(metavar="KEY", help="Such as aws/us-east-1/nvidia-l4/x1; see `hardware`.")
+    str,
+    typer.Option(
+        metavar="KEY",
+        help="Such as aws/us-east-1/nvidia-l4/x1 or ml.inf2.48xlarge; see `hardware`.",
+    ),
 ]
 EnvOption = Annotated[
     list[str] | None, typer.Option("--env", metavar="KEY=VALUE", help="Environment; repeatable.")
@@ -58,6 +62,18 @@ IdleOption = Annotated[
 ]
 
 
+SettingOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option", metavar="KEY=VALUE", help="A setting that only this cloud has; repeatable."
+    ),
+]
+TagOption = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="KEY=VALUE", help="A tag of the cloud's own; repeatable."),
+]
+
+
 @app.command(
     epilog="Example: orchestrator endpoints create chat -a acme --repository Qwen/Qwen3-4B "
     "--hardware aws/us-east-1/nvidia-l4/x1 --min 0 --idle 15 --dry-run"
@@ -82,6 +98,8 @@ def create(
     server_secret: ServerSecretOption = None,
     command: Annotated[list[str] | None, typer.Option(help="One word of the command.")] = None,
     argument: Annotated[list[str] | None, typer.Option("--arg", help="One argument.")] = None,
+    option: SettingOption = None,
+    tag: TagOption = None,
     label: LabelOption = None,
     owner: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
     wait: options.WaitOption = False,
@@ -107,6 +125,8 @@ def create(
             "secrets": _secrets(secret, server_secret),
             "command": command,
             "arguments": argument,
+            "options": _settings(option),
+            "tags": tag,
             "labels": options.pairs(label),
             "owner": owner,
         }
@@ -148,6 +168,7 @@ def update(
     env: EnvOption = None,
     secret: SecretOption = None,
     server_secret: ServerSecretOption = None,
+    option: SettingOption = None,
     wait: options.WaitOption = False,
     timeout: options.TimeoutOption = "30m",
     dry_run: options.DryRunOption = False,
@@ -166,6 +187,7 @@ def update(
             "image": _image(image),
             "environment": options.pairs(env, "variable"),
             "secrets": _secrets(secret, server_secret),
+            "options": _settings(option),
         }
     )
     touched = (minimum, maximum, idle) != (None, None, None)
@@ -244,6 +266,9 @@ def _hardware(run: Session, account: str, key: str) -> Json:
     """Return the parts of a hardware key with its accelerator, from the account's price list."""
     page = run.api.pages(urls.path("hardware"), {"account": account})
     offers = {str(offer["key"]): offer for offer in map(_flat_offer, page["items"])}
+    named = [found for found, offer in offers.items() if offer.get("instance_type") == key]
+    if len(named) == 1:
+        key = named[0]
     offer = offers.get(key)
     if offer is None:
         close = difflib.get_close_matches(key, sorted(offers), n=1, cutoff=0.3)
@@ -297,6 +322,15 @@ def _image(text: str | None) -> Json | None:
     if not isinstance(image, dict):
         raise CliError("--image is no JSON object", ExitCode.USAGE, 'write {"huggingface": {}}')
     return image
+
+
+def _settings(texts: list[str] | None) -> Json:
+    """Return the cloud's own settings; numbers and yes or no are sent as what they are."""
+    words: Json = {"true": True, "false": False}
+    return {
+        key: words.get(text, int(text) if text.isdecimal() else text)
+        for key, text in options.pairs(texts, "setting").items()
+    }
 
 
 def _secrets(texts: list[str] | None, server_texts: list[str] | None) -> dict[str, str]:

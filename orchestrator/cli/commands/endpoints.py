@@ -150,7 +150,19 @@ def _replicas(endpoint: Json) -> str:
 
 
 def _burn(endpoint: Json) -> str:
-    return formats.price(endpoint.get("burn_per_hour"))
+    known = endpoint.get("burn_per_hour")
+    components = endpoint.get("components") or []
+    missing = known and any(one["burn_per_hour"] is None for one in components)
+    return f"{formats.price(known)} + {formats.UNPRICED}" if missing else formats.price(known)
+
+
+def _burn_in_parts(endpoint: Json) -> str:
+    """Return what it costs now; where more than compute is billed, each component by itself."""
+    components = endpoint.get("components") or []
+    if len(components) < 2:
+        return _burn(endpoint)
+    parts = [f"{one['component']} {formats.price(one['burn_per_hour'])}" for one in components]
+    return f"{_burn(endpoint)}: {', '.join(parts)}"
 
 
 def _bounds(endpoint: Json) -> str:
@@ -189,7 +201,7 @@ def _what_it_is(run: Session, found: Json) -> list[tuple[str, str]]:
         ("replicas", f"{_replicas(found)} ready"),
         ("billed now", _billed(found)),
         ("bounds", _bounds(found)),
-        ("costs now", _burn(found)),
+        ("costs now", _burn_in_parts(found)),
         ("this month", formats.money(found.get("month_to_date"))),
         ("last used", at(found.get("last_used_at"))),
         ("created", at(found.get("created_at"))),

@@ -286,6 +286,13 @@ def _wall(text: str) -> str:
     return f"{datetime.fromisoformat(text):%a %Y-%m-%d %H:%M}"
 
 
+def _amount(effect: Json, name: str) -> str:
+    """Return an amount and what is not in it for want of a price: `$20.00 + unpriced disk`."""
+    known = effect.get(name)
+    left_out = [f"unpriced {one}" for one in effect.get("unpriced") or () if known]
+    return " + ".join([formats.amount(known), *left_out])
+
+
 _EDGES = (
     Column("local", lambda e: _wall(e["at_local"])),
     Column("UTC", lambda e: _wall(e["at_utc"])),
@@ -294,9 +301,9 @@ _EDGES = (
 _SAVINGS = (
     Column("endpoint", lambda e: str(e.get("name"))),
     Column("hours/month", lambda e: str(e.get("hours_month")), right=True),
-    Column("cost/month", lambda e: formats.amount(e.get("cost_month")), right=True),
-    Column("always on", lambda e: formats.amount(e.get("cost_month_always_on")), right=True),
-    Column("as today", lambda e: formats.amount(e.get("cost_month_today")), right=True),
+    Column("cost/month", lambda e: _amount(e, "cost_month"), right=True),
+    Column("always on", lambda e: _amount(e, "cost_month_always_on"), right=True),
+    Column("as today", lambda e: _amount(e, "cost_month_today"), right=True),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.providers.base import Identity
+from orchestrator.providers.base import Identity, Right
 
 WRITE_RIGHT = "inference.endpoints.write"
 
@@ -25,6 +25,19 @@ def read_identity(raw: Mapping[str, Any], namespace: str) -> Identity:
         can_pay=can_pay if isinstance(can_pay, bool) else None,
         problems=tuple(_problems(owner, token, namespace)),
     )
+
+
+def read_rights(raw: Mapping[str, Any], namespace: str) -> list[Right]:
+    """Return the one right that changing endpoints takes, as the Hub tells it of the token."""
+    token = _token(raw)
+    orgs = [org for org in _list(raw, "orgs") if isinstance(org, Mapping)]
+    owner = raw if namespace == _text(raw, "name") else _org(orgs, namespace)
+    known = {"write": True, "read": False}.get(_text(token, "role"))
+    if _text(token, "role") == "fineGrained" and isinstance(token.get("fineGrained"), Mapping):
+        known = not _lacks_write(token, namespace)
+    if owner is None or owner.get("roleInOrg") == "read":
+        known = False
+    return [Right(WRITE_RIGHT, known, "creating, pausing, resuming, changing and deleting")]
 
 
 def _problems(

@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.clock import Clock
 from orchestrator.domain.endpoints import (
+    Contract,
     EndpointChange,
     EndpointSpec,
     Hardware,
     HardwareOffer,
+    JsonObject,
+    Restored,
     Snapshot,
     Usage,
 )
 from orchestrator.domain.status import Status
 from orchestrator.providers.base import (
+    NOTHING_KEPT,
     AmbiguousError,
     Capabilities,
     Identity,
     Listing,
     NotFoundError,
     RefusedError,
+    Right,
     UnavailableError,
 )
 from orchestrator.providers.errors import EchoMismatchError
 from orchestrator.providers.huggingface.hardware import read_offers
-from orchestrator.providers.huggingface.identity import read_identity
+from orchestrator.providers.huggingface.checks import check_spec
+from orchestrator.providers.huggingface.identity import read_identity, read_rights
 from orchestrator.providers.huggingface.listing import read_listing
 from orchestrator.providers.huggingface.payloads import create_payload, update_payload
 from orchestrator.providers.huggingface.session import Call, Session, path
@@ -71,6 +77,11 @@ class HuggingFaceProvider:
         call = Call("GET", f"{self._hub_url}/api/whoami-v2", "say who the token is")
         return read_identity(self._session.read(call), self._namespace)
 
+    def rights(self) -> Sequence[Right]:
+        """Return the rights of the token; the Hub limits this call heavily: keep the answer."""
+        call = Call("GET", f"{self._hub_url}/api/whoami-v2", "say what the token may do")
+        return read_rights(self._session.read(call), self._namespace)
+
     def list_endpoints(self) -> Listing:
         """Return every endpoint of the namespace, all pages."""
         return read_listing(self._at(), self._session, self._mapper, self._clock)
@@ -85,6 +96,13 @@ class HuggingFaceProvider:
         if raw.get("name") != name:
             raise UnavailableError(f"Hugging Face answered with another endpoint, asked to {doing}")
         return self._mapper.snapshot(raw)
+
+    def check(
+        self, spec: EndpointSpec | EndpointChange, current: JsonObject = NOTHING_KEPT
+    ) -> tuple[str, ...]:
+        """Return warnings on a spec or change. Raises SpecError for what would be refused."""
+        del current
+        return check_spec(spec)
 
     def create_endpoint(self, spec: EndpointSpec) -> Snapshot:
         """Create an endpoint.
@@ -107,21 +125,37 @@ class HuggingFaceProvider:
         call = Call("PUT", self._at(name), f"update endpoint {name}", body=payload)
         return _checked_echo(self._changed(call, name), change.access, change.hardware)
 
-    def pause_endpoint(self, name: str) -> Snapshot:
+    def contract(self, name: str) -> Contract:
+        """Return that a pause keeps all; only places in the queue for hardware are given up."""
+        self._existing(name)
+        return Contract(
+            kept=("configuration", "address", "environment and secrets", "logs"),
+            risks=("hardware may be short when it is resumed",),
+        )
+
+    def pause_endpoint(self, name: str, kept: JsonObject = NOTHING_KEPT) -> Snapshot:
         """Stop all replicas; nothing wakes it but a resume."""
+        del kept
         return self._act(name, "pause", lambda status: status is Status.PAUSED)
 
-    def resume_endpoint(self, name: str) -> Snapshot:
+    def resume_endpoint(self, name: str, kept: JsonObject = NOTHING_KEPT) -> Snapshot:
         """Start a paused or scaled-to-zero endpoint; already running is success."""
+        del kept
         asleep = {Status.PAUSED, Status.SCALED_TO_ZERO}
         return self._act(name, "resume", lambda status: status not in asleep)
+
+    def restore(self, name: str, kept: JsonObject) -> Restored:
+        """Return that there is nothing to put back: this cloud keeps a paused endpoint whole."""
+        del name, kept
+        return Restored()
 
     def scale_to_zero(self, name: str) -> Snapshot:
         """Stop all replicas; the next request wakes it."""
         return self._act(name, "scale-to-zero", lambda status: status is Status.SCALED_TO_ZERO)
 
-    def delete_endpoint(self, name: str) -> None:
+    def delete_endpoint(self, name: str, kept: JsonObject = NOTHING_KEPT) -> None:
         """Delete it with its configuration, logs and metrics; gone already is success."""
+        del kept
         call = Call("DELETE", self._at(name), f"delete endpoint {name}", empty_ok=True)
         try:
             self._session.change(call)
@@ -139,8 +173,13 @@ class HuggingFaceProvider:
         public = Call("GET", base, "list public prices", exact=True, anonymous=True)
         return read_offers(self._session.read(public), quotas=False)
 
-    def usage(self, name: str, start: datetime, end: datetime) -> Usage | None:
+    def usage(
+        self, names: Sequence[str], start: datetime, end: datetime
+    ) -> Mapping[str, Usage | None]:
         """Return counted requests of `[start, end)`; None when this plan or token is not told."""
+        return {name: self._usage(name, start, end) for name in names}
+
+    def _usage(self, name: str, start: datetime, end: datetime) -> Usage | None:
         since, until = asked_span(start, end)
         span = {"start": _rfc3339(since), "stop": _rfc3339(until)}
         call = Call("POST", f"{self._at(name)}/metrics", f"count requests of {name}", body=span)
@@ -155,6 +194,10 @@ class HuggingFaceProvider:
                 return None
             raise
         return read_usage(raw, start, end)
+
+    def calls(self) -> Mapping[str, int]:
+        """Return how many calls were made since this was asked last, by what they were for."""
+        return self._session.counted()
 
     def close(self) -> None:
         """Release connections."""

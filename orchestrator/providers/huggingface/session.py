@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -93,6 +95,8 @@ class Session:
         self._clock = clock
         self._sleep = sleep
         self._retry_cap = timedelta(seconds=retry_cap_s)
+        self._counting = threading.Lock()
+        self._counts: Counter[str] = Counter()
         self._client = httpx2.Client(
             transport=transport,
             timeout=httpx2.Timeout(
@@ -108,6 +112,12 @@ class Session:
     def close(self) -> None:
         """Release connections."""
         self._client.close()
+
+    def counted(self) -> Mapping[str, int]:
+        """Return the calls sent since this was asked last, by the first words of their purpose."""
+        with self._counting:
+            counts, self._counts = self._counts, Counter()
+        return counts
 
     def read(self, call: Call, tally: Tally | None = None) -> dict[str, Any]:
         """Return the JSON object that a call without side effects answers, after up to 3 attempts.
@@ -157,6 +167,8 @@ class Session:
         secret = "" if call.anonymous else self._token()
         if tally is not None:
             tally.calls += 1
+        with self._counting:
+            self._counts[" ".join(call.doing.split()[:2])] += 1
         sent = self._send(call, secret)
         if isinstance(sent, httpx2.RequestError):
             error = lost(sent, doing=call.doing, change=change)

@@ -1,0 +1,127 @@
+"""Read the endpoints whose row in a listing is new, has changed, moves, or is due for a sweep.
+
+Rows of some clouds tell everything, and reading them is no call; others tell little more than a
+name and a time of change. Either way this happens before any transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from orchestrator.clock import Clock
+from orchestrator.engine.apply import Sight
+from orchestrator.providers.base import Capabilities, Listing, Provider, ProviderError, Sighting
+from orchestrator.store.observation import Known
+
+# Endpoints whose replicas change without their row are read so often, at most at every pass.
+RESTLESS_EVERY = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Closer:
+    """What was read, by name; the listing without the rows that could not be read now."""
+
+    listing: Listing
+    sights: Mapping[str, Sight]
+    postponed: int = 0
+
+
+def look_closer(
+    clock: Clock, provider: Provider, listing: Listing, known: Mapping[str, Known]
+) -> Closer:
+    """Read what has to be read, as far as one pass may; never raises ProviderError."""
+    capabilities = provider.capabilities
+    due = _due(listing, known, capabilities)
+    if capabilities.sweep_seconds is None:
+        return Closer(listing, {s.name: _as_listed(s, listing) for s in due})
+    now, later = due[: capabilities.reads_per_pass], due[capabilities.reads_per_pass :]
+    sights, failed = _read_all(clock, now, capabilities.parallel_reads)
+    # What was seen before and is only due for a sweep may wait; its row has not changed.
+    waiting = {s.name for s in later if s.name not in known or _changed(s, known[s.name])}
+    return Closer(_without(listing, waiting, failed), sights, len(waiting))
+
+
+def _due(
+    listing: Listing, known: Mapping[str, Known], capabilities: Capabilities
+) -> Sequence[Sighting]:
+    """Return the rows to read: changed and moving ones first, then new ones, then sweeps."""
+    changed, new, swept = [], [], []
+    for sighting in listing.sightings:
+        held = known.get(sighting.name)
+        if held is None:
+            new.append(sighting)
+        elif _changed(sighting, held) or sighting.moving:
+            changed.append(sighting)
+        elif _sweep_due(held, capabilities, listing.asked_at):
+            swept.append((held.looked_at or listing.asked_at, sighting.name, sighting))
+    return [*changed, *new, *(sighting for _, _, sighting in sorted(swept, key=lambda s: s[:2]))]
+
+
+def _changed(sighting: Sighting, held: Known) -> bool:
+    return held.digest != sighting.digest or held.missing_since is not None
+
+
+def _sweep_due(held: Known, capabilities: Capabilities, now: datetime) -> bool:
+    if capabilities.sweep_seconds is None:
+        return False
+    every = timedelta(seconds=capabilities.sweep_seconds)
+    if held.restless:
+        every = min(every, RESTLESS_EVERY)
+    return held.looked_at is None or now - held.looked_at >= every
+
+
+def _as_listed(sighting: Sighting, listing: Listing) -> Sight:
+    return Sight(sighting.snapshot(), sighting.digest, listing.asked_at, listing.answered_at)
+
+
+def _read_all(
+    clock: Clock, wanted: Sequence[Sighting], parallel: int
+) -> tuple[dict[str, Sight], dict[str, ProviderError]]:
+    sights: dict[str, Sight] = {}
+    failed: dict[str, ProviderError] = {}
+    for sighting, found in zip(wanted, _each(clock, wanted, parallel), strict=True):
+        if isinstance(found, Sight):
+            sights[sighting.name] = found
+        else:
+            failed[sighting.name] = found
+    return sights, failed
+
+
+def _each(
+    clock: Clock, wanted: Sequence[Sighting], parallel: int
+) -> Iterable[Sight | ProviderError]:
+    if parallel <= 1 or len(wanted) <= 1:
+        return [_read(clock, sighting) for sighting in wanted]
+    with ThreadPoolExecutor(parallel, thread_name_prefix="look") as pool:
+        return list(pool.map(lambda sighting: _read(clock, sighting), wanted))
+
+
+def _read(clock: Clock, sighting: Sighting) -> Sight | ProviderError:
+    asked_at = clock.now()
+    try:
+        snapshot = sighting.snapshot()
+    except ProviderError as error:
+        return error
+    return Sight(snapshot, sighting.digest, asked_at, clock.now())
+
+
+def _without(listing: Listing, waiting: set[str], failed: Mapping[str, ProviderError]) -> Listing:
+    """Return the listing without the rows that were not read; then it is not complete."""
+    if not waiting and not failed:
+        return listing
+    problems = [listing.problem] if listing.problem else []
+    if waiting:
+        problems.append(f"{len(waiting)} endpoints are read in the next passes")
+    if failed:
+        name, error = next(iter(failed.items()))
+        problems.append(f"{len(failed)} endpoints could not be read, {name} among them: {error}")
+    return replace(
+        listing,
+        sightings=tuple(s for s in listing.sightings if s.name not in waiting | failed.keys()),
+        complete=False,
+        problem="; ".join(problems),
+        error=listing.error or next(iter(failed.values()), None),
+    )

@@ -1,0 +1,1 @@
+"""Amazon SageMaker real-time endpoints of one account and region."""

@@ -1,0 +1,170 @@
+"""Creates endpoints, step by step, so that a repeated create goes on with the first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.domain.endpoints import EndpointSpec
+from orchestrator.providers.base import (
+    CapacityError,
+    ConflictError,
+    NotFoundError,
+    ProviderError,
+    RefusedError,
+    SpecError,
+    UnavailableError,
+)
+from orchestrator.providers.sagemaker import scaling
+from orchestrator.providers.sagemaker.bodies import Plan, Request, plan_of
+from orchestrator.providers.sagemaker.components import finish_component
+from orchestrator.providers.sagemaker.desk import Desk
+from orchestrator.providers.sagemaker.naming import ENDPOINT_TAG, UNFINISHED_TAG, VARIANT
+from orchestrator.providers.sagemaker.specs import check
+
+_log = logging.getLogger(__name__)
+
+# By the field that names them: the kind, and the operations that read, make and delete them.
+_KINDS = {
+    "ModelName": ("model", "DescribeModel", "CreateModel", "DeleteModel"),
+    "EndpointConfigName": (
+        "endpoint configuration",
+        "DescribeEndpointConfig",
+        "CreateEndpointConfig",
+        "DeleteEndpointConfig",
+    ),
+}
+
+
+def create(desk: Desk, spec: EndpointSpec) -> None:
+    """Create an endpoint, or go on with one of ours. Raises ConflictError for a taken name."""
+    plan = checked_plan(desk, spec)
+    found = desk.endpoint(spec.name)
+    if found is None:
+        _make(desk, plan)
+        return
+    tags = desk.tags("endpoint", spec.name)
+    same = found.get("EndpointConfigName") == plan.config["EndpointConfigName"]
+    if tags.get(ENDPOINT_TAG) != spec.name or not (same or UNFINISHED_TAG in tags):
+        raise ConflictError(f"endpoint {spec.name} exists already, and is not what was asked for")
+    if UNFINISHED_TAG in tags and found.get("EndpointStatus") == "InService":
+        _finish(desk, spec, plan)
+
+
+def checked_plan(desk: Desk, spec: EndpointSpec) -> Plan:
+    """Return the requests of a creation. Raises RefusedError for what could not work."""
+    try:
+        check(desk.place, spec, {})
+        return plan_of(desk.place, spec, desk.redactor.key)
+    except SpecError as error:
+        raise RefusedError(f"{error.field}: {error}; {error.remedy}") from None
+
+
+def ensure(desk: Desk, field: str, request: Request) -> bool:
+    """Make a model or configuration unless it is there; return whether this call has made it.
+
+    Raises ConflictError when one of this name is there that is something else.
+    """
+    _, _, make, _ = _KINDS[field]
+    if _is_there(desk, field, request):
+        return False
+    try:
+        desk.session.change("sagemaker", make, **request)
+    except ConflictError:
+        # An earlier attempt of ours, of which no answer came, has arrived in between.
+        if not _is_there(desk, field, request):
+            raise
+        return False
+    return True
+
+
+def remove(desk: Desk, field: str, name: str) -> None:
+    """Delete a model or configuration; gone already is success."""
+    try:
+        desk.session.change("sagemaker", _KINDS[field][3], **{field: name})
+    except NotFoundError:
+        _log.info("%s %s was gone before it was deleted", _KINDS[field][0], name)
+
+
+def contains(whole: object, part: object) -> bool:
+    """Return whether an answer has all that a request said; AWS adds defaults of its own."""
+    if isinstance(part, Mapping):
+        return isinstance(whole, Mapping) and all(
+            contains(whole.get(key), value) for key, value in part.items()
+        )
+    if isinstance(part, list):
+        if not isinstance(whole, list) or len(whole) != len(part):
+            return False
+        return all(contains(mine, its) for mine, its in zip(whole, part, strict=True))
+    return bool(whole == part)
+
+
+def undo(desk: Desk, made: list[tuple[str, str]]) -> None:
+    """Delete what this call has made, the last first; what cannot be deleted is only logged."""
+    for field, name in reversed(made):
+        try:
+            remove(desk, field, name)
+        except ProviderError as error:
+            _log.warning("%s %s is left over: %s", _KINDS[field][0], name, error)
+
+
+def _is_there(desk: Desk, field: str, request: Request) -> bool:
+    kind, read, _, _ = _KINDS[field]
+    found = desk.find("sagemaker", read, **{field: request[field]})
+    if found is None:
+        return False
+    content = {key: value for key, value in request.items() if key != "Tags"}
+    if not contains(found, content):
+        raise ConflictError(f"{kind} {request[field]} exists already, with another content")
+    return True
+
+
+def _make(desk: Desk, plan: Plan) -> None:
+    """Make what the endpoint needs, and it; without capacity what was made stays for later."""
+    made: list[tuple[str, str]] = []
+    steps: list[tuple[str, dict[str, Any]]] = [("EndpointConfigName", plan.config)]
+    if plan.component is None:
+        steps.insert(0, ("ModelName", plan.model))
+    try:
+        for field, request in steps:
+            if ensure(desk, field, request):
+                made.append((field, str(request[field])))
+        create_endpoint(desk, plan.endpoint)
+    except RefusedError as error:
+        if not isinstance(error, CapacityError):
+            undo(desk, made)
+        raise
+
+
+def create_endpoint(desk: Desk, request: Request) -> None:
+    """Create an endpoint whose configuration was seen a moment ago."""
+    try:
+        desk.session.change("sagemaker", "CreateEndpoint", **request)
+    except NotFoundError as error:
+        # AWS reads its own configurations with a delay, and says to try again.
+        raise UnavailableError(f"AWS does not see the new configuration yet: {error}") from None
+
+
+def _finish(desk: Desk, spec: EndpointSpec, plan: Plan) -> None:
+    """Make what can only be made once the endpoint serves, then take the mark away."""
+    if plan.component is not None:
+        ensure(desk, "ModelName", plan.model)
+        if not finish_component(desk, plan.component, spec.scaling):
+            return
+    elif plan.unfinished:
+        scale_classic(desk, spec)
+    desk.session.change(
+        "sagemaker",
+        "DeleteTags",
+        ResourceArn=desk.session.arn("endpoint", spec.name),
+        TagKeys=[UNFINISHED_TAG],
+    )
+
+
+def scale_classic(desk: Desk, spec: EndpointSpec) -> None:
+    """Register the bounds of a variant and the policy that moves its count within them."""
+    resource = scaling.variant_resource(spec.name, VARIANT)
+    scaling.register(desk.session, resource, spec.scaling)
+    name = scaling.load_name(spec.name)
+    scaling.put_load_policy(desk.session, resource, spec.scaling, name)

@@ -1,0 +1,113 @@
+"""What the changing half of the driver works with: a session, and look-ups that may fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.providers.base import BusyError, ConflictError, NotFoundError
+from orchestrator.providers.redaction import Redactor
+from orchestrator.providers.sagemaker.failures import says_no_endpoint
+from orchestrator.providers.sagemaker.naming import tag_map
+from orchestrator.providers.sagemaker.session import AwsSession
+from orchestrator.providers.sagemaker.specs import Place
+
+# States that pass by themselves and in which AWS refuses every change.
+MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One account; `role` is the default execution role of what is created, or ""."""
+
+    session: AwsSession
+    redactor: Redactor
+    role: str = ""
+
+    @property
+    def place(self) -> Place:
+        """Return where this is, for checks."""
+        return Place(self.session.namespace, self.session.region, self.role)
+
+    def find(self, service: str, operation: str, **params: Any) -> Answer | None:
+        """Return what a read answers, or None when AWS says that it is not there."""
+        try:
+            return self.session.read(service, operation, **params)
+        except NotFoundError:
+            return None
+
+    def endpoint(self, name: str) -> Answer | None:
+        """Return an endpoint as AWS describes it; None only for AWS's own words of absence."""
+        try:
+            return self.existing(name)
+        except NotFoundError as error:
+            if not says_no_endpoint(error):
+                raise
+            return None
+
+    def config(self, name: str) -> Answer | None:
+        """Return an endpoint configuration."""
+        return self.find("sagemaker", "DescribeEndpointConfig", EndpointConfigName=name)
+
+    def model(self, name: str) -> Answer | None:
+        """Return a model, with its environment in clear: never to be kept or logged."""
+        return self.find("sagemaker", "DescribeModel", ModelName=name)
+
+    def existing(self, name: str) -> Answer:
+        """Return an endpoint. Raises NotFoundError."""
+        return self.session.read("sagemaker", "DescribeEndpoint", EndpointName=name)
+
+    def tags(self, kind: str, name: str) -> dict[str, str]:
+        """Return the tags of an `endpoint`, `endpoint-config`, `model` or `inference-component`."""
+        arn = self.session.arn(kind, name)
+        return tag_map(self.session.pages("sagemaker", "ListTags", "Tags", ResourceArn=arn))
+
+    def components(self, endpoint: str) -> list[Answer]:
+        """Return the inference components of an endpoint as AWS describes them."""
+        rows = self.session.pages(
+            "sagemaker",
+            "ListInferenceComponents",
+            "InferenceComponents",
+            EndpointNameEquals=endpoint,
+        )
+        names = [str(row["InferenceComponentName"]) for row in rows]
+        found = (
+            self.find("sagemaker", "DescribeInferenceComponent", InferenceComponentName=name)
+            for name in names
+        )
+        return [component for component in found if component is not None]
+
+
+def variants(described: Mapping[str, Any]) -> list[Answer]:
+    """Return the production variants of an endpoint or configuration."""
+    return list(described.get("ProductionVariants") or ())
+
+
+def has_components(config: Mapping[str, Any]) -> bool:
+    """Return whether an endpoint of this configuration hosts inference components."""
+    found = variants(config)
+    return bool(found) and all("ModelName" not in variant for variant in found)
+
+
+def model_names(config: Mapping[str, Any]) -> list[str]:
+    """Return the models of a configuration, each once."""
+    every = [*variants(config), *(config.get("ShadowProductionVariants") or ())]
+    return list(dict.fromkeys(str(item["ModelName"]) for item in every if item.get("ModelName")))
+
+
+def containers(model: Mapping[str, Any]) -> Iterator[Answer]:
+    """Return the containers of a model."""
+    primary = model.get("PrimaryContainer")
+    yield from [primary] if primary else (model.get("Containers") or ())
+
+
+def require_still(endpoint: Mapping[str, Any], *, failed_too: bool = False) -> None:
+    """Raise BusyError while an endpoint moves; ConflictError for a failed one, unless allowed."""
+    name, status = endpoint.get("EndpointName"), endpoint.get("EndpointStatus")
+    if status in MOVING:
+        raise BusyError(f"endpoint {name} is {status}: AWS accepts no change until that is over")
+    if status == "Failed" and not failed_too:
+        raise ConflictError(f"endpoint {name} has failed: it can only be deleted")
