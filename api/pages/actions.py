@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from orchestrator.domain.endpoints import Stop
 from orchestrator.domain.status import Status
 from orchestrator.store.tables import Endpoint, Operation
 
@@ -14,6 +15,8 @@ _TEXTS = {
     "scale-to-zero": "Scale to zero",
     "hold-running": "Keep running until…",
     "hold-paused": "Keep paused until…",
+    "allow-recreate": "Allow stopping it…",
+    "forbid-recreate": "Forbid stopping it",
     "adopt": "Adopt",
     "release": "Release",
     "delete": "Delete",
@@ -38,8 +41,21 @@ def _names(endpoint: Endpoint, operation: Operation | None) -> list[str]:
         return []
     if not endpoint.managed:
         return ["adopt"]
-    wanted = _switches(Status(endpoint.status), operation)
-    return [*wanted, "release", "delete"]
+    wanted = _possible(endpoint, _switches(Status(endpoint.status), operation))
+    # One that was deleted to pause it would be lost if it were released.
+    return [*wanted, *([] if endpoint.stop_sent_at else ["release"]), "delete"]
+
+
+def _possible(endpoint: Endpoint, names: list[str]) -> list[str]:
+    """Leave out the stops that its cloud has not or its owner has not allowed."""
+    barred = set() if endpoint.to_zero else {"scale-to-zero"}
+    if endpoint.stop == Stop.PAUSE or endpoint.stop_sent_at is not None:
+        return [name for name in names if name not in barred]
+    leave = "forbid-recreate" if endpoint.allow_recreate else "allow-recreate"
+    if not endpoint.allow_recreate:
+        barred |= {"pause", "hold-paused"}
+    kept = [name for name in names if name not in barred]
+    return [*kept, leave] if endpoint.stop == Stop.RECREATE else kept
 
 
 def _switches(status: Status, operation: Operation | None) -> list[str]:

@@ -49,16 +49,7 @@ def connect_account(
     earlier = change.earlier(caller)
     if earlier is not None:
         return earlier
-    account = accounts.draft(
-        NewAccount(
-            name=body.name,
-            provider=body.provider,
-            namespace=body.namespace,
-            credential_ref=body.credential_ref,
-            options=body.options,
-        ),
-        change.now,
-    )
+    account = accounts.draft(_wanted(body), change.now)
     with context.database.read() as session:
         accounts.check_free(session, account)
     if verify:
@@ -67,6 +58,30 @@ def connect_account(
     def work(session: Session) -> Done:
         accounts.connect(session, account, change.asked(caller))
         return Done(201, account_out(account), f"/v1/accounts/{account.id}")
+
+    return change.run(caller, work)
+
+
+@router.post(
+    "/regions",
+    operation_id="connect_regions",
+    status_code=201,
+    response_model=Listing[AccountOut],
+    responses=problems(*CHANGE, 503),
+)
+def connect_regions(body: AccountBody, caller: Admin, context: Ctx, change: ChangeDep) -> Response:
+    """Connect every region that the credentials reach: one account each, named after it.
+
+    A region that is connected already is left as it is.
+    """
+    earlier = change.earlier(caller)
+    if earlier is not None:
+        return earlier
+    found = accounts.every_region(context, _wanted(body), change.now)
+
+    def work(session: Session) -> Done:
+        made = accounts.connect_new(session, found, change.asked(caller))
+        return Done(201, Listing(items=[account_out(one) for one in made], next_cursor=None))
 
     return change.run(caller, work)
 
@@ -122,11 +137,23 @@ def remove_account(ref: AccountRef, caller: Admin, change: ChangeDep) -> Respons
     return change.run(caller, work)
 
 
+def _wanted(body: AccountBody) -> NewAccount:
+    return NewAccount(
+        name=body.name,
+        provider=body.provider,
+        namespace=body.namespace,
+        region=body.region,
+        credential_ref=body.credential_ref,
+        options=body.options,
+    )
+
+
 def _patched(account: Account, body: AccountPatch) -> Account:
     """Return the account with what the body gives; a row of an ended session is a mere value."""
     if body.name is not None:
         account.name = body.name
     if body.credential_ref is not None:
+        accounts.check_reference(account.provider, body.credential_ref)
         account.credential_ref = body.credential_ref
     if body.options is not None:
         account.options = dict(body.options)

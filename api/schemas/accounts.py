@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from orchestrator.api.schemas.base import Answer, Body, Instant, Name
+from orchestrator.api.schemas.money import Price, price
 from orchestrator.store import freeze
 from orchestrator.store.freeze import Freeze
 from orchestrator.store.tables import Account
 
-_REFERENCE = re.compile(r"env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:/\S{1,400}|hf-cli")
-
-
-def _check_reference(value: str) -> str:
-    """Refuse what is no reference, such as a pasted secret, without repeating it."""
-    if _REFERENCE.fullmatch(value) is None:
-        raise ValueError("give a reference to credentials: env:NAME, file:/path or hf-cli")
-    return value
-
-
 CredentialRef = Annotated[
     str,
-    AfterValidator(_check_reference),
-    Field(examples=["env:HF_TOKEN"], description="Where the server finds the credentials."),
+    Field(
+        min_length=1,
+        max_length=500,
+        examples=["env:HF_TOKEN"],
+        description="Where the server finds the credentials, never these themselves: env:NAME, "
+        "file:/path, hf-cli, aws-default, aws-profile:NAME, aws-role:ARN.",
+    ),
 ]
 Options = Annotated[dict[str, str], Field(max_length=20, examples=[{}])]
 
@@ -36,6 +31,15 @@ class FreezeOut(Answer):
     at: Instant
     by: str
     reason: str
+
+
+class UsageOut(Answer):
+    """How request counts are read, and what that costs a month where the cloud charges for it."""
+
+    endpoints: int
+    every_seconds: int
+    price_per_month: Price | None
+    cap_per_month: Price | None
 
 
 class AccountOut(Answer):
@@ -54,6 +58,9 @@ class AccountOut(Answer):
     health_since: Instant | None
     observed_at: Instant | None
     endpoint_count: int
+    calls: dict[str, int] = Field(description="Calls of the cloud made so far, by its names.")
+    calls_since: Instant | None
+    usage: UsageOut | None
     created_at: Instant
 
 
@@ -61,10 +68,26 @@ class AccountBody(Body):
     """A new account; its endpoints are observed and nothing in it is changed."""
 
     name: Name
-    provider: Literal["huggingface"] = "huggingface"
+    provider: Annotated[str, Field(max_length=40, examples=["huggingface", "sagemaker"])] = (
+        "huggingface"
+    )
     namespace: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$", examples=["acme-corp"])
-    ]
+        str,
+        Field(
+            pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,95})?$",
+            examples=["acme-corp"],
+            description="User, organization or account number at the cloud; may be left out where "
+            "the credentials reach exactly one.",
+        ),
+    ] = ""
+    region: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z0-9-]{0,40}$",
+            examples=["us-east-1"],
+            description="For clouds with regions; `all` only at POST /v1/accounts/regions.",
+        ),
+    ] = ""
     credential_ref: CredentialRef
     options: Options = Field(default_factory=dict)
 
@@ -98,5 +121,20 @@ def account_out(row: Account) -> AccountOut:
         health_since=row.health_since,
         observed_at=row.observed_at,
         endpoint_count=row.endpoint_count,
+        calls={key: int(count) for key, count in sorted(row.call_counts.items())},
+        calls_since=row.calls_since,
+        usage=_usage(row),
         created_at=row.created_at,
+    )
+
+
+def _usage(row: Account) -> UsageOut | None:
+    watch = row.usage_watch
+    if not watch:
+        return None
+    return UsageOut(
+        endpoints=watch["endpoints"],
+        every_seconds=watch["every_seconds"],
+        price_per_month=price(watch["month_nano"]),
+        cap_per_month=price(watch["cap_nano"]),
     )

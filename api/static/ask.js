@@ -17,6 +17,8 @@ const ACTIONS = {
   adopt: { title: "Adopt", verb: "Adopt", path: "adopt", fields: ["team"], always: "Nothing changes now: what it does today becomes what is wanted of it. From then on rules that match it act from their next edge." },
   "adopt-all": { title: "Adopt all observed endpoints of", verb: "Adopt", url: () => "/v1/endpoints/adopt", fields: [], body: ({ endpoint }) => ({ selector: { account: endpoint } }), always: "Nothing changes now: what each does today becomes what is wanted of it. From then on rules that match it act from their next edge." },
   edit: { title: "Labels and owner of", verb: "Save", method: "PATCH", path: "", fields: ["labels", "owner", "protected"], always: "Costs are grouped and rules are bound by labels; a rule that newly matches acts from its next edge." },
+  "allow-recreate": { title: "Allow stopping by deletion of", verb: "Allow it", method: "PUT", path: "allow-recreate", fields: ["forced", REASON], card: true, always: "This cloud cannot pause it. From then on a pause deletes it, and a resume makes it again." },
+  "forbid-recreate": { title: "Take the leave back for", verb: "Take it back", method: "DELETE", path: "allow-recreate", fields: [], always: "No rule and no click deletes it any more in order to stop it. It keeps running, and is billed." },
   release: { title: "Release", verb: "Release", path: "release", fields: [], always: "It stays as it is and is only observed and counted from now on. No rule acts on it." },
   delete: { title: "Delete", verb: "Delete for good", method: "DELETE", path: "", fields: ["name"], danger: true, always: "The endpoint and its address are gone for good. Its costs stay in the ledger." },
   "end-hold": { title: "End the hold on", verb: "End the hold", method: "DELETE", url: ({ hold }) => `/v1/holds/${encodeURIComponent(hold)}`, fields: [], always: "Its rules decide again at once." },
@@ -74,6 +76,9 @@ const FIELDS = {
   protected: (action, data) => el("label", { className: "check" },
     el("input", { type: "checkbox", name: "protected", checked: Boolean(data.protected) }),
     el("span", {}, "Protected: rules only propose, people decide")),
+  forced: () => el("label", { className: "check", hidden: true },
+    el("input", { type: "checkbox", name: "forced" }),
+    el("span", {}, "Although another tool manages it as well")),
   name: (action, data) => el("div", { className: "field" },
     el("label", { htmlFor: "ask-name" }, "Type its name, ", el("code", {}, data.name), ", to confirm"),
     el("input", { id: "ask-name", name: "name", required: true, autocomplete: "off", spellcheck: false })),
@@ -92,6 +97,10 @@ function bodyOf(action, data, form) {
     body.labels = labelsOf(value("labels"));
     body.owner = value("owner");
     body.protected = form.elements.namedItem("protected").checked;
+  }
+  if (action.card) {
+    body.contract = form.dataset.contract ?? "";
+    body.forced = form.elements.namedItem("forced").checked;
   }
   if (value("team")) body.labels = { team: value("team") };
   return body;
@@ -133,6 +142,16 @@ function showAnswer(box, action, answer) {
   box.removeAttribute("aria-busy");
 }
 
+// What a pause would keep and lose, as the cloud says now; the leave rests on what is shown here.
+async function showCard(data, form) {
+  const card = await call("GET", `/v1/endpoints/${encodeURIComponent(data.endpoint)}/contract`);
+  form.dataset.contract = card.digest;
+  form.elements.namedItem("forced").closest("label").hidden = !card.managed_by.length;
+  const minutes = card.minutes_to_return === null ? [] : [`about ${card.minutes_to_return} minutes (${card.measured ? "measured" : "an estimate"})`];
+  const rows = [["Kept", card.kept], ["Lost", card.lost], ["Back in", minutes], ["Risks", card.risks], ["Alarms", card.alarms], ["Quota", card.quota ? [card.quota] : []], ["Managed by", card.managed_by], ["Forbidden now", card.obstacles]];
+  return el("dl", { className: "card-rows" }, rows.filter(([, texts]) => texts.length).map(([name, texts]) => [el("dt", {}, name), el("dd", {}, texts.map((text) => el("span", { className: "two" }, text)))]));
+}
+
 // Asks for a dry run and shows it; `settled` is told whether it was refused.
 function rehearsal(action, data, form, box, problems, settled) {
   let waiting = null;
@@ -142,14 +161,18 @@ function rehearsal(action, data, form, box, problems, settled) {
     box.setAttribute("aria-busy", "true");
     const method = action.method ?? "POST";
     try {
+      const card = action.card ? await showCard(data, form) : null;
+      if (card) box.replaceChildren(el("p", {}, action.always), card);
       const body = method === "DELETE" ? undefined : bodyOf(action, data, form);
       const answer = await call(method, urlOf(action, data, form, true), body, { signal: mine.signal });
       problems.replaceChildren();
-      showAnswer(box, action, answer.would);
+      if (card) box.removeAttribute("aria-busy");
+      else showAnswer(box, action, answer.would);
       settled(false);
     } catch (error) {
       if (error.name === "AbortError") return;
-      showAnswer(box, action, null);
+      if (form.dataset.contract) box.removeAttribute("aria-busy");
+      else showAnswer(box, action, null);
       problems.replaceChildren(problemBox(error));
       settled(Boolean(error.body?.status));
     }
@@ -199,6 +222,7 @@ function open(name, data) {
   let wait = 0;
   form.addEventListener("input", (event) => {
     guard();
+    if (event.target.name === "forced") ask();
     if (event.target.name?.startsWith("until")) {
       clearTimeout(wait);
       wait = setTimeout(ask, 150);

@@ -26,7 +26,11 @@ ADDED: dict[str, list[tuple[str, sa.types.TypeEngine[object], str]]] = {
         ("kept", sa.JSON(), "'{}'"),
     ],
     "meter_interval": [("units", sa.Integer(), "1")],
-    "offer": [("quota_each", sa.Integer(), "0"), ("source", sa.String(), "''")],
+    "offer": [
+        ("quota_each", sa.Integer(), "0"),
+        ("source", sa.String(), "''"),
+        ("component", sa.String(), "'compute'"),
+    ],
 }
 OPTIONAL: dict[str, list[str]] = {
     "account": ["calls_since"],
@@ -55,6 +59,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Take back."""
+    # The schema before knows no component but compute.
+    op.execute("DELETE FROM meter_interval WHERE component <> 'compute'")
     _open_index(["endpoint_id"])
     for table, columns in ADDED.items():
         with op.batch_alter_table(table) as batch:

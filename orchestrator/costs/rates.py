@@ -93,7 +93,13 @@ def record_offers(
         if offer.nano_per_hour is None or (old and old.nano_per_hour == offer.nano_per_hour):
             continue
         new = _new_rate(
-            session, account_id, key, old, nano=offer.nano_per_hour, at=at, source=source
+            session,
+            account_id,
+            key,
+            old,
+            nano=offer.nano_per_hour,
+            at=at,
+            source=offer.source or source,
         )
         news = PriceNews(
             hardware_key=key,
@@ -171,6 +177,7 @@ def _row(account_id: str, offer: HardwareOffer, read_at: datetime) -> Offer:
         quota_used=offer.quota_used,
         quota_each=offer.quota_each,
         source=offer.source,
+        component=offer.component,
         read_at=read_at,
     )
 

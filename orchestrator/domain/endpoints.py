@@ -130,7 +130,7 @@ class Snapshot:
 class HardwareOffer:
     """One row of a cloud's price list: nano-dollars per replica-hour and accelerator quota.
 
-    For an `Extra` the price is that of one unit for an hour. `source` names where the price is
+    For an `Extra`, whose `component` it bears, the price is that of one unit for an hour. `source` names where the price is
     from, with its date if it was not read just now; empty: the cloud's own list of this moment.
     `quota_max` and `quota_used` count what the cloud counts, of which a replica takes
     `quota_each` (0: as many as it has accelerators).
@@ -147,6 +147,7 @@ class HardwareOffer:
     quota_used: int | None = None
     quota_each: int = 0
     source: str = ""
+    component: str = "compute"
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,6 +258,7 @@ def _observation(
         endpoint_id=endpoint.id,
         status=sight.snapshot.status,
         billed=sight.snapshot.billed,
+        extras=sight.snapshot.extras,
         hardware_key=endpoint.hardware_key,
         max_replicas=max(bounds, default=None),
         moved=moved,

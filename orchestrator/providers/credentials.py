@@ -11,6 +11,8 @@ from huggingface_hub.errors import DeviceCodeError, HfHubHTTPError, OIDCError
 
 from orchestrator.providers.base import CredentialsError
 
+# References that every cloud understands: the text of a variable or of a file.
+SHARED_REFERENCES = r"env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:/\S{1,400}"
 FORMS = "env:NAME, file:/path or hf-cli"
 
 

@@ -1,16 +1,28 @@
-"""All kinds of clouds by name: a new one is a folder beside this file and a line here."""
+"""All kinds of clouds by name: a new one is a folder beside this file and an entry here."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
 from orchestrator.providers.account import ProviderAccount, ProviderHooks
 from orchestrator.providers.base import Provider
+from orchestrator.providers.credentials import SHARED_REFERENCES
 from orchestrator.providers.huggingface.factory import make_huggingface
+from orchestrator.providers.sagemaker.factory import make_sagemaker
 
-__all__ = ["FACTORIES", "ProviderAccount", "ProviderFactory", "ProviderHooks", "make_provider"]
+__all__ = [
+    "CLOUDS",
+    "Cloud",
+    "ProviderAccount",
+    "ProviderFactory",
+    "ProviderHooks",
+    "is_reference",
+    "make_provider",
+]
 
 
 class ProviderFactory(Protocol):
@@ -21,19 +33,59 @@ class ProviderFactory(Protocol):
         ...
 
 
-FACTORIES: Mapping[str, ProviderFactory] = MappingProxyType({"huggingface": make_huggingface})
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """One kind of cloud: how its drivers are made, and how people name its credentials.
+
+    `references` is a pattern of the references that only its driver understands, shown to people
+    as `reference_help`; `usual_references` are tried where nobody named one. `home_region` is the
+    region in which credentials are asked who they are, empty where accounts have no region.
+    """
+
+    title: str
+    make: ProviderFactory
+    references: str
+    reference_help: str
+    usual_references: tuple[str, ...] = ()
+    home_region: str = ""
+
+
+CLOUDS: Mapping[str, Cloud] = MappingProxyType(
+    {
+        "huggingface": Cloud(
+            title="Hugging Face",
+            make=make_huggingface,
+            references=r"hf-cli",
+            reference_help="env:NAME, file:/path or hf-cli",
+            usual_references=("env:HF_TOKEN", "hf-cli"),
+        ),
+        "sagemaker": Cloud(
+            title="Amazon SageMaker",
+            make=make_sagemaker,
+            references=r"aws-default|aws-profile:[\w.@+-]{1,128}|aws-role:arn:\S{1,400}",
+            reference_help="aws-default, aws-profile:NAME, aws-role:ARN, env:NAME or file:/path",
+            usual_references=("aws-default",),
+            home_region="us-east-1",
+        ),
+    }
+)
+
+
+def is_reference(cloud: Cloud, text: str) -> bool:
+    """Tell whether a text has the form of a reference to credentials of this cloud."""
+    return re.fullmatch(f"{SHARED_REFERENCES}|{cloud.references}", text) is not None
 
 
 def make_provider(
     account: ProviderAccount,
     hooks: ProviderHooks,
-    factories: Mapping[str, ProviderFactory] = FACTORIES,
+    clouds: Mapping[str, Cloud] = CLOUDS,
 ) -> Provider:
     """Return the driver for `account.provider`. Raises ValueError for an unknown kind."""
-    factory = factories.get(account.provider)
-    if factory is None:
-        known = ", ".join(sorted(factories))
+    cloud = clouds.get(account.provider)
+    if cloud is None:
+        known = ", ".join(sorted(clouds))
         raise ValueError(
             f"account {account.name!r}: unknown provider {account.provider!r}; known are: {known}"
         )
-    return factory(account, hooks)
+    return cloud.make(account, hooks)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlmodel import Session
 
 from orchestrator.costs import meter
 from orchestrator.providers.base import CredentialsError, Identity, ProviderError, UnavailableError
-from orchestrator.providers.registry import FACTORIES
+from orchestrator.providers.registry import CLOUDS, is_reference
 from orchestrator.services.context import Context
 from orchestrator.services.errors import ServiceError, conflict, invalid, nearest
 from orchestrator.services.requests import Asked
@@ -37,23 +37,58 @@ class NewAccount:
 
 
 def draft(wanted: NewAccount, now: datetime) -> Account:
-    """Return the account as it would be stored. Raises ServiceError for an unknown provider."""
-    if wanted.provider not in FACTORIES:
+    """Return the account as it would be stored.
+
+    Raises ServiceError 422 for an unknown provider, and for what is no reference to credentials,
+    which is not repeated: it may be a secret.
+    """
+    cloud = CLOUDS.get(wanted.provider)
+    if cloud is None:
         raise invalid(
             "provider",
             f"{wanted.provider!r} is no known kind of cloud.",
-            remedy=nearest(wanted.provider, FACTORIES),
+            remedy=nearest(wanted.provider, CLOUDS),
         )
+    check_reference(wanted.provider, wanted.credential_ref)
     return Account(
         id=new_id("acc", now),
         name=wanted.name,
         provider=wanted.provider,
         namespace=wanted.namespace,
-        region=wanted.region,
+        region=wanted.region or cloud.home_region,
         credential_ref=wanted.credential_ref,
         options=dict(wanted.options),
         created_at=now,
     )
+
+
+def check_reference(provider: str, reference: str) -> None:
+    """Raise ServiceError 422 for what is no reference to credentials, without repeating it."""
+    cloud = CLOUDS[provider]
+    if not is_reference(cloud, reference):
+        raise invalid(
+            "credential_ref",
+            f"This is no reference to credentials of {cloud.title}.",
+            remedy=f"Write {cloud.reference_help}.",
+        )
+
+
+def every_region(context: Context, wanted: NewAccount, now: datetime) -> list[Account]:
+    """Return one account for each region that the credentials reach, named after it.
+
+    Raises ServiceError: 422 where this cloud has no regions, and as `verify` does.
+    """
+    if not CLOUDS[wanted.provider].home_region:
+        title = CLOUDS[wanted.provider].title
+        raise invalid("region", f"{title} accounts have no region.", remedy="Leave it out.")
+    first = draft(replace(wanted, region=""), now)
+    identity = verify(context, first)
+    found = []
+    for region in identity.regions or (first.region,):
+        account = draft(replace(wanted, region=region, name=f"{wanted.name}-{region}"), now)
+        account.namespace = first.namespace
+        found.append(account)
+    return found
 
 
 def check_free(session: Session, account: Account) -> None:
@@ -70,14 +105,21 @@ def check_free(session: Session, account: Account) -> None:
     if same is not None and same.id != account.id:
         raise conflict(
             "already_connected",
-            f"{account.namespace} is connected already, as {same.name}.",
+            f"{place(account)} is connected already, as {same.name}.",
             remedy="Use that account; connecting it twice would count its costs twice.",
             field="namespace",
         )
 
 
+def place(account: Account) -> str:
+    """Return where an account is, for people."""
+    return f"{account.namespace} in {account.region}" if account.region else account.namespace
+
+
 def verify(context: Context, account: Account) -> Identity:
     """Ask the cloud who the credentials are, and whether they reach the namespace.
+
+    A namespace that was left out is filled in, where they reach exactly one.
 
     Raises ServiceError: 422 for refused credentials, 503 when the cloud does not answer.
     """
@@ -101,6 +143,8 @@ def verify(context: Context, account: Account) -> Identity:
             str(error),
             remedy="Try again later, or connect it unchecked with ?verify=false.",
         ) from error
+    if not account.namespace and len(identity.namespaces) == 1:
+        account.namespace = identity.namespaces[0]
     if account.namespace not in identity.namespaces:
         raise invalid(
             "namespace",
@@ -124,9 +168,24 @@ def connect(session: Session, account: Account, asked: Asked) -> Account:
     """
     check_free(session, account)
     session.add(account)
-    what = f"connected {account.name} ({account.provider}, {account.namespace})"
+    what = f"connected {account.name} ({account.provider}, {place(account)})"
     _record(session, account, "account.connected", asked, f"{what}; it is only observed")
     return account
+
+
+def connect_new(session: Session, found: Sequence[Account], asked: Asked) -> list[Account]:
+    """Store those of the accounts whose place is not connected yet; return them.
+
+    Raises ServiceError 409 for a name that is taken, or when nothing is new.
+    """
+    new = [
+        account
+        for account in found
+        if accounts.by_place(session, account.provider, account.namespace, account.region) is None
+    ]
+    if not new:
+        raise conflict("already_connected", "All of these regions are connected already.")
+    return [connect(session, account, asked) for account in new]
 
 
 def change(session: Session, account: Account, asked: Asked) -> Account:

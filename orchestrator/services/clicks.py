@@ -335,9 +335,9 @@ def _start_hold(session: Session, endpoint: Endpoint, fact: HoldFact, asked: Ask
 def hold_cost(
     session: Session, endpoint: Endpoint, wish: Wish, start: datetime, end: datetime
 ) -> int | None:
-    """Return nano-dollars for keeping it so: rate x replicas x time; None without a known rate.
+    """Return nano-dollars for keeping it so: rate x replicas x time.
 
-    A disk counts where its price is known.
+    None where the price of its hardware, or of what is billed beside it, is not known.
     """
     if wish is Wish.PAUSED:
         return 0
@@ -346,11 +346,11 @@ def hold_cost(
         price = ledger.price_at(session, endpoint.account_id, key, start)
         return None if price is None else price.nano_per_hour
 
-    rate = replica_rate(endpoint, price_of).nano
-    if rate is None:
+    rate = replica_rate(endpoint, price_of)
+    if rate.nano is None or rate.unpriced:
         return None
     replicas = max(endpoint.min_replicas or 0, 1)
-    return amount_for(rate * replicas, int((end - start).total_seconds()))
+    return amount_for(rate.nano * replicas, int((end - start).total_seconds()))
 
 
 def _end_holds(session: Session, endpoint: Endpoint, asked: Asked) -> list[str]:

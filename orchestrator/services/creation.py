@@ -68,7 +68,7 @@ def request_create(
     """
     check_account(session, account.id)
     _check_name(session, account, spec.name)
-    offers = ledger.offers(session, account.id)
+    offers = _hardware_offers(session, account)
     warnings = (*warnings, *_check_hardware(spec.hardware, offers, spec.scaling))
     parcel = specs.pack(spec)
     _check_reach(parcel.secrets, engine_here)
@@ -110,7 +110,7 @@ def request_update(
             f"{endpoint.name} was deleted to pause it, so there is nothing to change.",
             remedy=f"Resume it first: POST /v1/endpoints/{endpoint.id}/resume.",
         )
-    offers = ledger.offers(session, account.id)
+    offers = _hardware_offers(session, account)
     if change.hardware is not None:
         _check_move(endpoint, change.hardware)
         warnings += _check_hardware(change.hardware, offers, change.scaling)
@@ -242,6 +242,12 @@ def _check_name(session: Session, account: Account, name: str) -> None:
     active = operations.active_create(session, account.id, name)
     if active is not None:
         raise busy(active)
+
+
+def _hardware_offers(session: Session, account: Account) -> dict[str, Offer]:
+    """Return what replicas can run on; the list also prices what is billed beside them."""
+    listed = ledger.offers(session, account.id)
+    return {key: offer for key, offer in listed.items() if offer.component == ledger.COMPUTE}
 
 
 def _check_hardware(

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from sqlmodel import Session, col, select
 
+from orchestrator.store.ledger import COMPUTE
 from orchestrator.store.paging import Key, Position, beyond
 from orchestrator.store.tables import Account, Offer
 
@@ -67,7 +68,7 @@ def offers(
     """Return rows of price lists in the order of account and hardware."""
     keys = (Key(col(Offer.account_id)), Key(col(Offer.hardware_key)))
     live_ids = select(Account.id).where(col(Account.removed_at).is_(None))
-    query = select(Offer).where(col(Offer.account_id).in_(live_ids))
+    query = select(Offer).where(col(Offer.account_id).in_(live_ids), Offer.component == COMPUTE)
     if account_id is not None:
         query = query.where(Offer.account_id == account_id)
     if after is not None:

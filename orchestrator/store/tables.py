@@ -336,6 +336,8 @@ class Offer(SQLModel, table=True):
     quota_each: int = 0
     # Where the price is from, where it is not the cloud's own list of that moment.
     source: str = ""
+    # What is priced: `compute` is hardware to run on, any other is billed beside it.
+    component: str = "compute"
     read_at: datetime = instant()
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from orchestrator.domain.status import Wish
+from orchestrator.services.clicks import hold_cost
 from orchestrator.store.tables import Account, Endpoint
 from tests.api.site import NOON, Site, endpoint, rate
 from tests.support import rows
@@ -38,12 +40,13 @@ def compute(name: str, nano: int, **more: Any) -> Any:
 def beside(lab: Site) -> Site:
     """Return three endpoints at $2, one with a disk of $0.10, one with an unpriced disk."""
     lab.seed(
+        endpoint("both"),
         endpoint("odd"),
         endpoint("bare"),
-        compute("search", 2 * DOLLAR),
+        compute("both", 2 * DOLLAR),
         compute("odd", 2 * DOLLAR),
         compute("bare", 2 * DOLLAR),
-        disk("search", DOLLAR // 10),
+        disk("both", DOLLAR // 10),
         disk("odd", None),
     )
     with lab.database.write() as session:
@@ -54,7 +57,7 @@ def beside(lab: Site) -> Site:
 
 
 def test_an_endpoint_costs_now_what_its_components_do(beside: Site) -> None:
-    found = beside.get("/v1/endpoints/ep_search")
+    found = beside.get("/v1/endpoints/ep_both")
     assert found["burn_per_hour"]["amount"] == "2.100000000"
     assert [
         (one["component"], one["units"], one["burn_per_hour"]["amount"])
@@ -71,24 +74,22 @@ def test_a_disk_without_a_price_hides_nothing(beside: Site) -> None:
 
 
 def test_pages_in_the_order_of_cost_hold_each_endpoint_once(beside: Site) -> None:
-    seen, cursor = [], None
-    while len(seen) < 9:
-        more = {"cursor": cursor} if cursor else {}
-        page = beside.get("/v1/endpoints", sort="-burn", limit=1, **more)
+    params: dict[str, Any] = {"sort": "-burn", "limit": 1}
+    seen: list[str] = []
+    for _ in range(4):
+        page = beside.get("/v1/endpoints", **params)
         seen += [item["name"] for item in page["items"]]
-        cursor = page["next_cursor"]
-        if cursor is None:
-            break
-    assert seen[0] == "search"
-    assert sorted(seen) == ["bare", "odd", "search"]
+        params["cursor"] = page["next_cursor"]
+    assert params["cursor"] is None
+    assert seen == ["both", "bare", "odd", "search"]
 
 
 def test_the_cost_of_an_endpoint_is_told_by_component(beside: Site) -> None:
-    found = beside.get("/v1/endpoints/ep_search/cost")
+    found = beside.get("/v1/endpoints/ep_both/cost")
     assert found["total"]["amount"] == "2.100000000"
     parts = [(one["key"], one["money"]["amount"], one["hours"]) for one in found["components"]]
     assert parts == [("compute", "2.000000000", 1.0), ("disk", "0.100000000", 1.0)]
-    assert [(item["key"], item["hours"]) for item in found["items"]] == [("ep_search", 1.0)]
+    assert [(item["key"], item["hours"]) for item in found["items"]] == [("ep_both", 1.0)]
 
 
 def test_costs_by_component(beside: Site) -> None:
@@ -102,7 +103,7 @@ def test_costs_by_component(beside: Site) -> None:
 
 
 def test_a_timeline_tells_components_apart(beside: Site) -> None:
-    found = beside.get("/v1/endpoints/ep_search/timeline")["intervals"]
+    found = beside.get("/v1/endpoints/ep_both/timeline")["intervals"]
     assert [(one["component"], one["units"], one["replicas"]) for one in found] == [
         ("compute", 1, 1),
         ("disk", 500, 500),
@@ -120,7 +121,23 @@ def test_a_preview_counts_the_disk(lab: Site, key: str, amount: str, unpriced: l
         row = session.get_one(Endpoint, "ep_search")
         row.extras = [{"component": "disk", "key": key, "units": 100}]
         session.add(row)
-    body = {"timezone": "UTC", "windows": ["mon-sun 00:00-24:00"], "endpoint": "ep_search"}
+    body = {
+        "timezone": "UTC",
+        "windows": ["mon-sun 00:00-24:00"],
+        "selector": {"endpoint": "ep_search"},
+    }
     response = lab.post("/v1/schedules/preview", body)
     (effect,) = response.json()["endpoints"]
     assert (effect["cost_month_always_on"]["amount"], effect["unpriced"]) == (amount, unpriced)
+
+
+@pytest.mark.parametrize(("key", "cost"), [("priced", 9 * DOLLAR // 10), (KEY, None)])
+def test_a_hold_costs_what_its_replica_and_disk_do(lab: Site, key: str, cost: int | None) -> None:
+    """Where one of the two has no price, what it will cost is not known."""
+    lab.seed(rate(id="rat_gb", hardware_key="priced", nano_per_hour=DOLLAR // 1000))
+    with lab.database.write() as session:
+        row = session.get_one(Endpoint, "ep_search")
+        row.extras = [{"component": "disk", "key": key, "units": 100}]
+        assert hold_cost(session, row, Wish.RUNNING, NOON, NOON + HOUR) == cost
+        row.hardware_key = "nobody/knows/this/x1"
+        assert hold_cost(session, row, Wish.RUNNING, NOON, NOON + HOUR) is None

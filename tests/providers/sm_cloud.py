@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import httpx2
 
 from orchestrator.domain.endpoints import EndpointSpec, Hardware, Scaling
 from orchestrator.providers.account import ProviderAccount, ProviderHooks
@@ -14,6 +17,7 @@ from orchestrator.providers.sagemaker.creating import create
 from orchestrator.providers.sagemaker.desk import Desk
 from orchestrator.providers.sagemaker.options import SageMakerOptions
 from orchestrator.providers.sagemaker.session import AwsSession
+from orchestrator.sandbox.faults import Fault
 from orchestrator.sandbox.transport import InProcessTransport
 from orchestrator.sandbox.world import World
 
@@ -53,14 +57,20 @@ def a_component(**changes: Any) -> EndpointSpec:
     return a_spec(**({"scaling": Scaling(0, 2, 15), "options": options} | changes))
 
 
-class SmCloud:
+class SmCloud(httpx2.BaseTransport):
     """A world with one AWS account, and the driver's desk in it; it is its own clock."""
 
     def __init__(self) -> None:
-        self.world = World(start=NOW)
-        self.aws = self.world.aws
+        self._enter(World(start=NOW))
         self.aws.add_account(ACCOUNT, name="acme", access_keys={KEY: ""})
         self.desk = Desk(self._session(), Redactor(DIGEST_KEY))
+
+    def _enter(self, world: World) -> None:
+        self.world, self.aws = world, world.aws
+        self._transport = InProcessTransport(world)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        return self._transport.handle_request(request)
 
     def _session(self) -> AwsSession:
         account = ProviderAccount("1", "main", "sagemaker", ACCOUNT, REGION, "env:X")
@@ -68,10 +78,14 @@ class SmCloud:
             clock=self,
             resolve=lambda _: f"{KEY}:secret-of-the-sandbox",
             sleep=lambda _: None,
-            transport=InProcessTransport(self.world),
+            transport=self,
             digest_key=DIGEST_KEY,
         )
         return AwsSession(account, hooks, SageMakerOptions.read({}))
+
+    def rewind(self, saved: dict[str, Any]) -> None:
+        """Go back to what `world.snapshot` gave."""
+        self._enter(World.restore(saved))
 
     def now(self) -> datetime:
         return self.world.now
@@ -85,11 +99,11 @@ class SmCloud:
         answer: dict[str, Any] = self.aws.call(ACCOUNT, REGION, operation, service, **params)
         return answer
 
-    def create(self, spec: EndpointSpec) -> None:
-        """Create an endpoint with all its steps, and wait until it is whole."""
+    def create(self, spec: EndpointSpec, *, minutes: float = 60) -> None:
+        """Create an endpoint with all its steps, and wait so long after each of them."""
         for _ in range(4):
             create(self.desk, spec)
-            self.wait()
+            self.wait(minutes)
 
     def endpoint(self, name: str = "demo") -> dict[str, Any]:
         """An endpoint as AWS describes it."""
@@ -125,7 +139,9 @@ class SmCloud:
         rows = self.world.calls.mutating(committed=True) if changes else self.world.calls
         return [row.path.rsplit("/", 1)[-1] for row in rows]
 
-
-def as_map(rows: list[Mapping[str, str]]) -> dict[str, str]:
-    """Tags by key."""
-    return {row["Key"]: row["Value"] for row in rows}
+    @contextmanager
+    def fault(self, fault: Fault, operation: str, **when: Any) -> Iterator[None]:
+        """Let a fault meet the calls of one operation for a while."""
+        rule = self.world.faults.add(fault, path=f"/{operation}$", **when)
+        yield
+        self.world.faults.remove(rule)

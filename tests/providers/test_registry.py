@@ -9,9 +9,11 @@ from orchestrator.providers.base import Capabilities, Provider
 from orchestrator.providers.huggingface.billing import Billing, BillingTerms
 from orchestrator.providers.huggingface.options import HuggingFaceOptions
 from orchestrator.providers.registry import (
-    FACTORIES,
+    CLOUDS,
+    Cloud,
     ProviderAccount,
     ProviderHooks,
+    is_reference,
     make_provider,
 )
 from tests.providers.wire import NOW, TOKEN
@@ -33,7 +35,7 @@ def test_makes_the_driver_of_a_kind_without_any_call() -> None:
 
 
 def test_all_kinds_are_listed_in_one_place() -> None:
-    assert "huggingface" in FACTORIES
+    assert {"huggingface", "sagemaker"} <= set(CLOUDS)
 
 
 def test_an_unknown_kind_names_the_known_ones() -> None:
@@ -48,8 +50,26 @@ def test_a_further_kind_is_one_entry() -> None:
         made.append(account.namespace)
         return make_provider(ProviderAccount("1", "x", "huggingface", "acme"), hooks)
 
-    make_provider(account("other"), HOOKS, {"other": factory})
+    other = Cloud("Other", factory, references="other-cli", reference_help="other-cli")
+    make_provider(account("other"), HOOKS, {"other": other})
     assert made == ["acme"]
+
+
+@pytest.mark.parametrize(
+    ("cloud", "text", "good"),
+    [
+        ("huggingface", "env:HF_TOKEN", True),
+        ("huggingface", "hf-cli", True),
+        ("huggingface", "aws-default", False),
+        ("sagemaker", "aws-profile:prod", True),
+        ("sagemaker", "aws-role:arn:aws:iam::123456789012:role/x?external_id=y", True),
+        ("sagemaker", "file:/run/keys", True),
+        ("sagemaker", "hf-cli", False),
+        ("sagemaker", "AKIAEXAMPLE", False),
+    ],
+)
+def test_each_cloud_knows_its_references(cloud: str, text: str, good: bool) -> None:
+    assert is_reference(CLOUDS[cloud], text) is good
 
 
 def test_the_hooks_do_not_show_their_key() -> None:

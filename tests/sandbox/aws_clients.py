@@ -29,7 +29,7 @@ def _session() -> boto3.Session:
     return boto3.Session()
 
 
-class AwsScene:
+class WireScene:
     """A world whose account owns KEY; `url` is the address of its server, None for in process."""
 
     def __init__(self, url: str | None = None, switches: AwsSwitches | None = None) -> None:
@@ -110,13 +110,13 @@ def _text(value: str | bytes) -> str:
 
 
 @contextmanager
-def in_process() -> Iterator[AwsScene]:
-    yield AwsScene()
+def in_process() -> Iterator[WireScene]:
+    yield WireScene()
 
 
 @contextmanager
-def over_http() -> Iterator[AwsScene]:
-    scene = AwsScene()
+def over_http() -> Iterator[WireScene]:
+    scene = WireScene()
     with SandboxServer(scene.world) as server:
         scene.url = server.url
         yield scene

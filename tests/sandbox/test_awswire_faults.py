@@ -17,7 +17,7 @@ from tests.sandbox.aws_clients import (
     ACCOUNT,
     KEY,
     REGION,
-    AwsScene,
+    WireScene,
     in_process,
     over_http,
     refused,
@@ -27,13 +27,13 @@ DELETE, DESCRIBE, LIST = "DeleteEndpoint$", "DescribeEndpoint$", "ListEndpoints$
 
 
 @pytest.fixture(params=[in_process, over_http], ids=["in-process", "http"])
-def wire(request: pytest.FixtureRequest) -> Iterator[AwsScene]:
+def wire(request: pytest.FixtureRequest) -> Iterator[WireScene]:
     with request.param() as scene:
         scene.add("chat")
         yield scene
 
 
-def _names(scene: AwsScene) -> list[str]:
+def _names(scene: WireScene) -> list[str]:
     rows = scene.client("sagemaker").list_endpoints(MaxResults=100)["Endpoints"]
     return [row["EndpointName"] for row in rows]
 
@@ -51,7 +51,7 @@ class TestLostAnswers:
         ids=lambda value: getattr(value, "kind", ""),
     )
     def test_may_have_committed(
-        self, wire: AwsScene, fault: Fault, expected: type[Exception], committed: bool
+        self, wire: WireScene, fault: Fault, expected: type[Exception], committed: bool
     ) -> None:
         wire.world.faults.add(fault, method="POST", path=DELETE, count=1)
         timeout = 0.5 if expected is ReadTimeoutError else 30
@@ -63,7 +63,7 @@ class TestLostAnswers:
         status = wire.aws.endpoint(ACCOUNT, REGION, "chat").status
         assert status == ("Deleting" if committed else "InService")
 
-    def test_break_off_within_a_body(self, wire: AwsScene) -> None:
+    def test_break_off_within_a_body(self, wire: WireScene) -> None:
         wire.world.faults.add(faults.truncate(), path=DESCRIBE, count=1)
         sagemaker = wire.client("sagemaker")
         if wire.url is None:
@@ -78,7 +78,7 @@ class TestLostAnswers:
 
 class TestErrorAnswers:
     @pytest.mark.parametrize("after", [False, True])
-    def test_come_before_or_after_the_change(self, wire: AwsScene, after: bool) -> None:
+    def test_come_before_or_after_the_change(self, wire: WireScene, after: bool) -> None:
         fault = faults.error(500, "Something went wrong", after_commit=after)
         wire.world.faults.add(fault, path=DELETE, count=1)
         with pytest.raises(ClientError) as error:
@@ -88,7 +88,7 @@ class TestErrorAnswers:
         status = wire.aws.endpoint(ACCOUNT, REGION, "chat").status
         assert status == ("Deleting" if after else "InService")
 
-    def test_have_any_code(self, wire: AwsScene) -> None:
+    def test_have_any_code(self, wire: WireScene) -> None:
         fault = faults.aws_error("ExpiredTokenException", "The security token is expired")
         wire.world.faults.add(fault, count=2)
         with pytest.raises(ClientError) as json_error:
@@ -101,7 +101,7 @@ class TestErrorAnswers:
     @pytest.mark.parametrize(
         ("status", "code"), [(429, "TooManyRequestsException"), (503, "ServiceUnavailable")]
     )
-    def test_have_a_code_by_their_status(self, wire: AwsScene, status: int, code: str) -> None:
+    def test_have_a_code_by_their_status(self, wire: WireScene, status: int, code: str) -> None:
         wire.world.faults.add(faults.error(status, "Later", retry_after=9), count=1)
         with pytest.raises(ClientError) as error:
             wire.client("account").list_regions()
@@ -110,11 +110,11 @@ class TestErrorAnswers:
 
 
 class TestSlowAnswers:
-    def test_come_late(self, wire: AwsScene) -> None:
+    def test_come_late(self, wire: WireScene) -> None:
         wire.world.faults.add(faults.slow(0.05), count=1)
         assert _names(wire) == ["chat"]
 
-    def test_time_out_when_they_take_too_long(self, wire: AwsScene) -> None:
+    def test_time_out_when_they_take_too_long(self, wire: WireScene) -> None:
         wire.world.faults.add(faults.slow(60), path=DELETE)
         with pytest.raises(ReadTimeoutError):
             wire.client("sagemaker", timeout=0.5).delete_endpoint(EndpointName="chat")
@@ -122,7 +122,7 @@ class TestSlowAnswers:
 
 
 class TestFalseAnswers:
-    def test_show_what_was(self, wire: AwsScene) -> None:
+    def test_show_what_was(self, wire: WireScene) -> None:
         wire.pass_time(hours=1)
         sagemaker = wire.client("sagemaker")
         sagemaker.delete_endpoint(EndpointName="chat")
@@ -132,7 +132,7 @@ class TestFalseAnswers:
         ]
         assert states == ["InService", "Deleting"]
 
-    def test_have_words_that_nobody_knows(self, wire: AwsScene) -> None:
+    def test_have_words_that_nobody_knows(self, wire: WireScene) -> None:
         wire.add("other")
         wire.world.faults.add(faults.unknown_state("Hibernating", name="chat"))
         sagemaker = wire.client("sagemaker")
@@ -141,7 +141,7 @@ class TestFalseAnswers:
         found = sagemaker.describe_endpoint(EndpointName="chat")
         assert found["EndpointStatus"] == "Hibernating"
 
-    def test_lack_a_field(self, wire: AwsScene) -> None:
+    def test_lack_a_field(self, wire: WireScene) -> None:
         field = "ProductionVariants.0.CurrentInstanceCount"
         wire.world.faults.add(faults.missing_field(field), path=DESCRIBE, count=1)
         sagemaker = wire.client("sagemaker")
@@ -151,7 +151,7 @@ class TestFalseAnswers:
         ]
         assert ["CurrentInstanceCount" in row for row in rows] == [False, True]
 
-    def test_have_a_field_too_many(self, wire: AwsScene) -> None:
+    def test_have_a_field_too_many(self, wire: WireScene) -> None:
         wire.world.faults.add(faults.extra_field("Hibernation", "On"), path=DESCRIBE)
         seen: list[bytes] = []
         sagemaker = wire.client("sagemaker")
@@ -164,25 +164,25 @@ class TestFalseAnswers:
 
 
 class TestFalseListings:
-    def test_lose_items(self, wire: AwsScene) -> None:
+    def test_lose_items(self, wire: WireScene) -> None:
         wire.add("other")
         wire.world.faults.add(faults.partial_listing(1), path=LIST, count=1)
         assert len(_names(wire)) == 1
         assert len(_names(wire)) == 2
 
-    def test_lose_the_next_page(self, wire: AwsScene) -> None:
+    def test_lose_the_next_page(self, wire: WireScene) -> None:
         for number in range(12):
             wire.add(f"e-{number}")
         wire.world.faults.add(faults.partial_listing(0, lose_cursor=True), path=LIST)
         pages = wire.client("sagemaker").get_paginator("list_endpoints").paginate()
         assert [len(page["Endpoints"]) for page in pages] == [10]
 
-    def test_are_empty(self, wire: AwsScene) -> None:
+    def test_are_empty(self, wire: WireScene) -> None:
         wire.world.faults.add(faults.empty_listing(), path=LIST, count=1)
         assert _names(wire) == []
         assert _names(wire) == ["chat"]
 
-    def test_shift_between_pages(self, wire: AwsScene) -> None:
+    def test_shift_between_pages(self, wire: WireScene) -> None:
         for number in range(14):
             wire.add(f"e-{number}")
         wire.world.faults.add(faults.shifting_pages(), path=LIST)
@@ -191,7 +191,7 @@ class TestFalseListings:
 
 
 class TestRules:
-    def test_match_the_path_of_an_operation(self, wire: AwsScene) -> None:
+    def test_match_the_path_of_an_operation(self, wire: WireScene) -> None:
         path = f"^/aws/{ACCOUNT}/{REGION}/sagemaker/DescribeEndpoint$"
         rule = wire.world.faults.add(faults.drop_before(), path=path)
         assert _names(wire) == ["chat"]
@@ -199,14 +199,14 @@ class TestRules:
             wire.client("sagemaker").describe_endpoint(EndpointName="chat")
         assert rule.fired == 1
 
-    def test_leave_the_other_cloud_alone(self, wire: AwsScene) -> None:
+    def test_leave_the_other_cloud_alone(self, wire: WireScene) -> None:
         rule = wire.world.faults.add(faults.error(500), path="^/v2/")
         assert _names(wire) == ["chat"]
         assert rule.fired == 0
 
 
 class TestTheLog:
-    def test_has_every_call_with_what_it_did(self, wire: AwsScene) -> None:
+    def test_has_every_call_with_what_it_did(self, wire: WireScene) -> None:
         sagemaker = wire.client("sagemaker")
         sagemaker.describe_endpoint(EndpointName="chat")
         sagemaker.delete_endpoint(EndpointName="chat")
@@ -221,7 +221,7 @@ class TestTheLog:
         ]
         assert [one.mutating for one in wire.world.calls] == [False, True, True]
 
-    def test_is_replayed_from_the_journal(self, wire: AwsScene, tmp_path: Path) -> None:
+    def test_is_replayed_from_the_journal(self, wire: WireScene, tmp_path: Path) -> None:
         journal = Journal(tmp_path / "world.jsonl")
         journal.attach(wire.world)
         wire.client("sagemaker").delete_endpoint(EndpointName="chat")

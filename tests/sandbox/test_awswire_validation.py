@@ -6,18 +6,20 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2
 import pytest
+from botocore.exceptions import ClientError
 from botocore.model import Shape
+from botocore.parsers import create_parser
 
 from orchestrator.sandbox.aws.operations import HANDLERS
 from orchestrator.sandbox.aws.service_models import operation_model, pattern, service_model
 from orchestrator.sandbox.aws.shapes import AnswerShapeError, check_answer
 from orchestrator.sandbox.aws.wire import SERVICES
 from orchestrator.sandbox.transport import InProcessTransport
-from tests.sandbox.aws_clients import ACCOUNT, KEY, REGION, STRANGER, AwsScene
+from tests.sandbox.aws_clients import ACCOUNT, KEY, REGION, STRANGER, WireScene, refused
 
 TARGETS = {"sagemaker": "SageMaker", "monitoring": "GraniteServiceVersion20100801"}
 
@@ -35,7 +37,7 @@ def _post(
         "content-type": "application/x-amz-json-1.1",
     }
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    with httpx2.Client(transport=InProcessTransport(AwsScene().world)) as client:
+    with httpx2.Client(transport=InProcessTransport(WireScene().world)) as client:
         return client.post("http://aws.test/", headers=headers, content=content)
 
 
@@ -49,14 +51,18 @@ class TestRequests:
     def test_lack_a_required_member(self) -> None:
         assert _refused("DescribeEndpoint", {}) == (
             "ValidationException",
-            "1 validation error detected: Value null at 'endpointName' failed to satisfy "
-            "constraint: Member must not be null",
+            (
+                "1 validation error detected: Value null at 'endpointName' failed to satisfy "
+                "constraint: Member must not be null"
+            ),
         )
 
     def test_have_a_value_that_is_too_long(self) -> None:
         code, message = _refused("DescribeEndpoint", {"EndpointName": "a" * 64})
         assert code == "ValidationException"
-        assert "'endpointName' failed to satisfy constraint: Member must have length less " in message
+        assert (
+            "'endpointName' failed to satisfy constraint: Member must have length less " in message
+        )
 
     def test_have_a_value_beyond_its_bounds(self) -> None:
         _, message = _refused("ListEndpoints", {"MaxResults": 101})
@@ -122,14 +128,59 @@ class TestRequests:
         assert code == "ValidationError"
 
     def test_without_the_signature_of_aws_are_for_the_other_cloud(self) -> None:
-        with httpx2.Client(transport=InProcessTransport(AwsScene().world)) as client:
+        with httpx2.Client(transport=InProcessTransport(WireScene().world)) as client:
             answer = client.post("http://aws.test/", headers={"x-amz-target": "SageMaker.ListX"})
         assert (answer.status_code, answer.json()) == (404, {"error": "Not Found"})
 
 
+class TestTheQueryProtocol:
+    def test_carries_lists_of_structures(self) -> None:
+        sts = WireScene().client("sts")
+        role = f"arn:aws:iam::{ACCOUNT}:role/observer"
+        rows = [{"Key": "team", "Value": "search"}, {"Key": "bad\x07", "Value": ""}]
+        sts.assume_role(RoleArn=role, RoleSessionName="me", Tags=rows[:1])
+        with pytest.raises(ClientError) as error:
+            sts.assume_role(RoleArn=role, RoleSessionName="me", Tags=rows)
+        code, message, status = refused(error.value)
+        assert (code, status) == ("ValidationError", 400)
+        assert "at 'tags.2.member.key' failed to satisfy constraint" in message
+
+    def test_is_spoken_where_a_service_still_knows_it(self) -> None:
+        scene = WireScene()
+        scene.add("chat")
+        scene.pass_time(hours=1)
+        form = {
+            "Action": "ListMetrics",
+            "Version": "2010-08-01",
+            "MetricName": "CPUUtilization",
+            "Dimensions.member.1.Name": "EndpointName",
+            "Dimensions.member.1.Value": "chat",
+            "Dimensions.member.2.Name": "VariantName",
+        }
+        scope = f"{KEY}/20260302/{REGION}/monitoring/aws4_request"
+        signed = {"authorization": f"AWS4-HMAC-SHA256 Credential={scope}, Signature=0"}
+        with httpx2.Client(transport=InProcessTransport(scene.world)) as client:
+            answer = client.post("http://aws.test/", data=form, headers=signed)
+        shape = operation_model("cloudwatch", "ListMetrics").output_shape
+        found = create_parser("query").parse(
+            {"status_code": 200, "headers": answer.headers, "body": answer.content}, shape
+        )
+        (row,) = found["Metrics"]
+        assert row["MetricName"] == "CPUUtilization"
+        assert {one["Value"] for one in row["Dimensions"]} == {"chat", "AllTraffic"}
+
+    def test_refuses_actions_that_are_not_known(self) -> None:
+        scope = f"{KEY}/20260302/{REGION}/sts/aws4_request"
+        signed = {"authorization": f"AWS4-HMAC-SHA256 Credential={scope}, Signature=0"}
+        with httpx2.Client(transport=InProcessTransport(WireScene().world)) as client:
+            answer = client.post("http://aws.test/", data={"Action": "Nothing"}, headers=signed)
+        assert answer.status_code == 400
+        assert "<Code>InvalidAction</Code>" in answer.text
+
+
 class TestTimestamps:
     def test_are_seconds_in_json(self) -> None:
-        scene = AwsScene()
+        scene = WireScene()
         scene.pass_time(milliseconds=1250)
         scene.add("chat", created_at=scene.world.now)
         raw: list[bytes] = []
@@ -143,7 +194,7 @@ class TestTimestamps:
         assert found["CreationTime"] == datetime(2026, 3, 2, 0, 0, 1, 250_000, UTC)
 
     def test_of_requests_are_understood(self) -> None:
-        scene = AwsScene()
+        scene = WireScene()
         scene.add("old")
         scene.pass_time(hours=2)
         scene.add("new")
@@ -155,7 +206,7 @@ class TestTimestamps:
 
 class TestAnswers:
     SHAPE = operation_model("sagemaker", "DescribeEndpoint").output_shape
-    GOOD: dict[str, Any] = {
+    GOOD: ClassVar[dict[str, Any]] = {
         "EndpointName": "chat",
         "EndpointArn": "arn",
         "EndpointStatus": "InService",
@@ -194,10 +245,14 @@ class TestAnswers:
         spoilt = {**HANDLERS, ("sagemaker", "ListEndpoints"): (lambda _: {"Endpoint": []}, False)}
         monkeypatch.setattr("orchestrator.sandbox.aws.api.HANDLERS", spoilt)
         with pytest.raises(AnswerShapeError, match="has no Endpoint"):
-            AwsScene().client("sagemaker").list_endpoints()
+            WireScene().client("sagemaker").list_endpoints()
 
 
 class TestTheModel:
+    @pytest.mark.parametrize("service", SERVICES)
+    def test_is_spoken_by_boto3_in_a_protocol_that_is_known(self, service: str) -> None:
+        assert service_model(service).resolved_protocol in {"json", "query", "rest-json"}
+
     @pytest.mark.parametrize(("service", "operation"), sorted(HANDLERS))
     def test_has_every_operation_that_is_handled(self, service: str, operation: str) -> None:
         assert service in SERVICES
@@ -244,7 +299,7 @@ def _patterns(service: str, operation: str) -> Iterator[str]:
 
 
 def test_strangers_are_in_the_log_without_a_place() -> None:
-    scene = AwsScene()
+    scene = WireScene()
     client = scene.client("sagemaker", key=STRANGER)
     with pytest.raises(client.exceptions.ClientError):
         client.list_endpoints()

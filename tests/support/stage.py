@@ -253,18 +253,7 @@ def open_stage(
     world = World(start=start, seed=seed, switches=switches)
     world.add_namespace(NAMESPACE, kind="org")
     world.add_user("robot", token=TOKEN, role="write", orgs=[NAMESPACE])
-    wire = KillableTransport(
-        InProcessTransport(world, clock=clock.now, sleep=lambda s: _pass(clock, s))
-    )
-    hooks = ProviderHooks(
-        clock=clock,
-        resolve=lambda _: TOKEN,
-        transport=wire,
-        sleep=lambda s: _pass(clock, s),
-        digest_key=b"k" * 32,
-    )
-    settings = Settings()
-    context = Context(database, clock, settings, ProviderPool(provider_maker(settings, hooks)))
+    context, wire = surroundings(database, world, clock, TOKEN)
     account = Account(
         id=new_id("acc", start),
         name=NAMESPACE,
@@ -283,6 +272,25 @@ def open_stage(
     cadence = cadence or Cadence()
     engine = Engine(context, cadence)
     return Stage(database, world, clock, engine, context, account, wire, cadence, start)
+
+
+def surroundings(
+    database: Database, world: World, clock: ManualClock, secret: str
+) -> tuple[Context, KillableTransport]:
+    """Return the context of a service whose drivers reach a world without sockets."""
+    wire = KillableTransport(
+        InProcessTransport(world, clock=clock.now, sleep=lambda s: _pass(clock, s))
+    )
+    hooks = ProviderHooks(
+        clock=clock,
+        resolve=lambda _: secret,
+        transport=wire,
+        sleep=lambda s: _pass(clock, s),
+        digest_key=b"k" * 32,
+    )
+    settings = Settings()
+    context = Context(database, clock, settings, ProviderPool(provider_maker(settings, hooks)))
+    return context, wire
 
 
 def _pass(clock: ManualClock, seconds: float) -> None:

@@ -10,7 +10,7 @@ from orchestrator.providers.base import BusyError, RefusedError
 from orchestrator.providers.redaction import redact
 from orchestrator.providers.sagemaker import scaling
 from orchestrator.providers.sagemaker.bodies import Request
-from orchestrator.providers.sagemaker.desk import Answer, Desk
+from orchestrator.providers.sagemaker.desk import Answer, Desk, has_components, require_still
 
 # What would bring copies back while an endpoint is paused.
 _WAKING = ("DynamicScalingOutSuspended", "ScheduledScalingSuspended")
@@ -61,8 +61,15 @@ def pause_components(desk: Desk, endpoint: str) -> None:
 def components_to_zero(desk: Desk, endpoint: str) -> None:
     """Take all copies away; the alarm on failed requests brings the first one back.
 
-    Raises RefusedError where nothing would.
+    Raises NotFoundError, or RefusedError where nothing would wake it.
     """
+    described = desk.existing(endpoint)
+    config = desk.config(str(described["EndpointConfigName"]))
+    if config is None or not has_components(config):
+        raise RefusedError(
+            f"endpoint {endpoint} hosts no inference components: SageMaker takes only these to zero"
+        )
+    require_still(described)
     found = _still(desk.components(endpoint))
     for component in found:
         if not is_wakeable(desk, name_of(component)):
@@ -94,7 +101,13 @@ def is_wakeable(desk: Desk, component: str) -> bool:
     """Return whether a step policy of a component is called by an alarm."""
     policies = scaling.read_policies(desk.session, scaling.component_resource(component))
     steps = [item for item in policies if item.get("PolicyType") == "StepScaling"]
-    return any(policy.get("Alarms") for policy in steps)
+    return any(policy.get("Alarms") or _alarms_of(desk, policy) for policy in steps)
+
+
+def _alarms_of(desk: Desk, policy: Mapping[str, Any]) -> bool:
+    arn = str(policy.get("PolicyARN"))
+    rows = desk.session.pages("cloudwatch", "DescribeAlarms", "MetricAlarms", ActionPrefix=arn)
+    return any(arn in (row.get("AlarmActions") or ()) for row in rows)
 
 
 def name_of(component: Mapping[str, Any]) -> str:

@@ -27,7 +27,7 @@ from orchestrator.providers.sagemaker.kept import (
     plain,
     sealed,
 )
-from orchestrator.providers.sagemaker.naming import is_reserved
+from orchestrator.providers.sagemaker.naming import KEPT_TAG, PAUSED_TAG, is_reserved
 from orchestrator.providers.sagemaker.unknown import unknown_fields
 
 _FOREIGN = {
@@ -217,7 +217,13 @@ def _watches(alarm: Mapping[str, Any], name: str) -> bool:
 
 
 def _kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in sorted(tags.items()) if not is_reserved(key)}
+    """Return tags without AWS's own, and without the marks of a pause that is under way."""
+    marks = (PAUSED_TAG, KEPT_TAG)
+    return {
+        key: value
+        for key, value in sorted(tags.items())
+        if not is_reserved(key) and key not in marks
+    }
 
 
 def _variant(described: Mapping[str, Any]) -> dict[str, Any]:

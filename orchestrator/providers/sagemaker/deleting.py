@@ -11,6 +11,7 @@ from orchestrator.providers.sagemaker import scaling
 from orchestrator.providers.sagemaker.components import name_of
 from orchestrator.providers.sagemaker.creating import remove
 from orchestrator.providers.sagemaker.desk import Answer, Desk, model_names, require_still
+from orchestrator.providers.sagemaker.kept import config_name
 from orchestrator.providers.sagemaker.naming import ENDPOINT_TAG
 from orchestrator.providers.sagemaker.pausing import delete_endpoint
 
@@ -89,7 +90,7 @@ def _delete_policy(desk: Desk, resource: str, policy: str) -> None:
 def _configs_of(desk: Desk, name: str, found: Answer | None, kept: JsonObject) -> Iterator[str]:
     if found is not None:
         yield str(found.get("EndpointConfigName"))
-    yield str((kept.get("endpoint") or {}).get("EndpointConfigName", ""))
+    yield config_name(kept)
     rows = desk.session.pages(
         "sagemaker", "ListEndpointConfigs", "EndpointConfigs", NameContains=f"{name[:54]}-"
     )

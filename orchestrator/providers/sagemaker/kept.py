@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.domain.endpoints import JsonObject
+from orchestrator.providers.base import RefusedError
 from orchestrator.providers.redaction import Redactor, is_redacted
 from orchestrator.providers.sagemaker.desk import containers
 from orchestrator.providers.sagemaker.naming import SECRETS_TAG, digest_of
@@ -115,6 +116,43 @@ def differences(before: object, now: object, at: str = "") -> list[str]:
 def _shown(value: object) -> str:
     text = "nothing" if value is None else str(value)
     return text if len(text) <= 120 else f"{text[:117]}…"
+
+
+# What each part of a document cannot be used without.
+_NEEDED = {
+    "models": ("ModelName",),
+    "variants": ("name",),
+    "targets": ("ServiceNamespace", "ResourceId", "ScalableDimension"),
+    "policies": ("ServiceNamespace", "ResourceId", "ScalableDimension", "PolicyName"),
+    "scheduled_actions": (
+        "ServiceNamespace",
+        "ResourceId",
+        "ScalableDimension",
+        "ScheduledActionName",
+    ),
+}
+
+
+def require_whole(kept: JsonObject) -> None:
+    """Raise RefusedError for a document of another version, or one that lacks a needed part."""
+    if kept.get("version") != VERSION:
+        raise RefusedError(f"the kept document is of version {kept.get('version')}, not {VERSION}")
+    missing = [
+        f"{part}.{place}.{name}"
+        for part, names in _NEEDED.items()
+        for place, item in enumerate(kept.get(part) or ())
+        for name in names
+        if name not in item
+    ]
+    if config_name(kept) == "":
+        missing.append("endpoint.EndpointConfigName")
+    if missing:
+        raise RefusedError(f"the kept document is damaged, it lacks {', '.join(missing)}")
+
+
+def config_name(kept: JsonObject) -> str:
+    """Return the name of the configuration that a document is about, "" for none."""
+    return str((kept.get("endpoint") or {}).get("EndpointConfigName", ""))
 
 
 def models_of(kept: JsonObject) -> list[Mapping[str, Any]]:

@@ -12,7 +12,7 @@ from orchestrator.providers.base import (
 from orchestrator.providers.sagemaker.components import pause_components
 from orchestrator.providers.sagemaker.contract import document_of, obstacles, read_findings
 from orchestrator.providers.sagemaker.desk import Desk, has_components, require_still
-from orchestrator.providers.sagemaker.kept import differences
+from orchestrator.providers.sagemaker.kept import config_name, differences
 from orchestrator.providers.sagemaker.naming import KEPT_TAG, PAUSED_TAG, tag_list
 
 
@@ -36,7 +36,7 @@ def pause(desk: Desk, name: str, kept: JsonObject) -> None:
 
 def is_marked(desk: Desk, name: str, kept: JsonObject) -> bool:
     """Return whether the kept configuration says that we paused the endpoint."""
-    config = str((kept.get("endpoint") or {}).get("EndpointConfigName", ""))
+    config = config_name(kept)
     if not config or desk.config(config) is None:
         return False
     return desk.tags("endpoint-config", config).get(PAUSED_TAG) == name

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from orchestrator.clock import Clock
@@ -79,8 +80,9 @@ class Reader:
         sweep = sweep or Sweep(self._session)
         self._read_config(facts)
         if facts.hosts_components:
-            found = self._optional(facts, "components", lambda: self._components(name), [])
-            facts.components = found
+            facts.components = self._optional(
+                facts, "components", lambda: self._components(name), ()
+            )
         self._read_models(facts)
         self._read_tags(facts, sweep)
         self._read_scaling(facts, sweep)
@@ -134,7 +136,8 @@ class Reader:
         for owner in (*(facts.config.get("ProductionVariants") or ()), *facts.components):
             for name in _model_names(owner):
                 key = (name, *_state(facts.endpoint), str(owner.get("LastModifiedTime")))
-                model = self._optional(facts, "model", lambda n=name, k=key: self._model(n, k), None)
+                unread: Model | None = None
+                model = self._optional(facts, "model", partial(self._model, name, key), unread)
                 if model is not None:
                     found[name] = model
             inline = model_of_component(owner, self._redactor)
@@ -142,7 +145,7 @@ class Reader:
                 found[inline.name] = inline
         facts.models = tuple(found.values())
 
-    def _model(self, name: str, key: tuple[str, ...]) -> Model:
+    def _model(self, name: str, key: tuple[str, ...]) -> Model | None:
         def describe() -> Model:
             raw = self._session.read("sagemaker", "DescribeModel", ModelName=name)
             return described_model(raw, self._redactor, self._secret_names(name))
@@ -159,7 +162,7 @@ class Reader:
             return None
         return frozenset(tags.get(SECRETS_TAG, "").split())
 
-    def _components(self, endpoint: str) -> list[Row]:
+    def _components(self, endpoint: str) -> Sequence[Row]:
         rows = self._session.pages(
             "sagemaker",
             "ListInferenceComponents",
@@ -173,9 +176,7 @@ class Reader:
         for row in rows:
             named = {"InferenceComponentName": row["InferenceComponentName"]}
             try:
-                found.append(
-                    self._session.read("sagemaker", "DescribeInferenceComponent", **named)
-                )
+                found.append(self._session.read("sagemaker", "DescribeInferenceComponent", **named))
             except NotFoundError:
                 continue
         return found
@@ -244,7 +245,9 @@ def _model_names(owner: Row) -> list[str]:
 def _scalable(facts: Facts) -> list[str]:
     """Return what of an endpoint Application Auto Scaling may scale."""
     if facts.components:
-        return [f"inference-component/{item.get('InferenceComponentName')}" for item in facts.components]
+        return [
+            f"inference-component/{item.get('InferenceComponentName')}" for item in facts.components
+        ]
     if facts.hosts_components:
         return []
     name = facts.endpoint.get("EndpointName")

@@ -25,12 +25,14 @@ from orchestrator.providers.sagemaker.desk import (
 )
 from orchestrator.providers.sagemaker.kept import (
     CONFIG_FIELDS,
+    config_name,
     creatable,
     differences,
     kept_model,
     models_of,
     plain,
     redacted_names,
+    require_whole,
 )
 from orchestrator.providers.sagemaker.naming import KEPT_TAG, PAUSED_TAG, tag_list
 from orchestrator.providers.sagemaker.pausing import delete_endpoint
@@ -69,6 +71,7 @@ def restore(desk: Desk, name: str, kept: JsonObject) -> Restored:
     """
     if not kept or kept.get("kind") == "components":
         return Restored()
+    require_whole(kept)
     found = desk.existing(name)
     require_still(found)
     # Counts first: a target moves a count that is outside of its bounds.
@@ -84,12 +87,13 @@ def restore(desk: Desk, name: str, kept: JsonObject) -> Restored:
 
 
 def _recreate(desk: Desk, name: str, kept: JsonObject) -> None:
+    require_whole(kept)
     for model in models_of(kept):
         _model_back(desk, model, (kept.get("model_tags") or {}).get(model.get("ModelName"), {}))
     _config_back(desk, kept)
     request = {
         "EndpointName": name,
-        "EndpointConfigName": kept["endpoint"]["EndpointConfigName"],
+        "EndpointConfigName": config_name(kept),
         "Tags": tag_list(kept.get("tags") or {}),
     }
     try:
@@ -120,7 +124,7 @@ def _model_back(desk: Desk, model: Mapping[str, Any], tags: Mapping[str, str]) -
 
 def _config_back(desk: Desk, kept: JsonObject) -> None:
     config = dict(kept.get("config") or {})
-    name = str(kept["endpoint"]["EndpointConfigName"])
+    name = config_name(kept)
     found = desk.config(name)
     if found is None:
         tags = tag_list(kept.get("config_tags") or {})
@@ -214,7 +218,7 @@ def is_over(action: Mapping[str, Any], desk: Desk) -> bool:
 
 
 def _unmarked(desk: Desk, kept: JsonObject) -> Iterator[str]:
-    config = str(kept["endpoint"]["EndpointConfigName"])
+    config = config_name(kept)
     if PAUSED_TAG not in desk.tags("endpoint-config", config):
         return
     desk.session.change(

@@ -68,7 +68,7 @@ class AwsSession:
 
     def verify_account(self) -> None:
         """Raise CredentialsError when the credentials belong to another account than ours."""
-        if self.account_id != self.namespace:
+        if self.namespace and self.account_id != self.namespace:
             raise CredentialsError(
                 f"The credentials belong to AWS account {self.account_id}, not to "
                 f"{self.namespace}: correct the account's namespace or its credentials."
@@ -81,9 +81,8 @@ class AwsSession:
 
     def arn(self, kind: str, name: str) -> str:
         """Return the ARN of one of our resources; SageMaker writes names there in small letters."""
-        return (
-            f"arn:{self.partition}:sagemaker:{self.region}:{self.namespace}:{kind}/{name.lower()}"
-        )
+        owner = self.namespace or self.account_id
+        return f"arn:{self.partition}:sagemaker:{self.region}:{owner}:{kind}/{name.lower()}"
 
     def read(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         """Return the answer of a call without side effects, sent again where that may help.

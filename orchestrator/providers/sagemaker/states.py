@@ -67,17 +67,19 @@ def components_status(
     """
     if status is not Status.RUNNING or not copies.certain:
         return status
-    if unfinished and not copies.current:
-        return Status.FAILED if copies.failed else Status.INITIALIZING
     if copies.current and copies.desired:
         return Status.RUNNING
-    if copies.desired:
-        if copies.failed < copies.number:
-            return Status.INITIALIZING
-        return Status.WAITING_FOR_CAPACITY if lacks_capacity(copies.reason) else Status.FAILED
+    if copies.desired or (unfinished and not copies.current):
+        return _coming_up(copies)
     if copies.current or (releases and instances != 0):
         return Status.PAUSING
     return Status.SCALED_TO_ZERO if copies.wakeable else Status.PAUSED
+
+
+def _coming_up(copies: Copies) -> Status:
+    if not copies.number or copies.failed < copies.number:
+        return Status.INITIALIZING
+    return Status.WAITING_FOR_CAPACITY if lacks_capacity(copies.reason) else Status.FAILED
 
 
 def copies_of(

@@ -102,9 +102,7 @@ class Sweep:
             ResourceTypeFilters=["sagemaker:endpoint"],
             ResourcesPerPage=TAGS_PAGE,
         )
-        return {
-            str(row.get("ResourceARN")).lower(): tag_map(row.get("Tags") or ()) for row in rows
-        }
+        return {str(row.get("ResourceARN")).lower(): tag_map(row.get("Tags") or ()) for row in rows}
 
     def _all_targets(self) -> dict[str, Any]:
         return _by_resource(self._scaling("DescribeScalableTargets", "ScalableTargets"))
@@ -113,9 +111,7 @@ class Sweep:
         return _by_resource(self._scaling("DescribeScalingPolicies", "ScalingPolicies"))
 
     def _scaling(self, operation: str, key: str, **params: Any) -> Iterable[Row]:
-        return self._session.pages(
-            SCALING, operation, key, ServiceNamespace="sagemaker", **params
-        )
+        return self._session.pages(SCALING, operation, key, ServiceNamespace="sagemaker", **params)
 
 
 def read_tags(session: AwsSession, arn: str) -> Tags:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -41,19 +41,3 @@ class AwsAccount:
         """The account that `snapshot` described."""
         regions = tuple(state["regions"])
         return cls(**{**state, "denied": set(state["denied"]), "regions": regions})
-
-
-def new_account(
-    account_id: str,
-    name: str,
-    access_keys: Mapping[str, str],
-    denied: Iterable[str],
-    regions: Iterable[str],
-    quotas: Mapping[str, Mapping[str, int]],
-    default_quota: int,
-) -> AwsAccount:
-    """An account with copies of these values."""
-    limits = {region: dict(types) for region, types in quotas.items()}
-    return AwsAccount(
-        account_id, name, dict(access_keys), set(denied), tuple(regions), limits, default_quota
-    )

@@ -27,7 +27,7 @@ def put_alarm(call: AwsCall) -> Result:
         "InsufficientDataActions": [],
         **{key: value for key, value in call.params.items() if key != "Tags"},
         **{key: old[key] for key in _SET if key in old},
-        "AlarmArn": f"arn:{place.partition}:cloudwatch:{place.region}:{place.account_id}:alarm:{name}",
+        "AlarmArn": place.alarm_arn(name),
         "AlarmConfigurationUpdatedTimestamp": now,
     }
     return {}

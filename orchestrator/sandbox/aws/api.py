@@ -134,7 +134,9 @@ class AwsVisit:
 
     @property
     def _mutating(self) -> bool:
-        return self._key in HANDLERS and HANDLERS[self._key][1]
+        """Whether it asks for a change; a request to a model is traffic, not a change."""
+        changes = self._key in HANDLERS and HANDLERS[self._key][1]
+        return changes and self.envelope.service != "sagemaker-runtime"
 
     def _admitted(self) -> AwsAccount:
         """Key, operation, rights, rate and form, in this order; raises AwsError."""

@@ -32,7 +32,10 @@ _SUSPENDED = (
     "DynamicScalingOutSuspended",
     "ScheduledScalingSuspended",
 )
-_NO_TARGET = "No scalable target registered for service namespace: {0}, resource ID: {1}, scalable dimension: {2}"
+_NO_TARGET = (
+    "No scalable target registered for service namespace: {0}, resource ID: {1}, "
+    "scalable dimension: {2}"
+)
 
 
 def register_target(call: AwsCall) -> Result:
@@ -64,11 +67,7 @@ def _require_resource(call: AwsCall) -> None:
     found = resource(call.place, {**call.params})
     kind = call.params["ScalableDimension"]
     if found is None or (found.component is None) is (kind == COMPONENT):
-        raise invalid(
-            f"ECS service doesn't exist: {call.params['ResourceId']}"
-            if kind not in DIMENSIONS
-            else f"Resource not found: {call.params['ResourceId']}"
-        )
+        raise invalid(f"Resource not found: {call.params['ResourceId']}")
     if kind == VARIANT and call.params.get("MinCapacity") == 0:
         raise invalid("Minimum capacity must be greater than 0 for this resource.")
 
@@ -148,7 +147,7 @@ def _own_alarms(call: AwsCall, policy: Document) -> Iterable[Document]:
     for side in ("High", "Low"):
         identity = hex_id(seed, "alarm", policy["PolicyARN"], side, digits=32)
         name = f"TargetTracking-{policy['ResourceId']}-Alarm{side}-{identity}"
-        arn = call.place.arn("alarm", name, "cloudwatch").replace("alarm/", "alarm:", 1)
+        arn = call.place.alarm_arn(name)
         call.place.alarms[name] = {
             "AlarmName": name,
             "AlarmArn": arn,

@@ -55,7 +55,8 @@ class Biller:
             first, last = begin // SECOND, end // SECOND
             if first < last:
                 for product, units in self._charged(stretch).items():
-                    yield from self._priced(endpoint, stretch, product, units, first, last)
+                    line = _Line(endpoint, stretch.status, product, units)
+                    yield from self._priced(line, first, last)
 
     def _charged(self, stretch: Stretch) -> dict[str, int]:
         """Units by product that cost money in a stretch."""
@@ -83,35 +84,39 @@ class Biller:
                 if switches.updating_bills_both:
                     yield from ((one, one.instances) for one in stretch.incoming)
 
-    def _priced(
-        self,
-        endpoint: AwsEndpoint,
-        stretch: Stretch,
-        product: str,
-        units: int,
-        first: int,
-        last: int,
-    ) -> Iterator[AwsBillLine]:
-        region = endpoint.region
+    def _priced(self, line: _Line, first: int, last: int) -> Iterator[AwsBillLine]:
+        """The line, cut where its price changes."""
+        region, product = line.endpoint.region, line.product
         changes = self.prices.changes(region, product, first * SECOND, last * SECOND)
         edges = [first, *(at // SECOND for at in changes), last]
         for begin, end in pairwise(edges):
             usd = self.prices.at(region, product, begin * SECOND)
-            seconds = units * (end - begin)
-            yield AwsBillLine(
-                endpoint_arn=endpoint.arn,
-                name=endpoint.name,
-                region=region,
-                product=product,
-                usage_type=usage_type(region, product),
-                status=stretch.status,
-                started_at=to_datetime(begin * SECOND),
-                stopped_at=to_datetime(end * SECOND),
-                units=units,
-                unit_seconds=seconds,
-                usd=usd,
-                nano_usd=_nano(usd, seconds, product),
-            )
+            yield line.between(begin, end, usd)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    endpoint: AwsEndpoint
+    status: str
+    product: str
+    units: int
+
+    def between(self, begin: int, end: int, usd: Decimal | None) -> AwsBillLine:
+        seconds = self.units * (end - begin)
+        return AwsBillLine(
+            endpoint_arn=self.endpoint.arn,
+            name=self.endpoint.name,
+            region=self.endpoint.region,
+            product=self.product,
+            usage_type=usage_type(self.endpoint.region, self.product),
+            status=self.status,
+            started_at=to_datetime(begin * SECOND),
+            stopped_at=to_datetime(end * SECOND),
+            units=self.units,
+            unit_seconds=seconds,
+            usd=usd,
+            nano_usd=_nano(usd, seconds, self.product),
+        )
 
 
 def _nano(usd: Decimal | None, seconds: int, product: str) -> int:

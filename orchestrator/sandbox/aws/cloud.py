@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from orchestrator.sandbox.aws import dispatch
-from orchestrator.sandbox.aws.accounts import REGIONS, AwsAccount, new_account
+from orchestrator.sandbox.aws.accounts import REGIONS, AwsAccount
 from orchestrator.sandbox.aws.bill import AwsBillLine, Biller
 from orchestrator.sandbox.aws.calls import AwsCall, Params, Result
 from orchestrator.sandbox.aws.component import Component
@@ -20,7 +20,16 @@ from orchestrator.sandbox.aws.lifecycle import EndpointLife
 from orchestrator.sandbox.aws.place import Place
 from orchestrator.sandbox.aws.prices import AwsPrices
 from orchestrator.sandbox.aws.scaler import KINDS, Scaler
-from orchestrator.sandbox.aws.scene import Settled, build_endpoint, settle_endpoint
+from orchestrator.sandbox.aws.scene import (
+    ComponentState,
+    Settled,
+    build_component,
+    build_config,
+    build_endpoint,
+    role_arn,
+    settle_component,
+    settle_endpoint,
+)
 from orchestrator.sandbox.aws.switches import AwsSwitches
 from orchestrator.sandbox.aws.timing import Timing
 from orchestrator.sandbox.instants import SECOND, to_instant
@@ -30,6 +39,10 @@ from orchestrator.sandbox.timeline import Timeline
 from orchestrator.sandbox.traffic import Traffic
 
 NO_TAGS: Mapping[str, str] = {}
+REQUIREMENTS: Mapping[str, int] = {
+    "MinMemoryRequiredInMb": 1024,
+    "NumberOfAcceleratorDevicesRequired": 1,
+}
 
 
 class AwsCloud(Recorder):
@@ -99,14 +112,14 @@ class AwsCloud(Recorder):
         default_quota: int = 20,
     ) -> AwsAccount:
         """Register an account; `quotas` counts instances by region and type."""
-        made = new_account(
-            account_id,
-            name,
-            access_keys or {},
-            denied,
-            regions,
-            quotas or {},
-            default_quota,
+        made = AwsAccount(
+            id=account_id,
+            name=name,
+            access_keys=dict(access_keys or {}),
+            denied=set(denied),
+            regions=tuple(regions),
+            quotas={one: dict(types) for one, types in (quotas or {}).items()},
+            default_quota=default_quota,
         )
         self.accounts[account_id] = made
         return made
@@ -211,7 +224,7 @@ class AwsCloud(Recorder):
         parameters of the configuration and of its variant `AllTraffic`.
         """
         call = self._call(account_id, region, "sagemaker", "CreateEndpoint", {})
-        made = build_endpoint(
+        build_config(
             call,
             name,
             instance_type=instance_type,
@@ -222,12 +235,67 @@ class AwsCloud(Recorder):
             tags=tags,
             config=config or {},
             variant=variant or {},
-            exists=state != "paused-by-delete",
         )
-        if made is not None:
-            made.demand.traffic, made.startup_s = traffic, startup_s
-            at = self.instant if created_at is None else to_instant(created_at)
-            settle_endpoint(self.endpoints, made, state, at)
+        if state == "paused-by-delete":
+            return None
+        made = build_endpoint(call, name, tags)
+        made.demand.traffic, made.startup_s = traffic, startup_s
+        at = self.instant if created_at is None else to_instant(created_at)
+        settle_endpoint(self.endpoints, made, state, at)
+        self.scaler.review(call.place)
+        return made
+
+    @recorded
+    def add_component_endpoint(
+        self,
+        account_id: str,
+        region: str,
+        name: str,
+        *,
+        component: str | None = None,
+        instance_type: str = "ml.g5.xlarge",
+        image: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        volume_gb: int | None = None,
+        tags: Mapping[str, str] = NO_TAGS,
+        requirements: Mapping[str, int] = REQUIREMENTS,
+        most_instances: int = 2,
+        most_copies: int = 2,
+        state: ComponentState = "running",
+        traffic: Traffic | None = None,
+        startup_s: float | None = None,
+        created_at: datetime | None = None,
+        variant: Mapping[str, Any] | None = None,
+    ) -> Component:
+        """Make an endpoint from 0 instances on with one component; raises AwsError.
+
+        The component, `{name}-model` unless named, wakes by an alarm and a step policy and sleeps
+        by target tracking; with `most_copies` 0 it does neither. It has been `running` or at
+        `zero` since `created_at`. Traffic reaches the component.
+        """
+        hosted = component or f"{name}-model"
+        call = self._call(account_id, region, "sagemaker", "CreateEndpoint", {})
+        scaled = {"Status": "ENABLED", "MinInstanceCount": 0, "MaxInstanceCount": most_instances}
+        build_config(
+            call,
+            name,
+            instance_type=instance_type,
+            count=1,
+            image=image,
+            environment=environment,
+            volume_gb=volume_gb,
+            tags=tags,
+            config={"ExecutionRoleArn": role_arn(account_id)},
+            variant={"ManagedInstanceScaling": scaled, **(variant or {})},
+            hosted=hosted,
+        )
+        endpoint = build_endpoint(call, name, tags)
+        at = self.instant if created_at is None else to_instant(created_at)
+        settle_endpoint(self.endpoints, endpoint, "InService", at)
+        made = build_component(call, endpoint, hosted, requirements, most_copies)
+        made.demand.traffic, made.startup_s = traffic, startup_s
+        settle_component(endpoint, made, state, at)
+        self.scaler.review(call.place)
         return made
 
     @recorded

@@ -19,6 +19,7 @@ from orchestrator.sandbox.aws.hardware import instance
 from orchestrator.sandbox.aws.lifecycle import EndpointLife
 
 RETRY_S = 120
+_OWN = ("placed", "unplaced", "loaded", "stopped", "no_room", "gone", "idle", "scale", "failure")
 
 
 class ComponentLife:
@@ -69,8 +70,9 @@ class ComponentLife:
             return
         endpoint, variant = found
         count = min(needed(self.core, endpoint, variant), ceiling(variant))
-        if count > variant.instances and self._refused(component, variant):
-            self._wait(component, endpoint, variant)
+        reason = self._shortage(component, variant) if count > variant.instances else None
+        if reason is not None:
+            self._wait(component, endpoint, variant, reason)
             return
         count = max(count, variant.instances)
         values = {"current": count, "desired": count, "instances": count}
@@ -80,7 +82,7 @@ class ComponentLife:
 
     def on_unplaced(self, component: Component) -> None:
         """A creation found no instances."""
-        self._enter(component, "Failed", failure=NO_CAPACITY)
+        self._enter(component, "Failed")
 
     def on_loaded(self, component: Component) -> None:
         """The copies serve, unless their container cannot."""
@@ -116,7 +118,7 @@ class ComponentLife:
     # Inner workings
 
     def _enter(self, component: Component, status: str, **values: Any) -> None:
-        self.core.timeline.clear(component)
+        self.core.timeline.clear(component, _OWN)
         now = self.core.now
         component.change(now, status=status, modified_at=now, **values)
 
@@ -141,17 +143,20 @@ class ComponentLife:
         status = "Failed" if component.status == "Creating" else "InService"
         self._enter(component, status, failure=NO_ROOM, desired=component.current)
 
-    def _wait(self, component: Component, endpoint: AwsEndpoint, variant: Variant) -> None:
+    def _wait(
+        self, component: Component, endpoint: AwsEndpoint, variant: Variant, reason: str
+    ) -> None:
+        component.change(self.core.now, failure=reason)
         if component.status == "Creating":
             self.core.arm(component, "unplaced", self.core.timing.no_capacity(component))
             endpoint.resize(self.core.now, variant.name, desired=variant.current)
             return
-        component.change(self.core.now, failure=NO_CAPACITY)
         self.core.arm(component, "placed", RETRY_S)
 
-    def _refused(self, component: Component, variant: Variant) -> bool:
-        lacking = self.core.lacks_capacity(component.region, variant.instance_type)
-        return lacking or self._plans_no_capacity(component)
+    def _shortage(self, component: Component, variant: Variant) -> str | None:
+        if self._plans_no_capacity(component):
+            return NO_CAPACITY
+        return self.core.shortage(component, variant)
 
     def _plans_no_capacity(self, component: Component) -> bool:
         key = f"{component.account_id}/{component.region}/{component.name}"

@@ -31,7 +31,9 @@ def create_config(call: AwsCall) -> Result:
     for row in (*rows, *call.params.get("ShadowProductionVariants", ())):
         _check(call, row)
     document = {key: value for key, value in call.params.items() if key != "Tags"}
-    document["ProductionVariants"] = [_complete(row) for row in rows]
+    for kind in ("ProductionVariants", "ShadowProductionVariants"):
+        if kind in document:
+            document[kind] = [_complete(row) for row in document[kind]]
     tags = from_list(call.params.get("Tags", ()))
     place.configs[name] = Thing(name, arn, call.now, document, tags)
     return {"EndpointConfigArn": arn}
@@ -86,10 +88,12 @@ def _complete(row: Row) -> dict[str, Any]:
 
 def fleet_of(document: Mapping[str, Any]) -> tuple[Variant, ...]:
     """The variants of a configuration before anything of them exists."""
-    return tuple(_variant(row) for row in document["ProductionVariants"])
+    rows = [(row, False) for row in document["ProductionVariants"]]
+    rows += [(row, True) for row in document.get("ShadowProductionVariants", ())]
+    return tuple(_variant(row, shadow=shadow) for row, shadow in rows)
 
 
-def _variant(row: Row) -> Variant:
+def _variant(row: Row, *, shadow: bool) -> Variant:
     kind = row.get("InstanceType") or next(
         (pool["InstanceType"] for pool in row.get("InstancePools", ())), ""
     )
@@ -105,6 +109,7 @@ def _variant(row: Row) -> Variant:
         weight=float(row["InitialVariantWeight"]),
         volume_gb=row.get("VolumeSizeInGB", _volume(kind)) if kind else 0,
         floor=managed.get("MinInstanceCount", 1) if scaled else None,
+        shadow=shadow,
         ceiling=managed.get("MaxInstanceCount", count) if scaled else None,
     )
 

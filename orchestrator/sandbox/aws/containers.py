@@ -61,7 +61,9 @@ def container_of(
 ) -> Container:
     """The first container of a model, given the parameters of its creation."""
     found = model or {}
-    primary = found.get("PrimaryContainer") or next(iter(found.get("Containers", ())), {})
+    primary: Mapping[str, Any] = found.get("PrimaryContainer") or next(
+        iter(found.get("Containers", ())), {}
+    )
     return Container(
         image=primary.get("Image", ""),
         environment=primary.get("Environment", {}),

@@ -9,6 +9,7 @@ from itertools import count
 from orchestrator.sandbox.aws.accounts import AwsAccount
 from orchestrator.sandbox.aws.component import Component
 from orchestrator.sandbox.aws.endpoint import AwsEndpoint, Variant
+from orchestrator.sandbox.aws.errors import NO_CAPACITY, over_quota
 from orchestrator.sandbox.aws.place import Place
 from orchestrator.sandbox.aws.prices import AwsPrices
 from orchestrator.sandbox.aws.switches import AwsSwitches
@@ -57,8 +58,8 @@ class Core:
     def add_place(self, place: Place) -> None:
         """Take in a place that was read back, with all that is in it."""
         self.places[place.account_id, place.region] = self.items[place.number] = place
-        for item in (*place.all_endpoints(), *place.all_components()):
-            self.items[item.number] = item
+        self.items.update((one.number, one) for one in place.all_endpoints())
+        self.items.update((one.number, one) for one in place.all_components())
 
     def home(self, item: AwsEndpoint | Component) -> Place:
         """The place of an endpoint or a component."""
@@ -73,6 +74,15 @@ class Core:
         """Whether no new instance of this type starts now."""
         key = f"{region}/{instance_type}"
         return self.conditions.out_of_capacity(key, self.now) is not None
+
+    def shortage(self, item: AwsEndpoint | Component, variant: Variant) -> str | None:
+        """Why no further instances of a variant start now, None if they do."""
+        kind, where = variant.instance_type, (item.account_id, item.region)
+        if self.lacks_capacity(item.region, kind):
+            return NO_CAPACITY
+        limit = self.accounts[item.account_id].quota(item.region, kind)
+        used = self.instances_used(*where, kind)
+        return over_quota(kind, limit, used - 1, 1).message if used > limit else None
 
     def planned(self, item: AwsEndpoint | Component) -> str:
         """How the start that begins now ends: `ok`, `fail`, `stuck` or `capacity`."""

@@ -35,6 +35,7 @@ class Variant:
     volume_gb: int = 0
     floor: int | None = None
     ceiling: int | None = None
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from orchestrator.sandbox.aws.endpoint import AwsEndpoint, Stretch, Variant
 from orchestrator.sandbox.aws.errors import already_existing, invalid, not_found, over_quota
 from orchestrator.sandbox.aws.lifecycle import require_changeable
 from orchestrator.sandbox.aws.listing import page
+from orchestrator.sandbox.aws.models import find_model
 from orchestrator.sandbox.aws.place import Place, Thing
 from orchestrator.sandbox.aws.scalable import forget_endpoint
 from orchestrator.sandbox.aws.tags import from_list
@@ -29,7 +30,8 @@ def create_endpoint(call: AwsCall) -> Result:
         raise already_existing("endpoint", arn)
     config = _readable_config(call, call.params["EndpointConfigName"])
     fleet = fleet_of(config.document)
-    require_quota(call, Counter(_counts(fleet)))
+    _require_models(call, fleet)
+    require_quota(call, _counts(fleet))
     tags = from_list(call.params.get("Tags", ()))
     endpoint = new_endpoint(call, name, config, fleet, tags)
     call.cloud.endpoints.start(endpoint)
@@ -62,6 +64,12 @@ def _readable_config(call: AwsCall, name: str) -> Thing:
     if call.now - config.created_at < call.cloud.switches.config_lag_s * SECOND:
         raise not_found("endpoint configuration", config.arn)
     return config
+
+
+def _require_models(call: AwsCall, fleet: Iterable[Variant]) -> None:
+    for one in fleet:
+        if one.model:
+            find_model(call.place, one.model)
 
 
 def require_quota(call: AwsCall, wanted: Mapping[str, int]) -> None:
@@ -115,7 +123,7 @@ def _shown(call: AwsCall, endpoint: AwsEndpoint, stretch: Stretch) -> Result:
         "LastModifiedTime": to_datetime(stretch.modified_at),
     }
     if stretch.status == "InService" or any(one.current for one in stretch.variants):
-        row["ProductionVariants"] = [_summary(call, stretch, one) for one in stretch.variants]
+        row |= _variants(call, stretch)
     if stretch.failure:
         row["FailureReason"] = stretch.failure
     if stretch.incoming:
@@ -123,6 +131,13 @@ def _shown(call: AwsCall, endpoint: AwsEndpoint, stretch: Stretch) -> Result:
     if endpoint.deployment:
         row["LastDeploymentConfig"] = endpoint.deployment
     return {**row, **_carried(document)}
+
+
+def _variants(call: AwsCall, stretch: Stretch) -> Result:
+    shown = [(one.shadow, _summary(call, stretch, one)) for one in stretch.variants]
+    rows = {"ProductionVariants": [row for shadow, row in shown if not shadow]}
+    shadows = [row for shadow, row in shown if shadow]
+    return {**rows, "ShadowProductionVariants": shadows} if shadows else rows
 
 
 def _carried(document: Mapping[str, Any]) -> Result:
@@ -213,6 +228,7 @@ def update_endpoint(call: AwsCall) -> Result:
     if config.name == endpoint.stretch.config:
         raise invalid("The new endpoint configuration must differ from the one in use.")
     fleet = _retained(call, endpoint, fleet_of(config.document))
+    _require_models(call, fleet)
     require_quota(call, _counts(fleet))
     endpoint.documents[config.name] = config.document
     if not call.params.get("RetainDeploymentConfig"):

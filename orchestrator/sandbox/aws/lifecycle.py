@@ -39,9 +39,17 @@ class EndpointLife:
     def update(self, endpoint: AwsEndpoint, config: str, fleet: tuple[Variant, ...]) -> None:
         """Bring up a new fleet beside the old one."""
         endpoint.starts += 1
+        fleet = tuple(self._roomy(endpoint, one) for one in fleet)
         values = {"incoming": fleet, "incoming_config": config, "failure": ""}
         self._enter(endpoint, "Updating", **values)
         self.core.arm(endpoint, "boot", self._boot_s(endpoint))
+
+    def _roomy(self, endpoint: AwsEndpoint, variant: Variant) -> Variant:
+        """With room for the inference components that the endpoint has."""
+        if variant.model or not variant.instance_type:
+            return variant
+        count = max(variant.desired, needed(self.core, endpoint, variant))
+        return replace(variant, desired=count)
 
     def rescale(self, endpoint: AwsEndpoint, fleet: tuple[Variant, ...]) -> None:
         """Go to other weights and numbers of instances, which `desired` of the variants tell."""
@@ -119,13 +127,11 @@ class EndpointLife:
 
     def on_grow(self, endpoint: AwsEndpoint) -> None:
         """More instances of the same fleet are there, unless there is no capacity."""
-        if any(
-            one.desired > one.instances
-            and self.core.lacks_capacity(endpoint.region, one.instance_type)
-            for one in endpoint.variants
-        ):
+        growing = (one for one in endpoint.variants if one.desired > one.instances)
+        found = [text for one in growing if (text := self.core.shortage(endpoint, one))]
+        if found:
             back = tuple(replace(one, desired=one.current) for one in endpoint.variants)
-            self._enter(endpoint, "RollingBack", variants=back, failure=NO_CAPACITY)
+            self._enter(endpoint, "RollingBack", variants=back, failure=found[0])
             self.core.arm(endpoint, "settled", self.core.timing.roll_back(endpoint))
             return
         grown = tuple(
@@ -206,7 +212,9 @@ class EndpointLife:
         return endpoint.documents[endpoint.stretch.incoming_config or endpoint.stretch.config]
 
     def _rows(self, endpoint: AwsEndpoint) -> dict[str, Document]:
-        return {row["VariantName"]: row for row in self._document(endpoint)["ProductionVariants"]}
+        document = self._document(endpoint)
+        shadows = document.get("ShadowProductionVariants", ())
+        return {row["VariantName"]: row for row in (*document["ProductionVariants"], *shadows)}
 
     def _model(self, endpoint: AwsEndpoint, variant: Variant) -> Document | None:
         known = self.core.home(endpoint).models.get(variant.model)

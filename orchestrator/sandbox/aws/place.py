@@ -74,6 +74,10 @@ class Place:
         shown = name.lower() if service == "sagemaker" and kind != "inference-component" else name
         return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{kind}/{shown}"
 
+    def alarm_arn(self, name: str) -> str:
+        """The ARN of a CloudWatch alarm."""
+        return f"arn:{self.partition}:cloudwatch:{self.region}:{self.account_id}:alarm:{name}"
+
     def all_endpoints(self) -> Iterator[AwsEndpoint]:
         """The endpoints with the deleted ones."""
         yield from self.gone

@@ -2,8 +2,8 @@
 
 An idle component loses its copies after 15 minutes without a request. A request that finds no copy
 raises the alarm on NoCapacityInvocationFailures after about a minute; its step policy acts half a
-minute later, and again every minute for as long as the alarm lasts. Target tracking looks every ten
-minutes at the requests of the last ten, as the simulated Hugging Face cloud does.
+minute later, and again every minute without a copy for as long as the alarm lasts. Target tracking
+looks every ten minutes at the requests of the last ten, as in the simulated Hugging Face cloud.
 """
 
 from __future__ import annotations
@@ -203,8 +203,11 @@ class Scaler:
         found = self._of(component)
         if found is None or suspended(found.target, "DynamicScalingOutSuspended"):
             return
+        if component.current > 0:  # requests find a copy again: the metric has no new datapoints
+            return
         settings = policy.get("StepScalingPolicyConfiguration", {})
-        step = next(iter(settings.get("StepAdjustments", ())), {}).get("ScalingAdjustment", 0)
+        rows = settings.get("StepAdjustments", ())
+        step = int(next((row["ScalingAdjustment"] for row in rows), 0))
         exact = settings.get("AdjustmentType") == "ExactCapacity"
         wanted = min(step if exact else component.desired + step, found.highest)
         if wanted > component.desired:
@@ -262,7 +265,7 @@ class Scaler:
         count = component.no_capacity_failures(start - 1, start + period - 1)
         strict = alarm.get("ComparisonOperator") == "GreaterThanThreshold"
         threshold = alarm.get("Threshold", 1)
-        return count > threshold if strict else count >= threshold
+        return bool(count > threshold if strict else count >= threshold)
 
     def _turn(self, alarm: Document, state: str, reason: str) -> None:
         alarm["StateValue"], alarm["StateReason"] = state, reason

@@ -6,16 +6,22 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
+from orchestrator.sandbox.aws.alarms import put_alarm
+from orchestrator.sandbox.aws.autoscaling import put_policy, register_target
 from orchestrator.sandbox.aws.calls import AwsCall, Params
+from orchestrator.sandbox.aws.component import Component, Placement
+from orchestrator.sandbox.aws.components import create_component
 from orchestrator.sandbox.aws.configs import create_config
 from orchestrator.sandbox.aws.endpoint import AwsEndpoint
 from orchestrator.sandbox.aws.endpoints import create_endpoint
 from orchestrator.sandbox.aws.hardware import instance
 from orchestrator.sandbox.aws.lifecycle import EndpointLife, emptied, in_service
 from orchestrator.sandbox.aws.models import create_model
+from orchestrator.sandbox.aws.scalable import COMPONENT
 from orchestrator.sandbox.aws.tags import to_list
 from orchestrator.sandbox.instants import SECOND
 
+ComponentState = Literal["running", "zero"]
 Settled = Literal["InService", "OutOfService", "Failed", "UpdateRollbackFailed", "paused-by-delete"]
 _REGISTRY = "763104351884.dkr.ecr.{0}.amazonaws.com/"
 TGI_NEURON = "huggingface-pytorch-tgi-inference:2.7.0-optimum3.3.6-neuronx-py310-ubuntu22.04"
@@ -71,7 +77,7 @@ def build_model(
     )
 
 
-def build_endpoint(
+def build_config(
     call: AwsCall,
     name: str,
     *,
@@ -83,31 +89,127 @@ def build_endpoint(
     tags: Mapping[str, str],
     config: Mapping[str, Any],
     variant: Mapping[str, Any],
-    exists: bool,
-) -> AwsEndpoint | None:
-    """Model, configuration and, if it `exists`, endpoint of one name; raises AwsError."""
+    hosted: str | None = None,
+) -> None:
+    """Model and configuration of one name; raises AwsError.
+
+    The model is called `hosted` where inference components are to host it.
+    """
     build_model(
-        call, name, instance_type=instance_type, image=image, environment=environment, tags=tags
+        call,
+        hosted or name,
+        instance_type=instance_type,
+        image=image,
+        environment=environment,
+        tags=tags,
     )
-    volume = {} if volume_gb is None else {"VolumeSizeInGB": volume_gb}
     row = {
         "VariantName": VARIANT,
-        "ModelName": name,
+        **({"ModelName": name} if hosted is None else {}),
         "InstanceType": instance_type,
         "InitialInstanceCount": count,
         "InitialVariantWeight": 1.0,
-        **volume,
+        **({} if volume_gb is None else {"VolumeSizeInGB": volume_gb}),
         **variant,
     }
-    labels = to_list(tags)
-    document = {"EndpointConfigName": name, "ProductionVariants": [row], "Tags": labels, **config}
-    create_config(_with(call, document))
+    document = {"EndpointConfigName": name, "ProductionVariants": [row], "Tags": to_list(tags)}
+    create_config(_with(call, {**document, **config}))
     call.place.configs[name].created_at -= round(call.cloud.switches.config_lag_s * SECOND)
-    if not exists:
-        return None
-    named = {"EndpointName": name, "EndpointConfigName": name, "Tags": labels}
+
+
+def build_endpoint(call: AwsCall, name: str, tags: Mapping[str, str]) -> AwsEndpoint:
+    """An endpoint of the configuration of its name, Creating; raises AwsError."""
+    named = {"EndpointName": name, "EndpointConfigName": name, "Tags": to_list(tags)}
     create_endpoint(_with(call, named))
     return call.place.endpoints[name]
+
+
+def build_component(
+    call: AwsCall,
+    endpoint: AwsEndpoint,
+    name: str,
+    requirements: Mapping[str, int],
+    most: int,
+) -> Component:
+    """A component on an endpoint, with what lets it go to zero and wake; raises AwsError."""
+    specification = {"ModelName": name, "ComputeResourceRequirements": {**requirements}}
+    create_component(
+        _with(
+            call,
+            {
+                "InferenceComponentName": name,
+                "EndpointName": endpoint.name,
+                "VariantName": VARIANT,
+                "Specification": specification,
+                "RuntimeConfig": {"CopyCount": 1},
+            },
+        )
+    )
+    if most:
+        _scale_to_zero(call, f"inference-component/{name}", most)
+    return call.place.components[name]
+
+
+def _scale_to_zero(call: AwsCall, resource_id: str, most: int) -> None:
+    where = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": resource_id,
+        "ScalableDimension": COMPONENT,
+    }
+    register_target(_with(call, {**where, "MinCapacity": 0, "MaxCapacity": most}))
+    put_policy(_with(call, {**where, **_TRACKING}))
+    policy = put_policy(_with(call, {**where, **_STEP}))["PolicyARN"]
+    name = resource_id.partition("/")[2]
+    dimension = {"Name": "InferenceComponentName", "Value": name}
+    about = {"AlarmName": f"{name}-wake", "Dimensions": [dimension], "AlarmActions": [policy]}
+    put_alarm(_with(call, {**_ALARM, **about}))
+
+
+_METRIC = "SageMakerInferenceComponentConcurrentRequestsPerCopyHighResolution"
+_TRACKING = {
+    "PolicyName": "concurrency",
+    "PolicyType": "TargetTrackingScaling",
+    "TargetTrackingScalingPolicyConfiguration": {
+        "TargetValue": 5.0,
+        "PredefinedMetricSpecification": {"PredefinedMetricType": _METRIC},
+    },
+}
+_STEP = {
+    "PolicyName": "wake",
+    "PolicyType": "StepScaling",
+    "StepScalingPolicyConfiguration": {
+        "AdjustmentType": "ChangeInCapacity",
+        "MetricAggregationType": "Maximum",
+        "Cooldown": 60,
+        "StepAdjustments": [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}],
+    },
+}
+_ALARM = {
+    "Namespace": "AWS/SageMaker",
+    "MetricName": "NoCapacityInvocationFailures",
+    "Statistic": "Sum",
+    "Period": 60,
+    "EvaluationPeriods": 1,
+    "DatapointsToAlarm": 1,
+    "Threshold": 1.0,
+    "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+    "TreatMissingData": "missing",
+}
+
+
+def settle_component(
+    endpoint: AwsEndpoint, component: Component, state: ComponentState, at: int
+) -> None:
+    """Let a component and its endpoint have been so since an instant."""
+    copies = 0 if state == "zero" else 1
+    component.timers.clear()
+    component.created_at = at
+    component.placements[:] = [Placement(at, "InService", copies, copies, at)]
+    fleet = tuple(
+        replace(one, current=copies, desired=copies, instances=copies) for one in endpoint.variants
+    )
+    endpoint.stretches[-1] = replace(endpoint.stretch, variants=fleet)
+    endpoint.timers.clear()
 
 
 def settle_endpoint(

@@ -17,11 +17,13 @@ from orchestrator.sandbox.aws.errors import invalid
 from orchestrator.sandbox.instants import DAY, HOUR, MINUTE, to_datetime, to_instant
 
 _FORM = re.compile(r"(at|rate|cron)\(([^()]+)\)")
+_WORDS = (
+    *("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"),
+    *("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"),
+)
 _UNITS = {"minute": MINUTE, "hour": HOUR, "day": DAY}
-_MONTHS = {
-    name: n for n, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), 1)
-}
-_DAYS = {name: n for n, name in enumerate("SUN MON TUE WED THU FRI SAT".split(), 1)}
+_MONTHS = {name: n for n, name in enumerate(_WORDS[:12], 1)}
+_DAYS = {name: n for n, name in enumerate(_WORDS[12:], 1)}
 _BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (1, 7), (1970, 2199))
 _HORIZON_DAYS = 800
 

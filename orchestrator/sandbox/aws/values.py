@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from itertools import count
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -47,6 +49,7 @@ _PYTHON: Mapping[str, tuple[type, ...]] = {
     "float": (int, float),
     "double": (int, float),
 }
+_NOT_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class WireValueError(Exception):
@@ -182,42 +185,40 @@ def to_text(shape: Shape, value: Any, style: str = "iso8601") -> str:
     return str(value)
 
 
-# The query protocol
+# The query protocol; no operation that is simulated has maps or flattened lists in it
 
 
 def from_query(shape: Shape, flat: Mapping[str, str], prefix: str = "") -> Any:
     """The Python value under a prefix of a flat form, None if there is none; WireValueError."""
+    if prefix and not any(f"{key}.".startswith(f"{prefix}.") for key in flat):
+        return None
     match shape.type_name:
         case "structure":
             found = {
                 name: from_query(member, flat, _below(prefix, wire_name(member, name)))
                 for name, member in shape.members.items()
             }
-            kept = {name: value for name, value in found.items() if value is not None}
-            return kept if kept or not prefix else None
+            return {name: value for name, value in found.items() if value is not None}
         case "list":
-            inner = "" if shape.serialization.get("flattened") else "member"
-            return _items(shape.member, flat, _below(prefix, inner))
-        case "map":
-            entries = prefix if shape.serialization.get("flattened") else _below(prefix, "entry")
-            keys = _items(shape.key, flat, entries, "key") or []
-            values = _items(shape.value, flat, entries, "value") or []
-            return dict(zip(keys, values, strict=True)) if keys else None
-    return from_text(shape, flat[prefix]) if prefix in flat else None
+            return list(_items(shape.member, flat, f"{prefix}.member"))
+    return from_text(shape, flat[prefix])
 
 
 def _below(prefix: str, name: str) -> str:
-    return ".".join(part for part in (prefix, name) if part)
+    return f"{prefix}.{name}" if prefix else name
 
 
-def _items(shape: Shape, flat: Mapping[str, str], prefix: str, leaf: str = "") -> list[Any] | None:
-    items: list[Any] = []
-    while True:
-        place = _below(f"{prefix}.{len(items) + 1}", leaf)
-        item = from_query(shape, flat, place)
+def _items(shape: Shape, flat: Mapping[str, str], prefix: str) -> Iterator[Any]:
+    for number in count(1):
+        item = from_query(shape, flat, f"{prefix}.{number}")
         if item is None:
-            return items or None
-        items.append(item)
+            return
+        yield item
+
+
+def xml_text(text: str) -> str:
+    """The text inside an element; characters that XML cannot hold become question marks."""
+    return escape(_NOT_XML.sub("?", text))
 
 
 def to_xml(shape: Shape, value: Any, tag: str) -> str:
@@ -231,12 +232,6 @@ def to_xml(shape: Shape, value: Any, tag: str) -> str:
             )
         case "list":
             inner = "".join(to_xml(shape.member, item, "member") for item in value)
-        case "map":
-            pairs = (
-                to_xml(shape.key, key, "key") + to_xml(shape.value, item, "value")
-                for key, item in value.items()
-            )
-            inner = "".join(f"<entry>{pair}</entry>" for pair in pairs)
         case _:
-            inner = escape(to_text(shape, value))
+            inner = xml_text(to_text(shape, value))
     return f"<{tag}>{inner}</{tag}>"

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import parse_qsl
-from xml.sax.saxutils import escape
 
 from botocore.model import OperationModel, Shape
 
@@ -30,6 +29,7 @@ from orchestrator.sandbox.aws.values import (
     to_text,
     to_xml,
     wire_name,
+    xml_text,
 )
 from orchestrator.sandbox.messages import Request, Response
 
@@ -290,7 +290,7 @@ def _query_refusal(envelope: Envelope, error: AwsError, status: int, request_id:
     text = (
         f'<ErrorResponse xmlns="{space}"><Error>'
         f"<Type>{'Sender' if status < 500 else 'Receiver'}</Type>"
-        f"<Code>{error.code}</Code><Message>{escape(error.message)}</Message>"
+        f"<Code>{error.code}</Code><Message>{xml_text(error.message)}</Message>"
         f"</Error><RequestId>{request_id}</RequestId></ErrorResponse>"
     )
     return Response(status, {"content-type": "text/xml"}, text.encode())

@@ -1,0 +1,176 @@
+"""Maps what was read of one endpoint to a Snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.domain.endpoints import (
+    NOT_BILLED,
+    BilledReplicas,
+    Extra,
+    Snapshot,
+    Stop,
+)
+from orchestrator.domain.status import Status
+from orchestrator.providers.redaction import redact
+from orchestrator.providers.sagemaker.billing import BillingTerms, billed_instances
+from orchestrator.providers.sagemaker.fleet import Fleet, fleet_of
+from orchestrator.providers.sagemaker.hardware import hardware_of, volume_key
+from orchestrator.providers.sagemaker.models import Model, engine_of
+from orchestrator.providers.sagemaker.naming import REPOSITORY_TAG, UNFINISHED_TAG, is_ours
+from orchestrator.providers.sagemaker.reading import Facts, utc
+from orchestrator.providers.sagemaker.scale import managed_minimum, scaling_of
+from orchestrator.providers.sagemaker.specification import kept_spec
+from orchestrator.providers.sagemaker.states import (
+    Copies,
+    components_status,
+    copies_of,
+    endpoint_status,
+)
+
+ACCESS = "iam"
+_LONGEST_MESSAGE = 1000
+_TASKS = ("HF_TASK", "SM_ON_TASK")
+_REVISIONS = ("HF_MODEL_REVISION", "SM_ON_REVISION", "SM_VLLM_REVISION")
+
+
+@dataclass(frozen=True, slots=True)
+class Mapper:
+    """Makes snapshots with the place, the billing terms and the address of one account."""
+
+    region: str
+    runtime_url: str
+    terms: BillingTerms
+
+    def snapshot(self, facts: Facts) -> Snapshot:
+        """Return what AWS said; what is missing is named in `gaps` and never an error."""
+        endpoint = facts.endpoint
+        name = str(endpoint.get("EndpointName"))
+        state = str(endpoint.get("EndpointStatus") or "")
+        reason = redact(str(endpoint.get("FailureReason") or ""))
+        unfinished = facts.tags.get(UNFINISHED_TAG, "")
+        fleet, copies = fleet_of(facts), _copies(facts)
+        told = copies if copies and copies.certain else None
+        status = endpoint_status(state, reason)
+        if copies is not None:
+            status = components_status(
+                status,
+                copies,
+                fleet.counts.current,
+                releases=managed_minimum(facts) == 0,
+                unfinished=bool(unfinished),
+            )
+        hardware = hardware_of(facts, fleet, self.region)
+        model = facts.models[0] if facts.models else Model("")
+        only = _observe_only(facts)
+        billed = NOT_BILLED if fleet.serverless else _billed(state, fleet, self.terms)
+        return Snapshot(
+            name=name,
+            status=status,
+            cloud_state=state,
+            hardware=hardware,
+            billed=billed,
+            scaling=scaling_of(facts, fleet),
+            ready_replicas=told.current if told else fleet.counts.current,
+            target_replicas=told.desired if told else fleet.counts.desired,
+            message=_message(facts, reason, status, copies, billed),
+            url=f"{self.runtime_url}/endpoints/{name}/invocations",
+            access=ACCESS,
+            repository=facts.tags.get(REPOSITORY_TAG) or _served(facts),
+            revision=_first(model, _REVISIONS),
+            task=_first(model, _TASKS),
+            engine=engine_of(model, hardware.accelerator),
+            tags=_tags(facts.tags),
+            created_at=utc(endpoint.get("CreationTime")),
+            updated_at=utc(endpoint.get("LastModifiedTime")),
+            observe_only=only,
+            stop=_stop(facts, only),
+            to_zero=_to_zero(facts, copies),
+            restless=facts.hosts_components,
+            extras=_extras(fleet, self.region),
+            unfinished=unfinished,
+            gaps=tuple(dict.fromkeys((*_missing(facts), *fleet.gaps, *facts.gaps))),
+            spec=kept_spec(facts, fleet),
+        )
+
+
+def _copies(facts: Facts) -> Copies | None:
+    if not facts.hosts_components:
+        return None
+    certain = not any(gap.startswith(("components", "scaling")) for gap in facts.gaps)
+    return copies_of(facts.components, facts.targets, facts.policies, certain=certain)
+
+
+def _billed(state: str, fleet: Fleet, terms: BillingTerms) -> BilledReplicas:
+    return billed_instances(state, fleet.counts, terms)
+
+
+def _observe_only(facts: Facts) -> str | None:
+    """Return why this endpoint is only looked at, None for one that can be handled."""
+    variants = facts.config.get("ProductionVariants") or ()
+    described = facts.endpoint.get("ProductionVariants") or ()
+    if not variants:
+        return "its configuration cannot be read"
+    if any(item.get("ServerlessConfig") for item in variants):
+        return "serverless: it has no instances, and costs by the request"
+    if facts.config.get("AsyncInferenceConfig") or facts.endpoint.get("AsyncInferenceConfig"):
+        return "asynchronous inference: its queue decides when it has instances"
+    if facts.config.get("ShadowProductionVariants"):
+        return "a shadow test runs on it"
+    if max(len(variants), len(described)) > 1:
+        return "it has several variants"
+    return None
+
+
+def _stop(facts: Facts, only: str | None) -> Stop:
+    """A minimum of instances that nothing releases cannot be stopped by taking copies away."""
+    if only is not None:
+        return Stop.NONE
+    if not facts.hosts_components:
+        return Stop.RECREATE
+    return Stop.PAUSE if managed_minimum(facts) == 0 else Stop.NONE
+
+
+def _to_zero(facts: Facts, copies: Copies | None) -> bool:
+    return bool(copies and copies.wakeable) and managed_minimum(facts) == 0
+
+
+def _message(
+    facts: Facts, reason: str, status: Status, copies: Copies | None, billed: BilledReplicas
+) -> str:
+    texts = [reason]
+    for variant in facts.endpoint.get("ProductionVariants") or ():
+        texts += [
+            str(item.get("StatusMessage") or "") for item in variant.get("VariantStatus") or ()
+        ]
+    if copies is not None:
+        texts.append(copies.reason)
+        if status in (Status.PAUSED, Status.SCALED_TO_ZERO) and billed.expected:
+            texts.append(f"no copies, but {billed.expected} instances stay by its configuration")
+    return redact("; ".join(dict.fromkeys(filter(None, texts))))[:_LONGEST_MESSAGE]
+
+
+def _served(facts: Facts) -> str:
+    return ", ".join(dict.fromkeys(model.repository for model in facts.models if model.repository))
+
+
+def _first(model: Model, names: tuple[str, ...]) -> str:
+    return next((model.environment[name] for name in names if model.environment.get(name)), "")
+
+
+def _tags(tags: Mapping[str, str]) -> tuple[str, ...]:
+    """Return tags as `key=value`, a key without value alone; our own marks are no tags."""
+    shown = (f"{key}={value}" if value else key for key, value in tags.items() if not is_ours(key))
+    return tuple(sorted(shown))
+
+
+def _extras(fleet: Fleet, region: str) -> tuple[Extra, ...]:
+    if not fleet.volume_gb or fleet.serverless:
+        return ()
+    return (Extra("disk", volume_key(region), fleet.volume_gb),)
+
+
+def _missing(facts: Facts) -> list[str]:
+    names = ("EndpointStatus", "CreationTime", "LastModifiedTime")
+    return [name for name in names if not facts.endpoint.get(name)]
