@@ -23,6 +23,7 @@ from orchestrator.clock import ManualClock, SystemClock
 from orchestrator.engine.engine import Cadence, Engine
 from orchestrator.providers.registry import ProviderHooks
 from orchestrator.sandbox.fleet import OWNER_TOKEN, demo_world
+from orchestrator.sandbox.fleet_aws import AWS_CREDENTIALS
 from orchestrator.sandbox.journal import Journal
 from orchestrator.sandbox.server import SandboxServer
 from orchestrator.sandbox.transport import InProcessTransport
@@ -34,7 +35,11 @@ from orchestrator.settings import Settings
 from orchestrator.store import accounts, migrate
 from orchestrator.store.database import Database
 
-TOKEN_VARIABLE = "ORCHESTRATOR_DEMO_CLOUD_TOKEN"  # noqa: S105 - the name of a variable
+# Variables that hold what opens the simulated clouds.
+VARIABLES = {
+    "huggingface": "ORCHESTRATOR_DEMO_CLOUD_TOKEN",
+    "sagemaker": "ORCHESTRATOR_DEMO_AWS_KEYS",
+}
 HISTORY_CADENCE = Cadence(
     rest=timedelta(minutes=5), transition=timedelta(minutes=1), rates=timedelta(hours=6)
 )
@@ -83,13 +88,19 @@ def demo_settings(folder: DemoFolder, port: int) -> Settings:
 def demo(root: Path, *, port: int, days: int, speed: float, fresh: bool) -> None:
     """Make the history if there is none, then serve until interrupted."""
     folder = DemoFolder(root.expanduser().absolute())
-    os.environ[TOKEN_VARIABLE] = OWNER_TOKEN
+    set_credentials()
     settings = demo_settings(folder, port)
     listener = runtime.listen(settings.host, port)
     if fresh or not folder.ready.exists():
         folder.reset()
         make_history(folder, settings, days)
     run(folder, settings, listener, speed)
+
+
+def set_credentials() -> None:
+    """Put what opens the simulated clouds where the accounts' references point to."""
+    os.environ[VARIABLES["huggingface"]] = OWNER_TOKEN
+    os.environ[VARIABLES["sagemaker"]] = AWS_CREDENTIALS
 
 
 def make_history(folder: DemoFolder, settings: Settings, days: int) -> None:
@@ -102,7 +113,7 @@ def make_history(folder: DemoFolder, settings: Settings, days: int) -> None:
     pool = ProviderPool(provider_maker(settings, _hooks(folder, world, clock)))
     context = Context(database, clock, settings, pool)
     with database.write() as session:
-        demo_story.connect(session, clock.now(), "http://cloud.localhost", TOKEN_VARIABLE)
+        demo_story.connect(session, clock.now(), "http://cloud.localhost", VARIABLES)
     try:
         _live(context, world, clock, end)
     finally:
@@ -176,7 +187,7 @@ def _point_accounts(settings: Settings, url: str) -> None:
     database = Database(settings.database_url)
     with database.write() as session:
         for row in accounts.live(session):
-            row.options = {**row.options, **demo_story.options_for(url)}
+            row.options = {**row.options, **demo_story.options_for(row.provider, url)}
             session.add(row)
     database.dispose()
 

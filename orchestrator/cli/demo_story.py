@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.schedules.text import parse_window
+from orchestrator.sandbox.fleet_aws import AWS_ACCOUNT, AWS_REGIONS, LLAMA_70B, WITHOUT_CAPACITY
 from orchestrator.sandbox.world import World
 from orchestrator.services import (
     accounts,
     adoption,
     clicks,
+    contracts,
     freezing,
     policies,
     scheduling,
@@ -22,11 +24,16 @@ from orchestrator.services.context import Context
 from orchestrator.services.requests import Asked
 from orchestrator.services.selectors import Selector
 from orchestrator.store import endpoints
-from orchestrator.store.tables import Endpoint, Label
+from orchestrator.store.tables import Account, Endpoint, Label
 
 NAMESPACES = ("acme", "acme-research")
 # Nobody has claimed these: the dashboard and `scan` show what that costs.
-UNCLAIMED = frozenset({"onboarding-demo-8b", "notebook-lea", "legacy-sentiment", "embedding-bench"})
+UNCLAIMED = frozenset(
+    {
+        *("onboarding-demo-8b", "notebook-lea", "legacy-sentiment", "embedding-bench"),
+        *("workshop-gpu-34b", "hackathon-8b", WITHOUT_CAPACITY),
+    }
+)
 STAGING = "support-chat-8b-staging"
 OFFICE_TEAMS = ("documents", "sales", "platform")
 RESEARCH_TEAMS = ("evals", "alignment", "distillation", "speech", "vision")
@@ -44,20 +51,25 @@ class Scene:
         self.act(context, world, now)
 
 
-def options_for(url: str) -> dict[str, str]:
+def options_for(provider: str, url: str) -> dict[str, str]:
     """Return the options that point an account to the simulated cloud at `url`."""
+    if provider == "sagemaker":
+        return {"endpoint_url": url}
     return {"api_url": f"{url}/v2", "hub_url": url}
 
 
-def connect(session: Session, now: datetime, url: str, variable: str) -> None:
-    """Connect both organizations."""
-    for name in NAMESPACES:
+def connect(session: Session, now: datetime, url: str, variables: Mapping[str, str]) -> None:
+    """Connect both organizations and both regions; `variables` name credentials by provider."""
+    places = [("huggingface", name, name, "") for name in NAMESPACES]
+    places += [("sagemaker", f"aws-{region}", AWS_ACCOUNT, region) for region in AWS_REGIONS]
+    for provider, name, namespace, region in places:
         wanted = accounts.NewAccount(
             name=name,
-            provider="huggingface",
-            namespace=name,
-            credential_ref=f"env:{variable}",
-            options=options_for(url),
+            provider=provider,
+            namespace=namespace,
+            region=region,
+            credential_ref=f"env:{variables[provider]}",
+            options=options_for(provider, url),
         )
         accounts.connect(session, accounts.draft(wanted, now), Asked("ana", now, "first look"))
 
@@ -67,6 +79,7 @@ def scenes(start: datetime) -> list[Scene]:
     begin = start.replace(hour=0, minute=0)
     told = [
         (1, 9, 0, _adopt),
+        (1, 10, 0, _leave),
         (1, 10, 30, _rules),
         (4, 20, 15, _late_work),
         (6, 13, 0, _freeze),
@@ -85,6 +98,7 @@ def _adopt(context: Context, world: World, now: datetime) -> None:
     del world
     with context.database.write() as session:
         rows = session.exec(select(Endpoint).where(col(Endpoint.name).not_in(UNCLAIMED))).all()
+        rows = [row for row in rows if not row.observe_only]
         cloud = endpoints.labels_of(session, [row.id for row in rows])
         for row in rows:
             borne = {label.key: label.value for label in cloud.get(row.id, ())}
@@ -92,7 +106,7 @@ def _adopt(context: Context, world: World, now: datetime) -> None:
                 session,
                 row,
                 Asked("ana", now, "roll-out"),
-                labels={"team": borne.get("cloud:team", "")},
+                labels={"team": team} if (team := borne.get("cloud:team")) else {},
                 owner=borne.get("cloud:owner"),
             )
             row.protected = row.name == "fraud-scorer"
@@ -109,6 +123,24 @@ def _label_the_rest(session: Session) -> None:
             endpoints.add_our_labels(session, row.id, {"team": label.value})
 
 
+def _leave(context: Context, world: World, now: datetime) -> None:
+    """Let the owner of the dearest endpoint read its contract and agree to it."""
+    del world
+    with context.database.read() as session:
+        row = session.exec(select(Endpoint).where(Endpoint.name == LLAMA_70B)).one()
+        account = session.get_one(Account, row.account_id)
+    card = contracts.read_card(context, account, row)
+    with context.database.write() as session:
+        contracts.allow_recreate(
+            session,
+            session.get_one(Endpoint, row.id),
+            Asked("jonas", now, "nobody asks it at night"),
+            card,
+            seen=card.digest,
+            forced=False,
+        )
+
+
 def _rules(context: Context, world: World, now: datetime) -> None:
     del world
     office, staging = ["mon-fri 08:00-19:00"], ["mon-fri 07:30-20:00", "sat 09:00-14:00"]
@@ -120,6 +152,9 @@ def _rules(context: Context, world: World, now: datetime) -> None:
         bound = Selector(endpoint_id=row.id)
         title = "Support staging"
         _schedule(session, now, bound, title=title, windows=staging, zone="America/New_York")
+        row = session.exec(select(Endpoint).where(Endpoint.name == LLAMA_70B)).one()
+        bound, windows = Selector(endpoint_id=row.id), ["mon-fri 06:30-19:00"]
+        _schedule(session, now, bound, title="Office hours Llama 70B", windows=windows)
         for team in RESEARCH_TEAMS:
             _nap(session, now, team, title=f"Research naps {team}", minutes=60)
         _nap(session, now, "agents", title="Agents to zero", minutes=30, action="scale_to_zero")

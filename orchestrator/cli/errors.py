@@ -6,7 +6,10 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every command; scripts may rely on them."""
+    """Exit codes of every command; scripts may rely on them.
+
+    PARTIAL: what was read is shown, and something else could not be read.
+    """
 
     OK = 0
     UNEXPECTED = 1
@@ -17,6 +20,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 6
     FAILED = 7
     TIMED_OUT = 8
+    PARTIAL = 9
 
 
 class CliError(Exception):

@@ -3,102 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from orchestrator.cli import formats
 from orchestrator.cli.output import Column, status_style
+from orchestrator.cli.scan_facts import Found, PlaceScan, Scan
+from orchestrator.cli.scan_notes import notes
 from orchestrator.cli.session import Session
-from orchestrator.costs.scan import AUTO_PAUSE, IdleTail, ScanFacts, idle_saving, most_this_month
-from orchestrator.domain.endpoints import Snapshot
+from orchestrator.domain.endpoints import Snapshot, Stop
 from orchestrator.domain.money import to_dollars
-from orchestrator.providers.base import ProviderError
 
-FORGOTTEN_AFTER = timedelta(hours=24)
-_UPPER_BOUND = (
-    "'month, most' is an upper bound since {since} UTC: as if all replicas had run all the "
-    "time since then, or since creation. One look cannot see when an endpoint slept, or what it "
-    "ran on before; `orchestrator serve` meters from now on."
-)
-_SAVINGS = (
-    "'pause saves' is the most that a pause after {minutes} minutes without use would have saved "
-    "this month. It counts only the time since the last request or change: earlier idle stretches "
-    "are not visible."
-)
-_NEVER_USED = (
-    "last use is not told for {count}: the cloud is silent, or there was none; nothing is counted "
-    "as saved there."
-)
-_NO_PRICE = "{count} unpriced: the hardware is not in the price list; missing from the totals."
-_NO_BOUND = "{count} without known most replicas; missing from 'month, most'."
-_FAR_PAST = datetime.min.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One endpoint; money in nano-dollars, None where it is not known."""
-
-    namespace: str
-    snapshot: Snapshot
-    rate: int | None
-    burn: int | None
-    most: int | None
-    tail: IdleTail | None
-    forgotten: bool
-    unknown: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NamespaceScan:
-    """One namespace; `error` is set when nothing of it could be read."""
-
-    namespace: str
-    found: tuple[Found, ...]
-    complete: bool
-    problem: str
-    rates_problem: str
-    error: ProviderError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Scan:
-    """All namespaces at one instant."""
-
-    at: datetime
-    month_start: datetime
-    namespaces: tuple[NamespaceScan, ...]
-
-    @property
-    def found(self) -> list[Found]:
-        """Return all endpoints: forgotten-looking first, then by what they cost now."""
-        return sorted(
-            (each for namespace in self.namespaces for each in namespace.found), key=_order
-        )
-
-
-def found(namespace: str, snapshot: Snapshot, rate: int | None, now: datetime) -> Found:
-    """Return what one look says of an endpoint at a price per replica-hour in nano-dollars."""
-    month_start = now.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    facts = ScanFacts(
-        status=snapshot.status,
-        billed_high=snapshot.billed.high,
-        max_replicas=snapshot.scaling.max_replicas if snapshot.scaling else None,
-        nano_per_hour=rate,
-        created_at=snapshot.created_at,
-        updated_at=snapshot.updated_at,
-        last_used_at=snapshot.last_used_at,
-    )
-    return Found(
-        namespace=namespace,
-        snapshot=snapshot,
-        rate=rate,
-        burn=_burn(snapshot, rate),
-        most=most_this_month(facts, month_start=month_start, now=now),
-        tail=idle_saving(facts, month_start=month_start, now=now),
-        forgotten=_forgotten(snapshot, now),
-        unknown=tuple(_unknown(snapshot, rate)),
-    )
+_STOPS = {Stop.PAUSE: "pause", Stop.RECREATE: "deletion", Stop.NONE: "not from here"}
 
 
 def show(run: Session, scan: Scan) -> None:
@@ -106,12 +22,12 @@ def show(run: Session, scan: Scan) -> None:
     everything = scan.found
     run.out.items(
         as_json(scan),
-        _columns(scan.at),
+        _columns(scan, everything),
         rows=[
-            {"each": each, "id": _full_name(each), "status": each.snapshot.status}
+            {"each": each, "id": each.full_name, "status": each.snapshot.status}
             for each in everything
         ],
-        empty="no endpoints",
+        empty="no endpoints" if all(each.complete for each in scan.places) else "none was seen",
     )
     if run.out.form == "table" and not run.quiet and everything:
         run.out.lines(["", *_totals(everything)])
@@ -128,14 +44,10 @@ def as_json(scan: Scan) -> dict[str, Any]:
     return {
         "at": formats.rfc3339(scan.at),
         "month_start": formats.rfc3339(scan.month_start),
-        "namespaces": [
-            {
-                "namespace": each.namespace,
-                "endpoints": len(each.found),
-                "complete": each.complete,
-                "problem": each.problem or each.rates_problem or None,
-            }
-            for each in scan.namespaces
+        "places": [_place(each) for each in scan.places],
+        "without_credentials": [
+            {"provider": each.kind, "reasons": list(each.reasons)}
+            for each in (*scan.missing, *scan.skipped)
         ],
         "items": [_item(each) for each in everything],
         "totals": {
@@ -144,42 +56,40 @@ def as_json(scan: Scan) -> dict[str, Any]:
             "auto_pause_saves_at_most": _price(_saved(everything)),
             "unpriced": sum(each.most is None for each in everything),
         },
+        "calls": scan.calls,
         "notes": notes(scan),
     }
 
 
-def notes(scan: Scan) -> list[str]:
-    """Return what the figures leave open, and why."""
-    everything = scan.found
-    if not everything:
-        return []
-    never = sum(each.snapshot.last_used_at is None for each in everything)
-    unpriced = sum(each.rate is None for each in everything)
-    unbounded = sum(each.rate is not None and each.most is None for each in everything)
-    counted = [
-        (never, _NEVER_USED),
-        (unpriced, _NO_PRICE),
-        (unbounded, _NO_BOUND),
-    ]
-    return [
-        _UPPER_BOUND.format(since=f"{scan.month_start:%Y-%m-%d}"),
-        _SAVINGS.format(minutes=int(AUTO_PAUSE.total_seconds()) // 60),
-        *(text.format(count=count) for count, text in counted if count),
-    ]
+def _place(each: PlaceScan) -> dict[str, Any]:
+    return {
+        "provider": each.place.source.kind,
+        "namespace": each.place.namespace or None,
+        "region": each.place.region or None,
+        "endpoints": len(each.found),
+        "complete": each.complete,
+        "problem": each.problem or each.rates_problem or each.counted.problem or None,
+        "calls": each.calls,
+    }
 
 
 def _problems(scan: Scan) -> Iterator[str]:
-    for each in scan.namespaces:
+    for absent in scan.missing:
+        yield absent.sentence
+    for each in scan.places:
         if each.problem:
             kind = "could not be read" if each.error else "is incomplete"
-            yield f"{each.namespace} {kind}: {each.problem}"
+            yield f"{each.title} {kind}: {each.problem}"
         if each.rates_problem:
-            yield f"{each.namespace} has no prices: {each.rates_problem}"
+            yield f"{each.title} has no prices: {each.rates_problem}"
+        if each.counted.problem:
+            yield f"{each.title}: requests could not be counted: {each.counted.problem}"
 
 
-def _columns(now: datetime) -> Sequence[Column]:
-    return (
-        Column("endpoint", lambda row: _full_name(row["each"])),
+def _columns(scan: Scan, everything: Sequence[Found]) -> Sequence[Column]:
+    now = scan.at
+    columns = [
+        Column("endpoint", lambda row: row["each"].full_name),
         Column(
             "state", lambda row: str(row["each"].snapshot.status), style=status_style, optional=True
         ),
@@ -190,7 +100,14 @@ def _columns(now: datetime) -> Sequence[Column]:
         Column("month, most", lambda row: _amount(row["each"].most), right=True),
         Column("pause saves", lambda row: _saves(row["each"]), right=True),
         Column("", lambda row: "!" if row["each"].forgotten else "", style=lambda _: "bold red"),
-    )
+    ]
+    if any(each.snapshot.stop is not Stop.PAUSE for each in everything):
+        stops = Column("stops by", lambda row: _STOPS[row["each"].snapshot.stop], optional=True)
+        columns.insert(-1, stops)
+    if len({each.place.source.kind for each in everything}) > 1:
+        cloud = Column("cloud", lambda row: row["each"].place.source.cloud.title, optional=True)
+        columns.insert(1, cloud)
+    return columns
 
 
 def _totals(everything: list[Found]) -> list[str]:
@@ -205,36 +122,6 @@ def _totals(everything: list[Found]) -> list[str]:
     ]
 
 
-def _burn(snapshot: Snapshot, rate: int | None) -> int | None:
-    if snapshot.billed.high == 0:
-        return 0
-    return None if rate is None else snapshot.billed.expected * rate
-
-
-def _forgotten(snapshot: Snapshot, now: datetime) -> bool:
-    """Tell whether it is billed, and nobody has used, made or changed it for a day."""
-    touched = (snapshot.last_used_at, snapshot.created_at, snapshot.updated_at)
-    latest = max((moment for moment in touched if moment is not None), default=None)
-    return snapshot.billed.expected > 0 and latest is not None and now - latest >= FORGOTTEN_AFTER
-
-
-def _unknown(snapshot: Snapshot, rate: int | None) -> Iterator[str]:
-    if rate is None:
-        yield "price"
-    if snapshot.last_used_at is None:
-        yield "last use"
-    if snapshot.scaling is None:
-        yield "replicas"
-
-
-def _order(each: Found) -> tuple[bool, int, int, datetime, str]:
-    saved = each.tail.nano_at_most if each.tail else 0
-    used = each.snapshot.last_used_at or _FAR_PAST
-    # An endpoint without a price may be the dearest, so it comes before the asleep ones.
-    burn = each.burn if each.burn is not None else 1
-    return not each.forgotten, -saved, -burn, used, _full_name(each)
-
-
 def _sum(amounts: list[int | None]) -> int | None:
     """Return the sum of the known amounts; None when none is known."""
     known = [amount for amount in amounts if amount is not None]
@@ -246,10 +133,11 @@ def _saved(everything: list[Found]) -> int:
 
 
 def _item(each: Found) -> dict[str, Any]:
-    snapshot = each.snapshot
-    tail = each.tail
+    snapshot, tail, rate = each.snapshot, each.tail, each.rate
     return {
-        "namespace": each.namespace,
+        "provider": each.place.source.kind,
+        "namespace": each.place.namespace,
+        "region": each.place.region or None,
         "name": snapshot.name,
         "status": str(snapshot.status),
         "cloud_state": snapshot.cloud_state,
@@ -264,10 +152,13 @@ def _item(each: Found) -> dict[str, Any]:
                 "high": snapshot.billed.high,
             },
         },
-        "price_per_hour": _price(each.rate),
+        "price_per_hour": _price(rate.nano),
+        "compute_per_hour": _price(rate.compute),
+        "price_sources": list(rate.sources),
         "burn_per_hour": _price(each.burn),
         "created_at": _instant(snapshot.created_at),
-        "last_used_at": _instant(snapshot.last_used_at),
+        "last_used_at": _instant(each.last_used_at),
+        "unused_since": _instant(each.unused_since),
         "most_this_month": _price(each.most),
         "idle": {
             "since": formats.rfc3339(tail.since),
@@ -276,6 +167,8 @@ def _item(each: Found) -> dict[str, Any]:
         }
         if tail
         else None,
+        "stop": str(snapshot.stop),
+        "observe_only": snapshot.observe_only,
         "forgotten": each.forgotten,
         "unknown": list(each.unknown),
     }
@@ -297,10 +190,6 @@ def _amount(nano: int | None) -> str:
     return formats.amount(_price(nano))
 
 
-def _full_name(each: Found) -> str:
-    return f"{each.namespace}/{each.snapshot.name}"
-
-
 def _hardware(snapshot: Snapshot) -> str:
     hardware = snapshot.hardware
     return f"{hardware.vendor} {hardware.instance_type} {hardware.instance_size}"
@@ -312,12 +201,16 @@ def _replicas(snapshot: Snapshot) -> str:
 
 
 def _used(each: Found, now: datetime) -> str:
-    used = each.snapshot.last_used_at
-    return formats.ago(_instant(used), now) if used else "not told"
+    if each.last_used_at is not None:
+        return formats.ago(_instant(each.last_used_at), now)
+    if each.unused_since is not None:
+        return f"none in {formats.duration((now - each.unused_since).total_seconds())}"
+    return "not told"
 
 
 def _saves(each: Found) -> str:
     if each.tail:
         return f"<= {_amount(each.tail.nano_at_most)}"
     asleep = each.snapshot.billed.high == 0
-    return formats.NOTHING if asleep or each.snapshot.last_used_at else "unknown"
+    told = asleep or "last use" not in each.unknown or each.snapshot.stop is Stop.NONE
+    return formats.NOTHING if told else "unknown"

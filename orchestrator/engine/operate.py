@@ -349,7 +349,8 @@ class Operator:
             add_step(operation, operation.kind, now, "again", why)
             if why.startswith(NO_CAPACITY) and not operation.outcome.startswith(NO_CAPACITY):
                 self._tell(session, operation, "operation.waiting_for_capacity", why, wait)
-            operation.outcome = why
+            if why.startswith(NO_CAPACITY) or not operation.outcome.startswith(NO_CAPACITY):
+                operation.outcome = why
 
     def _restoring(self, operation: Operation, endpoint: Endpoint, now: datetime) -> bool:
         """Put back what a pause took along; True while that is under way."""

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from orchestrator.costs.observe import Observation
-from orchestrator.domain.plan import Kind
+from orchestrator.domain.plan import STARTS, Kind
 from orchestrator.domain.status import AWAKE, Status, Wish
 from orchestrator.engine.apply import (
     ENGINE,
     Change,
     Watch,
     forget_kept,
+    paused_by_us,
     record_meter,
     vouched_until,
 )
@@ -96,6 +97,8 @@ def _is_ours(session: Session, change: Change, wish: Wish, at: datetime) -> bool
     last = operations.latest_for(session, change.endpoint.id)
     if last is None:
         return False
+    if paused_by_us(change.endpoint) and last.kind in STARTS and last.finished_at is None:
+        return True  # a start that failed is removed before it is made again
     sent = last.attempts > 0
     if sent and last.kind in kinds and (last.finished_at is None or last.status != "succeeded"):
         return last.finished_at is None or at - last.finished_at < SETTLING

@@ -1,4 +1,4 @@
-"""A believable fleet of two organizations for the demo and for tests."""
+"""A believable fleet of two organizations and an AWS account for the demo and for tests."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any, cast
 
 from orchestrator.sandbox.accounts import MANAGE
+from orchestrator.sandbox.fleet_aws import add_aws_fleet
 from orchestrator.sandbox.instants import draw
 from orchestrator.sandbox.lifecycle import Settled
 from orchestrator.sandbox.payloads import endpoint_payload
@@ -45,7 +46,7 @@ def demo_world(
     namespaces: tuple[str, str] = ("acme", "acme-research"),
     switches: Switches | None = None,
 ) -> World:
-    """A world with some thirty endpoints that have been there for days to months."""
+    """A world with some fifty endpoints that have been there for days to months."""
     world = World(start=start, seed=seed, switches=switches)
     for name in namespaces:
         world.add_namespace(name, kind="org", quotas=QUOTAS)
@@ -56,6 +57,7 @@ def demo_world(
     )
     for number, row in enumerate(_rows()):
         _add(world, namespaces[row["organization"] == "research"], row, number)
+    add_aws_fleet(world)
     return world
 
 

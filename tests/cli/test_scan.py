@@ -30,8 +30,9 @@ class Cloud:
         self.url = url
 
     def scan(self, *more: str) -> Result:
-        urls = ("--api-url", f"{self.url}/v2", "--hub-url", self.url)
-        return self.cli("scan", *urls, *more, clock=SteppingClock(start=START))
+        urls = ("--option", f"api_url={self.url}/v2", "--option", f"hub_url={self.url}")
+        which = ("--provider", "huggingface", *urls)
+        return self.cli("scan", *which, *more, clock=SteppingClock(start=START))
 
     def items(self, *more: str) -> dict[str, dict[str, Any]]:
         found = self.scan("-o", "json", *more).json["items"]
@@ -179,7 +180,7 @@ class TestMoney:
         world.faults.add(error(500), path="/endpoint/acme", nth=3)
         world.faults.add(error(500), path="/endpoint/acme", nth=4)
         result = cloud.scan("--namespace", "acme")
-        assert result.code == ExitCode.OK
+        assert result.code == ExitCode.PARTIAL
         assert "acme is incomplete" in result.err
 
 
@@ -210,7 +211,7 @@ class TestFailures:
     ) -> None:
         add(world, "mine", namespace="dana")
         result = cloud.scan("--namespace", "dana", "--namespace", "strangers")
-        assert result.code == ExitCode.OK
+        assert result.code == ExitCode.PARTIAL
         assert "dana/mine" in result.out
         assert "warning: strangers could not be read" in result.err
 
@@ -219,7 +220,7 @@ class TestFailures:
     ) -> None:
         add(world, "mine", namespace="dana")
         answer = cloud.scan("--namespace", "dana", "--namespace", "strangers", "-o", "json").json
-        good, bad = answer["namespaces"]
+        good, bad = answer["places"]
         assert (good["complete"], good["problem"]) == (True, None)
         assert bad["complete"] is False
         assert bad["problem"]
@@ -227,7 +228,7 @@ class TestFailures:
     def test_when_nothing_could_be_read_the_exit_code_says_why(self, cloud: Cloud) -> None:
         result = cloud.scan("--namespace", "strangers")
         assert result.code == ExitCode.AUTH
-        assert "no namespace could be read" in result.err
+        assert "nothing could be read" in result.err
 
     def test_a_wrong_token_ends_with_5_and_is_not_shown(
         self, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
@@ -265,14 +266,17 @@ class TestFailures:
         self, cli: Cli, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("HF_TOKEN", TOKEN)
-        result = cli("scan", "--hub-url", "http://example.org")
+        url = "hub_url=http://example.org"
+        result = cli("scan", "--provider", "huggingface", "--option", url)
         assert result.code == ExitCode.USAGE
         assert "https" in result.err
 
     def test_no_answer_at_all_ends_with_6(self, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HF_TOKEN", TOKEN)
-        urls = ("--api-url", "http://127.0.0.1:1/v2", "--hub-url", "http://127.0.0.1:1")
-        assert cli("scan", *urls).code == ExitCode.UNREACHABLE
+        urls = ("api_url=http://127.0.0.1:1/v2", "hub_url=http://127.0.0.1:1")
+        options = [word for url in urls for word in ("--option", url)]
+        code = cli("scan", "--provider", "huggingface", *options).code
+        assert code == ExitCode.UNREACHABLE
 
     def test_the_token_is_in_no_output(self, cloud: Cloud, world: World) -> None:
         add(world, "a")

@@ -11,7 +11,7 @@ import itertools
 import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -240,19 +240,24 @@ def check_ledger(stage: Stage) -> None:
         rows = session.exec(select(MeterInterval).order_by(MeterInterval.started_at)).all()  # type: ignore[arg-type]  # a column
         names = {row.id: row.name for row in session.exec(select(Endpoint))}
     assert report.measured_until == now
-    ledgers: dict[str, list[MeterInterval]] = defaultdict(list)
-    for row in rows:
-        ledgers[row.endpoint_id].append(row)
-    for ledger in ledgers.values():
-        for left, right in itertools.pairwise(ledger):
-            assert left.ended_at == right.started_at, (left, right)
-        assert ledger[-1].ended_at is None
+    check_seams(rows)
     billed: dict[str, int] = defaultdict(int)
     for line in stage.world.bill(NAMESPACE, start=stage.started, end=now):
         billed[line.name] += line.nano_usd
     for item in report.items:
         figure, name = item.figure, names[item.key]
         assert figure.low - 1 <= billed[name] <= figure.high + 1, (name, figure, billed[name])
+
+
+def check_seams(rows: Sequence[MeterInterval]) -> None:
+    """Each component's stretches follow one another without gap or overlap, to this day."""
+    ledgers: dict[tuple[str, str], list[MeterInterval]] = defaultdict(list)
+    for row in rows:
+        ledgers[row.endpoint_id, row.component].append(row)
+    for ledger in ledgers.values():
+        for left, right in itertools.pairwise(ledger):
+            assert left.ended_at == right.started_at, (left, right)
+        assert ledger[-1].ended_at is None
 
 
 def check_convergence(stage: Stage) -> None:

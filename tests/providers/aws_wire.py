@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qs
 
 import httpx2
@@ -63,7 +63,7 @@ class AwsWire:
         self.slept: list[float] = []
         self.clock = ManualClock(NOW)
 
-    def on(self, operation: str, script: Script | Sequence[Script]) -> AwsWire:
+    def on(self, operation: str, script: Script | Sequence[Script]) -> Self:
         self.scripts[operation] = list(script) if isinstance(script, Sequence) else [script]
         return self
 

@@ -198,7 +198,6 @@ class ListingConformance:
         assert isinstance(listing.error, kind)
         assert not listing.complete
 
-
     def test_calls_are_counted_once(self, harness: Harness) -> None:
         harness.provider().calls()
         listing = harness.provider().list_endpoints()

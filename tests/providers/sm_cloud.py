@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -16,6 +17,7 @@ from orchestrator.providers.redaction import Redactor
 from orchestrator.providers.sagemaker.creating import create
 from orchestrator.providers.sagemaker.desk import Desk
 from orchestrator.providers.sagemaker.options import SageMakerOptions
+from orchestrator.providers.sagemaker.rights import rights_for
 from orchestrator.providers.sagemaker.session import AwsSession
 from orchestrator.sandbox.faults import Fault
 from orchestrator.sandbox.transport import InProcessTransport
@@ -63,7 +65,9 @@ class SmCloud(httpx2.BaseTransport):
     def __init__(self) -> None:
         self._enter(World(start=NOW))
         self.aws.add_account(ACCOUNT, name="acme", access_keys={KEY: ""})
-        self.desk = Desk(self._session(), Redactor(DIGEST_KEY))
+        session = self._session()
+        rights = partial(rights_for, session, self)
+        self.desk = Desk(session, Redactor(DIGEST_KEY), rights=rights)
 
     def _enter(self, world: World) -> None:
         self.world, self.aws = world, world.aws
@@ -100,10 +104,11 @@ class SmCloud(httpx2.BaseTransport):
         return answer
 
     def create(self, spec: EndpointSpec, *, minutes: float = 60) -> None:
-        """Create an endpoint with all its steps, and wait so long after each of them."""
-        for _ in range(4):
-            create(self.desk, spec)
+        """Create an endpoint with all its steps, waiting so long between them."""
+        create(self.desk, spec)
+        for _ in range(3):
             self.wait(minutes)
+            create(self.desk, spec)
 
     def endpoint(self, name: str = "demo") -> dict[str, Any]:
         """An endpoint as AWS describes it."""

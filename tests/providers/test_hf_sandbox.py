@@ -315,7 +315,9 @@ class TestUsage:
     def test_a_quiet_endpoint_is_covered_and_idle(self, cloud: Cloud) -> None:
         cloud.add(created_at=NOW - timedelta(days=1))
         cloud.wait_s(3600)
-        usage = cloud.provider.usage(["demo"], cloud.now() - timedelta(minutes=30), cloud.now())["demo"]
+        usage = cloud.provider.usage(["demo"], cloud.now() - timedelta(minutes=30), cloud.now())[
+            "demo"
+        ]
         assert usage is not None
         assert usage is not None
         assert (usage.requests, usage.covered_seconds) == (0, 1800)

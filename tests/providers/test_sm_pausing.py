@@ -340,6 +340,24 @@ class TestObstacles:
         with cloud.fault(extra_field(field), operation):
             self.obstacle(cloud, field)
 
+    @pytest.mark.parametrize(
+        "right",
+        [
+            "sagemaker:AddTags",
+            "sagemaker:DeleteEndpoint",
+            "sagemaker:CreateEndpoint",
+            "sagemaker:DeleteTags",
+            "sagemaker:UpdateEndpointWeightsAndCapacities",
+            "application-autoscaling:RegisterScalableTarget",
+            "application-autoscaling:PutScalingPolicy",
+            "application-autoscaling:PutScheduledAction",
+        ],
+    )
+    def test_a_right_that_the_way_back_needs(self, cloud: SmCloud, right: str) -> None:
+        cloud.aws.deny(ACCOUNT, right)
+        assert any(right in line for line in read_contract(cloud.desk, "demo").obstacles)
+        assert cloud.operations() == []
+
     def test_it_is_read_twice(self, cloud: SmCloud) -> None:
         with cloud.fault(
             aws_error("ValidationException", "Could not find x"), "DescribeModel", nth=2

@@ -77,6 +77,17 @@ class TestSleep:
         aws.pass_time(hours=3)
         assert _copies(aws)[0] == 1
 
+    def test_not_while_scaling_in_is_suspended(self, aws: AwsScene) -> None:
+        aws.add_component()
+        held = {"DynamicScalingInSuspended": True}
+        aws.scaling("RegisterScalableTarget", **TARGET, SuspendedState=held)
+        aws.pass_time(hours=3)
+        assert _copies(aws) == (1, 1)
+        freed = {"DynamicScalingInSuspended": False}
+        aws.scaling("RegisterScalableTarget", **TARGET, SuspendedState=freed)
+        aws.pass_time(minutes=5)
+        assert _copies(aws) == (0, 0)
+
     def test_not_without_its_policy(self, aws: AwsScene) -> None:
         aws.add_component(most_copies=0)
         aws.pass_time(hours=3)
@@ -152,6 +163,46 @@ class TestWake:
         assert "InsufficientInstanceCapacity" in shown["FailureReason"]
         aws.pass_time(minutes=25)
         assert _copies(aws) == (1, 1)
+
+
+class TestUpdate:
+    def test_of_the_endpoint_keeps_room_for_components(self, aws: AwsScene) -> None:
+        aws.add_component(traffic=Traffic.steady(12))
+        _set_copies(aws, 2)
+        aws.until(lambda: _copies(aws) == (2, 2))
+        shown = aws.call("DescribeEndpointConfig", EndpointConfigName="lab")
+        kept = {key: shown[key] for key in ("ProductionVariants", "ExecutionRoleArn")}
+        aws.call("CreateEndpointConfig", EndpointConfigName="new", **kept)
+        aws.call("UpdateEndpoint", EndpointName="lab", EndpointConfigName="new")
+        aws.settle("lab")
+        assert _instances(aws) == 2
+
+    def test_of_the_specification(self, aws: AwsScene) -> None:
+        aws.add_component()
+        requirements = {"MinMemoryRequiredInMb": 512, "NumberOfAcceleratorDevicesRequired": 1}
+        aws.call(
+            "UpdateInferenceComponent",
+            InferenceComponentName="lab-model",
+            Specification={
+                "ModelName": "lab-model",
+                "ComputeResourceRequirements": requirements,
+            },
+        )
+        assert _component(aws)["InferenceComponentStatus"] == "Updating"
+        aws.pass_time(minutes=6)
+        shown = _component(aws)
+        assert shown["InferenceComponentStatus"] == "InService"
+        assert shown["Specification"]["ComputeResourceRequirements"] == requirements
+
+    def test_beyond_the_quota_waits(self, aws: AwsScene) -> None:
+        aws.aws.set_quota(ACCOUNT, REGION, "ml.g5.xlarge", 1)
+        aws.add_component()
+        _set_copies(aws, 2)
+        aws.pass_time(minutes=4)
+        assert "for endpoint usage' is 1 Instances" in _component(aws)["FailureReason"]
+        aws.aws.set_quota(ACCOUNT, REGION, "ml.g5.xlarge", 2)
+        aws.pass_time(minutes=9)
+        assert _copies(aws)[0] == 2
 
 
 class TestPause:

@@ -270,6 +270,32 @@ class TestConfigurations:
         )
         assert "ExecutionRoleArn is required" in refusal.message
 
+    def test_shadow_variants_run_beside(self, aws: AwsScene) -> None:
+        aws.add(variant={"InitialVariantWeight": 2.0}, state="paused-by-delete")
+        rows = [_variant()]
+        shadow = [_variant(VariantName="Shadow")]
+        aws.call(
+            "CreateEndpointConfig",
+            EndpointConfigName="s",
+            ProductionVariants=rows,
+            ShadowProductionVariants=shadow,
+        )
+        aws.call("CreateEndpoint", EndpointName="s", EndpointConfigName="s")
+        aws.settle("s")
+        shown = aws.describe("s")
+        assert [row["VariantName"] for row in shown["ProductionVariants"]] == ["AllTraffic"]
+        assert [row["VariantName"] for row in shown["ShadowProductionVariants"]] == ["Shadow"]
+        last = aws.world.now - timedelta(seconds=1)
+        aws.pass_time(seconds=1)
+        bill = aws.aws.bill(ACCOUNT, start=last)
+        assert sum(line.units for line in bill if line.product == INF) == 2
+
+    def test_without_its_model_makes_no_endpoint(self, aws: AwsScene) -> None:
+        aws.add(state="paused-by-delete")
+        aws.call("DeleteModel", ModelName="chat")
+        refusal = aws.refused("CreateEndpoint", EndpointName="a", EndpointConfigName="chat")
+        assert refusal.message.startswith('Could not find model "arn:aws:')
+
     def test_in_use_can_be_deleted(self, aws: AwsScene) -> None:
         aws.add()
         aws.call("DeleteEndpointConfig", EndpointConfigName="chat")

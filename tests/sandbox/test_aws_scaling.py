@@ -69,6 +69,18 @@ class TestTargets:
         )
         assert refusal.code == "ValidationException"
 
+    def test_let_only_asynchronous_endpoints_go_to_zero(self, aws: AwsScene) -> None:
+        aws.add()
+        bounds = {"MinCapacity": 0, "MaxCapacity": 2}
+        refusal = aws.refused(
+            "RegisterScalableTarget", "application-autoscaling", **WHERE, **bounds
+        )
+        assert refusal.code == "ValidationException"
+        output = {"OutputConfig": {"S3OutputPath": "s3://bucket/out"}}
+        aws.add("queue", config={"AsyncInferenceConfig": output})
+        where = {**WHERE, "ResourceId": "endpoint/queue/variant/AllTraffic"}
+        aws.scaling("RegisterScalableTarget", **where, **bounds)
+
     def test_are_needed_for_policies(self, aws: AwsScene) -> None:
         aws.add()
         refusal = aws.refused("PutScalingPolicy", "application-autoscaling", **WHERE, **TRACKING)

@@ -13,29 +13,62 @@ from orchestrator.cli.session import session
 def scan(
     ctx: typer.Context,
     *,
-    namespace: Annotated[
+    provider: Annotated[
         list[str] | None,
-        typer.Option(help="Only this user or organisation; repeatable. Default: all you can see."),
-    ] = None,
-    token_ref: Annotated[
-        str | None,
         typer.Option(
-            "--token-ref",
-            metavar="REF",
-            help="env:NAME, file:/path or hf-cli. Default: env:HF_TOKEN, then hf-cli.",
+            metavar="KIND",
+            help="Only this kind of cloud; repeatable. Default: all with usual credentials.",
         ),
     ] = None,
-    api_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Another address of the management API.")
+    credential: Annotated[
+        str | None,
+        typer.Option(
+            "--credential",
+            "--token-ref",
+            metavar="REF",
+            help="Where the credentials are, such as env:NAME or file:/path; needs --provider "
+            "unless its form tells the cloud. Default: the usual places of each cloud.",
+        ),
     ] = None,
-    hub_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Another address of the Hub.")
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this user, organisation or account number; repeatable."),
     ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this region; repeatable. Default: all that are enabled."),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[KIND.]KEY=VALUE", help="A setting of a cloud's driver; repeatable."),
+    ] = None,
+    usage: Annotated[
+        bool,
+        typer.Option(
+            "--usage",
+            help="Count the last day's requests where listings do not tell the last use. Some "
+            "clouds charge for that; what it costs is shown.",
+        ),
+    ] = False,
 ) -> None:
-    """List every endpoint you pay for at Hugging Face, forgotten ones first. Changes nothing."""
-    from orchestrator.cli import scan as scanning  # noqa: PLC0415 - keeps `--help` quick
+    """List every endpoint you pay for, forgotten ones first. Changes nothing.
 
-    target = scanning.Target(tuple(namespace or ()), token_ref, api_url, hub_url)
+    Looks at 4 places (a namespace, or a region of it) at once, with at most 4 reads in each.
+
+    Exit codes: 0 all was read, 9 some place could not be read whole, and 5 (credentials) or 6
+    (no answer) when nothing could be read.
+    """
+    from orchestrator.cli import options  # noqa: PLC0415 - keeps `--help` quick
+    from orchestrator.cli import scan as scanning  # noqa: PLC0415 - as above
+
+    target = scanning.Target(
+        kinds=tuple(provider or ()),
+        credential=credential,
+        namespaces=tuple(namespace or ()),
+        regions=tuple(region or ()),
+        options=options.pairs(option, "option"),
+        usage=usage,
+    )
     scanning.scan(session(ctx), target)
 
 

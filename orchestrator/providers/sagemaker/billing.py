@@ -53,7 +53,7 @@ class Instances:
     def most(self) -> int:
         """Return the most instances that can be there in a steady state."""
         told = [count for count in (self.current, self.desired) if count is not None]
-        return max(told) if len(told) == 2 else max(self.top, *told)
+        return max(told) if len(told) == 2 else max([self.top, *told])
 
     @property
     def least(self) -> int:
@@ -106,7 +106,7 @@ def _serving(counts: Instances, _: BillingTerms) -> BilledReplicas:
 
 def _updating(counts: Instances, _: BillingTerms) -> BilledReplicas:
     beside = [count for count in (counts.pending, counts.pending_desired) if count is not None]
-    more = max(beside) if len(beside) == 2 else max(counts.top, *beside)
+    more = max(beside) if len(beside) == 2 else max([counts.top, *beside])
     expected = counts.up + (counts.pending or 0)
     return BilledReplicas(counts.least, expected, max(expected, counts.most + more))
 

@@ -42,7 +42,7 @@ def scale_component(desk: Desk, name: str, bounds: Scaling) -> None:
     """
     resource = scaling.component_resource(name)
     scaling.register(desk.session, resource, bounds)
-    scaling.put_load_policy(desk.session, resource, bounds, scaling.load_name(name))
+    scaling.keep_load_policy(desk.session, resource, bounds, scaling.load_name(name))
     if bounds.min_replicas == 0:
         policy = scaling.put_wake_policy(desk.session, name)
         scaling.put_wake_alarm(desk.session, name, policy)

@@ -34,6 +34,22 @@ _FOREIGN = {
     "aws:cloudformation:stack-name": "CloudFormation stack",
     "aws:servicecatalog:provisionedProductArn": "Service Catalog product",
 }
+_RIGHTS = (
+    "sagemaker:AddTags",
+    "sagemaker:DeleteEndpoint",
+    "sagemaker:CreateEndpoint",
+    "sagemaker:UpdateEndpointWeightsAndCapacities",
+    "sagemaker:DeleteTags",
+)
+_SCALING_RIGHTS = (
+    "application-autoscaling:RegisterScalableTarget",
+    "application-autoscaling:PutScalingPolicy",
+    "application-autoscaling:PutScheduledAction",
+)
+_COMPONENT_RIGHTS = (
+    "sagemaker:UpdateInferenceComponentRuntimeConfig",
+    "application-autoscaling:RegisterScalableTarget",
+)
 _TOOLS = ("terraform", "pulumi", "cdk", "crossplane")
 _MINUTES = {"neuron": 30, "gpu": 15, "cpu": 8}
 _MINUTES_OF_THE_LARGEST = 40
@@ -64,7 +80,7 @@ def read_contract(desk: Desk, name: str) -> Contract:
     """Return the contract of an endpoint, read twice. Raises NotFoundError; changes nothing."""
     first, second = read_findings(desk, name), read_findings(desk, name)
     document = document_of(desk, first)
-    found = list(obstacles(first))
+    found = [*obstacles(first), *_missing_rights(desk, name, document)]
     if document["digest"] != document_of(desk, second)["digest"]:
         found.append("it changed while it was read: try again")
     return _contract(document, first, tuple(found))
@@ -116,6 +132,17 @@ def document_of(desk: Desk, found: Findings) -> dict[str, Any]:
             ],
         }
     )
+
+
+def _missing_rights(desk: Desk, name: str, document: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the rights that the way down and back needs and that are not given."""
+    if document["kind"] == "components":
+        needed = [*_COMPONENT_RIGHTS]
+    else:
+        needed = [*_RIGHTS, *(_SCALING_RIGHTS if document["targets"] else ())]
+    for right in desk.rights(needed, name):
+        if right.allowed is False:
+            yield f"the right {right.name} is missing, needed for {right.needed_for}"
 
 
 def observe_only(endpoint: Mapping[str, Any], config: Mapping[str, Any]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.providers.base import BusyError, ConflictError, NotFoundError
+from orchestrator.providers.base import BusyError, ConflictError, NotFoundError, Right
 from orchestrator.providers.redaction import Redactor
 from orchestrator.providers.sagemaker.failures import says_no_endpoint
 from orchestrator.providers.sagemaker.naming import tag_map
@@ -17,15 +17,25 @@ from orchestrator.providers.sagemaker.specs import Place
 MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 
 Answer = dict[str, Any]
+# The rights to some actions on things whose names begin with a text; see `rights.rights_for`.
+Rights = Callable[[Sequence[str], str], Sequence[Right]]
+
+
+def _untold(_: Sequence[str], __: str) -> Sequence[Right]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """One account; `role` is the default execution role of what is created, or ""."""
+    """One account; `role` is the default execution role of what is created, or "".
+
+    `rights` tells before a pause which of the rights that it needs are missing.
+    """
 
     session: AwsSession
     redactor: Redactor
     role: str = ""
+    rights: Rights = _untold
 
     @property
     def place(self) -> Place:

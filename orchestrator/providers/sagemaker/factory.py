@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from orchestrator.providers.account import ProviderAccount, ProviderHooks
 from orchestrator.providers.redaction import Redactor
@@ -10,6 +11,7 @@ from orchestrator.providers.sagemaker.desk import Desk
 from orchestrator.providers.sagemaker.options import SageMakerOptions
 from orchestrator.providers.sagemaker.provider import SageMakerProvider
 from orchestrator.providers.sagemaker.reading import Reader
+from orchestrator.providers.sagemaker.rights import rights_for
 from orchestrator.providers.sagemaker.session import AwsSession, partition_of
 from orchestrator.providers.sagemaker.snapshot import Mapper
 
@@ -41,7 +43,9 @@ def make_sagemaker(account: ProviderAccount, hooks: ProviderHooks) -> SageMakerP
         session=session,
         reader=Reader(session, redactor, hooks.clock),
         mapper=Mapper(account.region, _runtime_url(account.region, options), options.terms),
-        desk=Desk(session, redactor, options.execution_role),
+        desk=Desk(
+            session, redactor, options.execution_role, partial(rights_for, session, hooks.clock)
+        ),
         clock=hooks.clock,
     )
 

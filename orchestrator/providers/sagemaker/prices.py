@@ -178,6 +178,7 @@ def _offer(region: str, name: str, prices: Prices, quota: int | None) -> Hardwar
         accelerator_memory_gb=str(machine.device_memory or ""),
         architecture=name.split(".")[1],
         quota_max=quota,
+        quota_each=1,
         source=prices.source if price is not None else prices.source and _UNPRICED,
     )
 
@@ -190,5 +191,6 @@ def _volume_offer(region: str, prices: Prices) -> HardwareOffer:
         nano_per_hour=prices.volume,
         status="available" if known else "unknown",
         accelerators=0,
+        component="disk",
         source=prices.source if known else prices.source and _UNPRICED,
     )

@@ -198,8 +198,19 @@ class Reader:
         scaled = [str(row.get("ResourceId")) for row in facts.targets]
         if scaled:
             facts.policies = self._optional(
-                facts, "scaling policies", lambda: sweep.policies(scaled), []
+                facts, "scaling policies", lambda: self._policies(sweep, scaled), ()
             )
+
+    def _policies(self, sweep: Sweep, resources: Sequence[str]) -> Sequence[Row]:
+        return [self._with_alarms(row) for row in sweep.policies(resources)]
+
+    def _with_alarms(self, policy: Row) -> Row:
+        """Return a policy with the alarms that call it, asked for where it names none itself."""
+        if policy.get("PolicyType") != "StepScaling" or policy.get("Alarms"):
+            return policy
+        named = {"ActionPrefix": policy.get("PolicyARN")}
+        found = self._session.read("cloudwatch", "DescribeAlarms", **named)
+        return {**policy, "Alarms": found.get("MetricAlarms") or []}
 
     def _optional(self, facts: Facts, what: str, read: Callable[[], T], without: T) -> T:
         """Return what is read; what is refused is a gap, and an outage is still an error."""

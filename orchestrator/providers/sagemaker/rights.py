@@ -10,6 +10,7 @@ making a model (and passing a role to it) and putting an alarm.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from orchestrator.clock import Clock
 from orchestrator.providers.base import (
     AmbiguousError,
     CredentialsError,
+    NotFoundError,
     ProviderError,
     RefusedError,
     Right,
@@ -29,6 +31,7 @@ from orchestrator.providers.sagemaker.failures import DeniedError
 from orchestrator.providers.sagemaker.session import AwsSession
 
 _STEM = 40
+_NAMED = re.compile(r"not authorized to perform: ([\w:-]+)")
 _SCALING = "application-autoscaling"
 _LOOK, _COUNT, _PRICE = "seeing endpoints", "counting requests", "knowing prices"
 _PAUSE, _RESUME = "pausing by deletion", "resuming what was deleted"
@@ -201,7 +204,8 @@ CHANGES: tuple[Probe, ...] = (
     _change(
         f"{_SCALING}:DeleteScalingPolicy", _DELETE, lambda n: {**n.variant, "PolicyName": n.name}
     ),
-    _change("cloudwatch:DeleteAlarms", _DELETE, lambda n: {"AlarmNames": [n.name]}),
+    # Policies may allow the alarms of this driver alone, which end so.
+    _change("cloudwatch:DeleteAlarms", _DELETE, lambda n: {"AlarmNames": [f"{n.name}-wake"]}),
     _change(
         "sagemaker:DeleteInferenceComponent", _DELETE, lambda n: {"InferenceComponentName": n.name}
     ),
@@ -270,7 +274,7 @@ def _tried(probe: Probe, nobody: _Nobody) -> bool | None:
     except (CredentialsError, UnavailableError, AmbiguousError):
         return None
     except RefusedError as error:
-        return True if error.status == 400 else None
+        return True if error.status == 400 or isinstance(error, NotFoundError) else None
     except ProviderError:
         return None
     # Reads succeed; so do deletions of what is not there. Nothing else can.
@@ -279,4 +283,5 @@ def _tried(probe: Probe, nobody: _Nobody) -> bool | None:
 
 def _is_of_another(words: str, probe: Probe) -> bool:
     """Return whether a refusal names another action, such as the passing of a role."""
-    return "not authorized to perform: " in words and probe.action not in words
+    named = _NAMED.search(words)
+    return named is not None and named[1].lower() != probe.action.lower()

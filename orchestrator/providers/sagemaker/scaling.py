@@ -131,27 +131,56 @@ def deregister(session: AwsSession, resource: str) -> None:
         return
 
 
-def put_load_policy(session: AwsSession, resource: str, scaling: Scaling, name: str) -> None:
-    """Put the policy that holds the load of each replica at a value."""
-    classic = resource.startswith("endpoint/")
-    metrics = CLASSIC_METRICS if classic else COMPONENT_METRICS
-    load = target_value(scaling.threshold) if scaling.threshold else None
-    configuration: Document = {
-        "TargetValue": load or _DEFAULT_LOAD,
-        "PredefinedMetricSpecification": {
-            "PredefinedMetricType": metrics[scaling.metric or "concurrentRequests"]
-        },
-    }
-    if not classic and scaling.min_replicas == 0:
-        configuration["DisableScaleIn"] = scaling.scale_to_zero_minutes is None
+def put_load_policy(
+    session: AwsSession,
+    resource: str,
+    scaling: Scaling,
+    name: str,
+    old: Mapping[str, Any] | None = None,
+) -> None:
+    """Put the policy that holds the load of each replica at a value; `old` is what it has now."""
     session.change(
         SERVICE,
         "PutScalingPolicy",
         **where(resource),
         PolicyName=name,
         PolicyType="TargetTrackingScaling",
-        TargetTrackingScalingPolicyConfiguration=configuration,
+        TargetTrackingScalingPolicyConfiguration=_load(resource, scaling, old or {}),
     )
+
+
+def keep_load_policy(session: AwsSession, resource: str, scaling: Scaling, name: str) -> None:
+    """Put a load policy where there is no policy, or change the one there is where it differs."""
+    policies = read_policies(session, resource)
+    tracking = [item for item in policies if item.get("PolicyType") == "TargetTrackingScaling"]
+    if not policies:
+        put_load_policy(session, resource, scaling, name)
+    if not tracking:
+        return
+    old = dict(tracking[0].get("TargetTrackingScalingPolicyConfiguration") or {})
+    if _load(resource, scaling, old) != old:
+        put_load_policy(session, resource, scaling, str(tracking[0]["PolicyName"]), old)
+
+
+def _load(resource: str, scaling: Scaling, old: Mapping[str, Any]) -> Document:
+    """Return the configuration of a load policy: what is not asked for stays as it was."""
+    classic = resource.startswith("endpoint/")
+    metrics = CLASSIC_METRICS if classic else COMPONENT_METRICS
+    load = target_value(scaling.threshold) if scaling.threshold else None
+    new: Document = dict(old) or {"TargetValue": _DEFAULT_LOAD}
+    if load is not None:
+        new["TargetValue"] = load
+    if scaling.metric in metrics or not old:
+        metric = metrics[scaling.metric or "concurrentRequests"]
+        new["PredefinedMetricSpecification"] = {
+            **new.get("PredefinedMetricSpecification", {}),
+            "PredefinedMetricType": metric,
+        }
+        new.pop("CustomizedMetricSpecification", None)
+    stays = scaling.min_replicas == 0 and scaling.scale_to_zero_minutes is None
+    if not classic and stays != bool(new.get("DisableScaleIn")):
+        new["DisableScaleIn"] = stays
+    return new
 
 
 def put_wake_policy(session: AwsSession, component: str) -> str:

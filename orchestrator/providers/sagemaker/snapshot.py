@@ -98,7 +98,7 @@ class Mapper:
 def _copies(facts: Facts) -> Copies | None:
     if not facts.hosts_components:
         return None
-    certain = not any(gap.startswith(("components", "scaling")) for gap in facts.gaps)
+    certain = not any(gap.startswith("components") for gap in facts.gaps)
     return copies_of(facts.components, facts.targets, facts.policies, certain=certain)
 
 

@@ -152,24 +152,24 @@ def _update_tags(desk: Desk, name: str, tags: tuple[str, ...]) -> None:
         desk.session.change("sagemaker", "DeleteTags", ResourceArn=arn, TagKeys=gone)
 
 
-def _new_model(desk: Desk, present: Present, change: EndpointChange) -> str:
-    """Make a model like the present one with the change in it; return its name."""
+def _new_model(desk: Desk, present: Present, change: EndpointChange) -> str | None:
+    """Make a model like the present one with the change in it; None where nothing changes."""
     old_name = _model_name(present)
     old = desk.model(old_name)
     if old is None:
         raise ConflictError(f"model {old_name} is gone: nothing can be built on it")
-    content = creatable(old, [field for field in MODEL_FIELDS if field != "ModelName"])
-    if "PrimaryContainer" not in content:
+    before = creatable(old, [field for field in MODEL_FIELDS if field != "ModelName"])
+    if "PrimaryContainer" not in before:
         raise RefusedError(f"model {old_name} has several containers: change it by hand")
     tags = {
         key: value for key, value in desk.tags("model", old_name).items() if not is_reserved(key)
     }
     secrets = set(secret_names(tags))
     options = Choices.read(change.options or {})
-    content["PrimaryContainer"] = _container(
-        desk, present, content["PrimaryContainer"], change, secrets
-    )
-    _set_role_and_network(content, options)
+    container = _container(desk, present, before["PrimaryContainer"], change, secrets)
+    content = before | {"PrimaryContainer": container} | _role_and_network(options)
+    if content == before:
+        return None
     if change.secrets is not None:
         secrets = set(change.secrets)
     tags |= {ENDPOINT_TAG: present.name} | secrets_tag(secrets)
@@ -178,8 +178,9 @@ def _new_model(desk: Desk, present: Present, change: EndpointChange) -> str:
     return name
 
 
-def _set_role_and_network(content: dict[str, Any], options: Choices) -> None:
-    """Put role and network of the options into a model."""
+def _role_and_network(options: Choices) -> dict[str, Any]:
+    """Return the role and network of the options, for a model."""
+    content: dict[str, Any] = {}
     if options.execution_role:
         content["ExecutionRoleArn"] = options.execution_role
     if options.network_isolation:
@@ -189,6 +190,7 @@ def _set_role_and_network(content: dict[str, Any], options: Choices) -> None:
             "Subnets": list(options.subnets),
             "SecurityGroupIds": list(options.security_groups),
         }
+    return content
 
 
 def _model_name(present: Present) -> str:
@@ -353,9 +355,7 @@ def _scale_classic(desk: Desk, present: Present, bounds: Scaling, *, counted: bo
     target = scaling.read_targets(desk.session, [resource])
     if bounds.max_replicas > bounds.min_replicas:
         scaling.register(desk.session, resource, bounds)
-        if not target or not scaling.read_policies(desk.session, resource):
-            name = scaling.load_name(present.name)
-            scaling.put_load_policy(desk.session, resource, bounds, name)
+        scaling.keep_load_policy(desk.session, resource, bounds, scaling.load_name(present.name))
         return
     if target:
         _end_autoscaling(desk, present, resource, bounds)

@@ -52,6 +52,7 @@ def register_target(call: AwsCall) -> Result:
         raise invalid("MinCapacity and MaxCapacity must be provided for a new scalable target.")
     if target["MinCapacity"] > target["MaxCapacity"]:
         raise invalid("Maximum capacity cannot be less than minimum capacity")
+    _require_floor(place, target)
     place.targets[mine] = target
     call.cloud.scaler.fit(place, target, "the bounds of the scalable target changed")
     return {"ScalableTargetARN": target["ScalableTargetARN"]}
@@ -68,7 +69,14 @@ def _require_resource(call: AwsCall) -> None:
     kind = call.params["ScalableDimension"]
     if found is None or (found.component is None) is (kind == COMPONENT):
         raise invalid(f"Resource not found: {call.params['ResourceId']}")
-    if kind == VARIANT and call.params.get("MinCapacity") == 0:
+
+
+def _require_floor(place: Place, target: Document) -> None:
+    """A variant goes to zero only where requests are asynchronous."""
+    found = resource(place, target)
+    if target["MinCapacity"] or target["ScalableDimension"] != VARIANT:
+        return
+    if found is not None and found.endpoint is not None and not found.endpoint.is_async:
         raise invalid("Minimum capacity must be greater than 0 for this resource.")
 
 

@@ -95,7 +95,7 @@ class AwsCloud(Recorder):
             self.endpoints.fire(item, kind)
         else:
             self.components.fire(item, kind)
-        self.scaler.review(item if isinstance(item, Place) else self.core.home(item))
+        self.scaler.watch(item)
 
     # Accounts
 
@@ -311,6 +311,11 @@ class AwsCloud(Recorder):
     ) -> None:
         """Put an endpoint into any status, for so many seconds or for good; raises KeyError."""
         self.endpoints.force(self.endpoint(account_id, region, name), status, reason, seconds)
+
+    @recorded
+    def stamp(self, account_id: str, region: str, name: str, tags: Mapping[str, str]) -> None:
+        """Tag an endpoint as AWS's own services do, with keys `aws:…` too; raises KeyError."""
+        self.endpoint(account_id, region, name).tags.update(tags)
 
     # What may go wrong in the cloud itself
 

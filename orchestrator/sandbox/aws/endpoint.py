@@ -96,6 +96,11 @@ class AwsEndpoint:
         return self.stretches[-1].variants
 
     @property
+    def is_async(self) -> bool:
+        """Whether it takes asynchronous requests only."""
+        return "AsyncInferenceConfig" in self.documents[self.stretch.config]
+
+    @property
     def hosts_components(self) -> bool:
         """Whether it has a variant without a model."""
         return any(one.instance_type and not one.model for one in self.variants)

@@ -277,8 +277,7 @@ def update_weights(call: AwsCall) -> Result:
 
 def _rescaled(endpoint: AwsEndpoint, one: Variant, row: Mapping[str, Any]) -> Variant:
     count = row.get("DesiredInstanceCount", one.desired)
-    document = endpoint.documents[endpoint.stretch.config]
-    if count == 0 and one.model and "AsyncInferenceConfig" not in document:
+    if count == 0 and one.model and not endpoint.is_async:
         raise invalid(
             "DesiredInstanceCount must be greater than 0: an endpoint can scale to and from zero "
             "instances only if it hosts inference components."

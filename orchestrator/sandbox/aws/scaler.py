@@ -19,7 +19,7 @@ from orchestrator.sandbox.aws.demand import Demand
 from orchestrator.sandbox.aws.endpoint import AwsEndpoint
 from orchestrator.sandbox.aws.place import Place
 from orchestrator.sandbox.aws.resources import Scaled, resource
-from orchestrator.sandbox.aws.scalable import COMPONENT, policies_of, suspended, target_of
+from orchestrator.sandbox.aws.scalable import COMPONENT, VARIANT, policies_of, suspended, target_of
 from orchestrator.sandbox.aws.schedule import next_fire
 from orchestrator.sandbox.instants import SECOND, to_datetime
 from orchestrator.sandbox.physics import REQUESTS_PER_REPLICA
@@ -49,16 +49,34 @@ class Scaler:
     def review(self, place: Place) -> None:
         """Arm the timers of everything in a place that scales by itself."""
         for one in place.components.values():
-            self.watch(one)
-        for target in place.targets.values():
-            found = self._resource(place, target)
-            if found is not None and found.endpoint is not None:
-                self._watch_load(found.endpoint, found, found.endpoint.demand)
+            self._watch_component(one)
+        for endpoint in place.endpoints.values():
+            self._watch_endpoint(endpoint)
         for name in place.scheduled_actions.keys() - place.timers.keys():
             self._schedule(place, name)
 
-    def watch(self, component: Component) -> None:
-        """Arm the timers of a component that its state calls for."""
+    def watch(self, item: Item) -> None:
+        """Arm the timers that the state of something calls for."""
+        if isinstance(item, Component):
+            self._watch_component(item)
+        elif isinstance(item, AwsEndpoint):
+            self._watch_endpoint(item)
+
+    def _watch_endpoint(self, endpoint: AwsEndpoint) -> None:
+        if endpoint.demand.traffic and endpoint.deleted_at is None:
+            for found in self._variants(endpoint):
+                self._watch_load(endpoint, found, endpoint.demand)
+
+    def _variants(self, endpoint: AwsEndpoint) -> list[Scaled]:
+        place = self.core.home(endpoint)
+        targets = (
+            target_of(place, f"endpoint/{endpoint.name}/variant/{one.name}", VARIANT)
+            for one in endpoint.variants
+        )
+        found = (resource(place, target) for target in targets if target is not None)
+        return [one for one in found if one is not None]
+
+    def _watch_component(self, component: Component) -> None:
         if component.deleted_at is not None or component.status == "Deleting":
             return
         found = self._of(component)
@@ -85,7 +103,8 @@ class Scaler:
 
     def _idle_at(self, component: Component, found: Scaled) -> int | None:
         tracked = policies_of(found.place, found.resource_id, _TRACKING)
-        if not tracked or found.lowest >= component.desired or component.status != "InService":
+        held = suspended(found.target, "DynamicScalingInSuspended")
+        if held or not tracked or not found.steady or found.lowest >= component.desired:
             return None
         used = component.demand.last(component.created_at, self.core.now) or 0
         return max(used, component.placement.at) + round(self.core.switches.idle_s * SECOND)
@@ -151,7 +170,7 @@ class Scaler:
             return
         if due > self.core.now:
             self.core.timeline.set(component, "idle", due)
-        elif not suspended(found.target, "DynamicScalingInSuspended"):
+        else:
             self._apply(found, found.lowest, "the target tracking policy scaled in")
 
     def on_scale(self, component: Component) -> None:
@@ -162,11 +181,8 @@ class Scaler:
 
     def on_variant_scale(self, endpoint: AwsEndpoint) -> None:
         """Set the number of instances by the requests of the last block."""
-        place = self.core.home(endpoint)
-        for target in list(place.targets.values()):
-            found = self._resource(place, target)
-            if found is not None and found.endpoint is endpoint:
-                self._track(found, endpoint.demand)
+        for found in self._variants(endpoint):
+            self._track(found, endpoint.demand)
 
     def on_schedule(self, place: Place, name: str) -> None:
         """A scheduled action changes the bounds of its target."""
@@ -188,7 +204,7 @@ class Scaler:
 
     def fit(self, place: Place, target: Document, cause: str) -> None:
         """Bring a resource within the bounds of its target."""
-        found = self._resource(place, target)
+        found = resource(place, target)
         if found is not None:
             self._apply(found, min(max(found.desired, found.lowest), found.highest), cause)
 
@@ -234,9 +250,6 @@ class Scaler:
         )
 
     # Looking up
-
-    def _resource(self, place: Place, target: Document) -> Scaled | None:
-        return resource(place, target)
 
     def _of(self, component: Component) -> Scaled | None:
         place = self.core.home(component)
