@@ -13,6 +13,7 @@ from pydantic import SecretBytes, SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 REDACTED = "[redacted]"
+_CHATTY = ("httpx2", "httpcore2", "huggingface_hub", "botocore", "boto3", "urllib3")
 _MAX_DEPTH = 12
 
 _SECRET_KEY = re.compile(
@@ -163,7 +164,7 @@ def _route_standard_logging(handler: logging.Handler, level: str) -> None:
         logger.propagate = True
     # One line per request or timer tick of a library is noise below debug.
     quiet = logging.NOTSET if level == "DEBUG" else logging.WARNING
-    for name in ("httpx2", "httpcore2", "apscheduler", "sqlalchemy.engine", "huggingface_hub"):
+    for name in (*_CHATTY, "apscheduler", "sqlalchemy.engine"):
         logging.getLogger(name).setLevel(quiet)
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Response
+from sqlmodel import Session, col, select
 
 from orchestrator.api.pages.shell import PageOf, PageRoute
 from orchestrator.costs import report
@@ -15,10 +20,13 @@ from orchestrator.services.overview import account_line, month_bounds
 from orchestrator.store import accounts, endpoints, events
 from orchestrator.store.events import EventFilter
 from orchestrator.store.overview import unmanaged
+from orchestrator.store.tables import Account, Endpoint, Offer
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 PER_PAGE = 60
+TOP_CALLS = 5
+HOUR = timedelta(hours=1)
 KINDS = (
     ("operation.*", "Operations"),
     ("hold.*", "Holds"),
@@ -31,6 +39,18 @@ KINDS = (
     ("rate.*", "Prices"),
     ("token.*", "Tokens"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls of a cloud so far, how many an hour that is, and the most frequent ones.
+
+    `per_hour` is None before an hour has gone by, which tells too little.
+    """
+
+    total: int
+    per_hour: int | None
+    most: tuple[tuple[str, int], ...]
 
 
 @router.get("/events")
@@ -87,6 +107,7 @@ def accounts_page(page: PageOf) -> Response:
         month = {line.key: line.figure for line in spent.items}
         observed = unmanaged(session)
         burns = {row.id: report.burn_now(session, account_id=row.id).total for row in rows}
+        sources = price_sources(session)
     return page.render(
         "accounts.html",
         "/accounts",
@@ -95,6 +116,39 @@ def accounts_page(page: PageOf) -> Response:
         observed=observed,
         nothing=Figure(),
         burns=burns,
+        calls={row.id: calls_of(row, page.now) for row in rows},
+        sources=sources,
         no_burn=Burn(),
         month_name=f"{start:%B}",
     )
+
+
+def calls_of(account: Account, now: datetime) -> Calls | None:
+    """Return what looking after an account takes; None before the first call."""
+    counts = sorted(account.call_counts.items(), key=lambda pair: (-int(pair[1]), pair[0]))
+    if not counts or account.calls_since is None:
+        return None
+    total = sum(int(count) for _, count in counts)
+    since = now - account.calls_since
+    per_hour = round(total * HOUR / since) if since >= HOUR else None
+    return Calls(total, per_hour, tuple((name, int(count)) for name, count in counts[:TOP_CALLS]))
+
+
+def price_sources(session: Session) -> dict[str, Sequence[str]]:
+    """Return by account where prices of its endpoints are from, if not the cloud's own list."""
+    used = (
+        select(Offer.account_id, Offer.source)
+        .join(
+            Endpoint,
+            (col(Endpoint.account_id) == col(Offer.account_id))
+            & (col(Endpoint.hardware_key) == col(Offer.hardware_key)),
+        )
+        .where(col(Endpoint.deleted_at).is_(None), col(Offer.nano_per_hour).is_not(None))
+        .where(Offer.source != "")
+        .distinct()
+        .order_by(col(Offer.source))
+    )
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for account_id, source in session.exec(used):
+        found[account_id].append(source)
+    return dict(found)

@@ -159,6 +159,7 @@ class WhyOut(Answer):
     wish: str | None
     rule: str
     reason: str
+    barrier: str = Field(description="Why what is wanted is not done, empty where nothing bars it.")
     next_change: NextChange | None
     considered: list[ConsideredOut]
 
@@ -238,6 +239,7 @@ def why_out(view: Endpoint, explanation: Explanation, at: Instant) -> WhyOut:
             "wish": decision.wish,
             "rule": f"{decision.rule}:{decision.rule_id}".rstrip(":"),
             "reason": decision.reason,
+            "barrier": explanation.barrier,
             "next_change": None if edge is None else {"at": edge, "wish": explanation.next_wish},
             "considered": [
                 {"rule": item.rule, "outcome": item.outcome, "detail": item.detail}

@@ -9,6 +9,7 @@ from typing import Literal
 from orchestrator.cli.output import Column
 from orchestrator.cli.session import Session
 
+Level = Literal["ok", "warn", "fail"]
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
@@ -17,7 +18,7 @@ class Check:
     """One finding; `milliseconds` is how long it took where that matters."""
 
     name: str
-    status: Literal["ok", "warn", "fail"]
+    status: Level
     detail: str
     remedy: str = ""
     milliseconds: int | None = None
@@ -36,6 +37,11 @@ def warn(name: str, detail: str, remedy: str) -> Check:
 def fail(name: str, detail: str, remedy: str) -> Check:
     """Return a finding that has to be put right."""
     return Check(name, "fail", detail, remedy)
+
+
+def found(level: Level, name: str, detail: str, remedy: str) -> Check:
+    """Return a finding of a level that depends."""
+    return Check(name, level, detail, remedy)
 
 
 def show(run: Session, checks: Sequence[Check]) -> None:

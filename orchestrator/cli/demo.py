@@ -35,13 +35,8 @@ from orchestrator.settings import Settings
 from orchestrator.store import accounts, migrate
 from orchestrator.store.database import Database
 
-# Variables that hold what opens the simulated clouds.
-VARIABLES = {
-    "huggingface": "ORCHESTRATOR_DEMO_CLOUD_TOKEN",
-    "sagemaker": "ORCHESTRATOR_DEMO_AWS_KEYS",
-}
 HISTORY_CADENCE = Cadence(
-    rest=timedelta(minutes=5), transition=timedelta(minutes=1), rates=timedelta(hours=6)
+    rest=timedelta(minutes=7), transition=timedelta(minutes=1), rates=timedelta(hours=6)
 )
 MARK_EVERY_S = 2.0
 
@@ -99,13 +94,15 @@ def demo(root: Path, *, port: int, days: int, speed: float, fresh: bool) -> None
 
 def set_credentials() -> None:
     """Put what opens the simulated clouds where the accounts' references point to."""
-    os.environ[VARIABLES["huggingface"]] = OWNER_TOKEN
-    os.environ[VARIABLES["sagemaker"]] = AWS_CREDENTIALS
+    os.environ[demo_story.VARIABLES["huggingface"]] = OWNER_TOKEN
+    os.environ[demo_story.VARIABLES["sagemaker"]] = AWS_CREDENTIALS
 
 
-def make_history(folder: DemoFolder, settings: Settings, days: int) -> None:
-    """Live through `days` of virtual time up to the present minute."""
-    end = SystemClock().now().replace(second=0, microsecond=0)
+def make_history(
+    folder: DemoFolder, settings: Settings, days: int, *, until: datetime | None = None
+) -> None:
+    """Live through `days` of virtual time up to an instant, or to the present minute."""
+    end = until or SystemClock().now().replace(second=0, microsecond=0)
     clock = ManualClock(end - timedelta(days=days))
     world = demo_world(clock.now())
     database = Database(settings.database_url, durable=False)  # made again if it is cut short
@@ -113,7 +110,7 @@ def make_history(folder: DemoFolder, settings: Settings, days: int) -> None:
     pool = ProviderPool(provider_maker(settings, _hooks(folder, world, clock)))
     context = Context(database, clock, settings, pool)
     with database.write() as session:
-        demo_story.connect(session, clock.now(), "http://cloud.localhost", VARIABLES)
+        demo_story.connect(session, clock.now())
     try:
         _live(context, world, clock, end)
     finally:
@@ -138,7 +135,7 @@ def _hooks(folder: DemoFolder, world: World, clock: ManualClock) -> ProviderHook
 def _live(context: Context, world: World, clock: ManualClock, end: datetime) -> None:
     engine = Engine(context, HISTORY_CADENCE)
     start = clock.now()
-    scenes = demo_story.scenes(start)
+    scenes = demo_story.scenes(start, end)
     with _progress() as progress:
         task = progress.add_task("Living through the past weeks", total=(end - start).days * 24)
         while clock.now() < end:
@@ -187,7 +184,9 @@ def _point_accounts(settings: Settings, url: str) -> None:
     database = Database(settings.database_url)
     with database.write() as session:
         for row in accounts.live(session):
-            row.options = {**row.options, **demo_story.options_for(row.provider, url)}
+            past = demo_story.PAST_OPTIONS.get(row.provider, {})
+            kept = {key: value for key, value in row.options.items() if key not in past}
+            row.options = kept | demo_story.options_for(row.provider, url)
             session.add(row)
     database.dispose()
 

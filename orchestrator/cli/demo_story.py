@@ -27,6 +27,15 @@ from orchestrator.store import endpoints
 from orchestrator.store.tables import Account, Endpoint, Label
 
 NAMESPACES = ("acme", "acme-research")
+# Variables that hold what opens the simulated clouds, by provider.
+VARIABLES = {
+    "huggingface": "ORCHESTRATOR_DEMO_CLOUD_TOKEN",
+    "sagemaker": "ORCHESTRATOR_DEMO_AWS_KEYS",
+}
+# While the past is lived through nothing listens there, and rows that stand still are read less.
+PAST_URL = "http://cloud.localhost"
+PAST_OPTIONS: Mapping[str, dict[str, str]] = {"sagemaker": {"sweep_minutes": "120"}}
+AWS_DAYS = 7
 # Nobody has claimed these: the dashboard and `scan` show what that costs.
 UNCLAIMED = frozenset(
     {
@@ -58,28 +67,49 @@ def options_for(provider: str, url: str) -> dict[str, str]:
     return {"api_url": f"{url}/v2", "hub_url": url}
 
 
-def connect(session: Session, now: datetime, url: str, variables: Mapping[str, str]) -> None:
-    """Connect both organizations and both regions; `variables` name credentials by provider."""
-    places = [("huggingface", name, name, "") for name in NAMESPACES]
-    places += [("sagemaker", f"aws-{region}", AWS_ACCOUNT, region) for region in AWS_REGIONS]
-    for provider, name, namespace, region in places:
-        wanted = accounts.NewAccount(
-            name=name,
-            provider=provider,
-            namespace=namespace,
-            region=region,
-            credential_ref=f"env:{variables[provider]}",
-            options=options_for(provider, url),
-        )
-        accounts.connect(session, accounts.draft(wanted, now), Asked("ana", now, "first look"))
+def connect(session: Session, now: datetime) -> None:
+    """Connect both organizations."""
+    for name in NAMESPACES:
+        _connect(session, now, "huggingface", Spot(name, name))
 
 
-def scenes(start: datetime) -> list[Scene]:
-    """Return the story, in order; it fits in two weeks and more."""
+def _connect_aws(context: Context, world: World, now: datetime) -> None:
+    del world
+    with context.database.write() as session:
+        for region in AWS_REGIONS:
+            _connect(session, now, "sagemaker", Spot(f"aws-{region}", AWS_ACCOUNT, region))
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """An account by the name that we give it, and its place in its cloud."""
+
+    name: str
+    namespace: str
+    region: str = ""
+
+
+def _connect(session: Session, now: datetime, provider: str, spot: Spot) -> None:
+    wanted = accounts.NewAccount(
+        name=spot.name,
+        provider=provider,
+        namespace=spot.namespace,
+        region=spot.region,
+        credential_ref=f"env:{VARIABLES[provider]}",
+        options=options_for(provider, PAST_URL) | PAST_OPTIONS.get(provider, {}),
+    )
+    accounts.connect(session, accounts.draft(wanted, now), Asked("ana", now, "first look"))
+
+
+def scenes(start: datetime, end: datetime) -> list[Scene]:
+    """Return the story, in order; it fits in two weeks and more.
+
+    The second cloud is connected a week before the end, or at the start of a shorter story.
+    """
     begin = start.replace(hour=0, minute=0)
+    aws = max(0, (end - start).days - AWS_DAYS)
     told = [
         (1, 9, 0, _adopt),
-        (1, 10, 0, _leave),
         (1, 10, 30, _rules),
         (4, 20, 15, _late_work),
         (6, 13, 0, _freeze),
@@ -87,18 +117,34 @@ def scenes(start: datetime) -> list[Scene]:
         (8, 22, 10, _console),
         (10, 11, 0, _day_off),
         (12, 19, 40, _late_work),
+        (aws + 1, 9, 5, _adopt_aws),
+        (aws + 1, 10, 0, _leave),
+        (aws + 1, 10, 35, _rules_aws),
+        (aws + 6, 8, 15, _naps_aws),
     ]
-    return [
+    found = [
         Scene(begin + timedelta(days=day, hours=hour, minutes=minute), act)
         for day, hour, minute, act in told
     ]
+    found.append(Scene(start + timedelta(days=aws), _connect_aws))
+    return sorted(found, key=lambda scene: scene.at)
 
 
 def _adopt(context: Context, world: World, now: datetime) -> None:
     del world
+    _adopt_all(context, "huggingface", now)
+
+
+def _adopt_aws(context: Context, world: World, now: datetime) -> None:
+    del world
+    _adopt_all(context, "sagemaker", now)
+
+
+def _adopt_all(context: Context, provider: str, now: datetime) -> None:
     with context.database.write() as session:
-        rows = session.exec(select(Endpoint).where(col(Endpoint.name).not_in(UNCLAIMED))).all()
-        rows = [row for row in rows if not row.observe_only]
+        query = select(Endpoint).join(Account).where(Account.provider == provider)
+        found = session.exec(query.where(col(Endpoint.name).not_in(UNCLAIMED))).all()
+        rows = [row for row in found if not row.observe_only]
         cloud = endpoints.labels_of(session, [row.id for row in rows])
         for row in rows:
             borne = {label.key: label.value for label in cloud.get(row.id, ())}
@@ -152,13 +198,26 @@ def _rules(context: Context, world: World, now: datetime) -> None:
         bound = Selector(endpoint_id=row.id)
         title = "Support staging"
         _schedule(session, now, bound, title=title, windows=staging, zone="America/New_York")
-        row = session.exec(select(Endpoint).where(Endpoint.name == LLAMA_70B)).one()
-        bound, windows = Selector(endpoint_id=row.id), ["mon-fri 06:30-19:00"]
-        _schedule(session, now, bound, title="Office hours Llama 70B", windows=windows)
         for team in RESEARCH_TEAMS:
             _nap(session, now, team, title=f"Research naps {team}", minutes=60)
         _nap(session, now, "agents", title="Agents to zero", minutes=30, action="scale_to_zero")
         _nap(session, now, "search", title="Search naps (shadow)", minutes=45, shadow=True)
+
+
+def _rules_aws(context: Context, world: World, now: datetime) -> None:
+    """Let the 70B model, which takes half an hour to come back, begin early."""
+    del world
+    with context.database.write() as session:
+        row = session.exec(select(Endpoint).where(Endpoint.name == LLAMA_70B)).one()
+        bound, windows = Selector(endpoint_id=row.id), ["mon-fri 06:30-19:00"]
+        _schedule(session, now, bound, title="Office hours Llama 70B", windows=windows)
+
+
+def _naps_aws(context: Context, world: World, now: datetime) -> None:
+    """See by request counts what naps would save."""
+    del world
+    with context.database.write() as session:
+        _nap(session, now, "legal", title="Legal naps (shadow)", minutes=45, shadow=True)
 
 
 def _schedule(

@@ -5,28 +5,22 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import closing
-from datetime import timedelta
+from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 
 from orchestrator import logs
 from orchestrator.cli import client, database, urls
 from orchestrator.cli.checks import Check, fail, ok, show, warn
+from orchestrator.cli.doctor_clouds import Looked, check_account
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.session import Session
 from orchestrator.domain.schedules.zones import zone_rules_version
-from orchestrator.logs import redact_text
-from orchestrator.providers.base import Identity, Listing, Provider, ProviderError
 from orchestrator.providers.registry import ProviderHooks
 from orchestrator.services.clouds import provider_maker
 from orchestrator.settings import Settings, config_file
-from orchestrator.store import accounts
-from orchestrator.store.tables import Account
+from orchestrator.store import accounts, endpoints
 
-# More than this, and the engine starts frozen.
-SKEW_FAILS = timedelta(seconds=60)
-SKEW_WARNS = timedelta(seconds=5)
 _ZONE_RULES_YEARS = 2
 
 
@@ -50,14 +44,13 @@ def _all(run: Session) -> Iterator[Check]:
     yield ok("settings", f"valid; file {file}" if file else "valid; no file, all from environment")
     yield from _state_dir(settings)
     yield from _zone_rules(run)
-    found: list[Account] = []
-    yield from _store(settings, found)
+    found: list[Looked] = []
+    yield from _store(settings, found, run.clock.now())
     if not found:
-        yield warn(
-            "accounts", "none is connected", "orchestrator accounts add NAME --namespace ..."
-        )
-    for account in found:
-        yield from _account(run, settings, account)
+        yield warn("accounts", "none is connected", "orchestrator accounts add NAME")
+    make = provider_maker(settings, ProviderHooks(clock=run.clock, sleep=run.around.sleep))
+    for looked in found:
+        yield from check_account(make, looked)
     yield from _server(run)
 
 
@@ -94,8 +87,8 @@ def _zone_rules(run: Session) -> Iterator[Check]:
         yield ok("time zones", f"rules of {version}")
 
 
-def _store(settings: Settings, found: list[Account]) -> Iterator[Check]:
-    """Check the store; fill `found` with the accounts in it."""
+def _store(settings: Settings, found: list[Looked], now: datetime) -> Iterator[Check]:
+    """Check the store; fill `found` with the accounts in it, each with its endpoints."""
     began = perf_counter()
     try:
         state = database.check(settings)
@@ -107,60 +100,13 @@ def _store(settings: Settings, found: list[Account]) -> Iterator[Check]:
             return
         with database.opened(settings) as store:
             with store.read() as session:
-                found.extend(accounts.live(session))
+                rows = endpoints.all_live(session)
+                for account in accounts.live(session):
+                    mine = [row for row in rows if row.account_id == account.id]
+                    found.append(Looked(account, mine, now))
             yield ok("database", f"{store.url_redacted}: {state.sentence}", _since(began))
     except CliError as error:
         yield fail("database", str(error), error.remedy)
-
-
-def _account(run: Session, settings: Settings, account: Account) -> Iterator[Check]:
-    name = f"account {account.name}"
-    make = provider_maker(settings, ProviderHooks(clock=run.clock, sleep=run.around.sleep))
-    began = perf_counter()
-    try:
-        with closing(make(account)) as provider:
-            identity = provider.identity()
-            yield from _rights(name, identity, _since(began))
-            yield from _cloud(name, provider)
-    except ProviderError as error:
-        remedy = f"check {account.credential_ref} in the environment of the server"
-        yield fail(name, redact_text(str(error)), remedy)
-
-
-def _rights(name: str, identity: Identity, milliseconds: int) -> Iterator[Check]:
-    for problem in identity.problems:
-        yield warn(f"{name} rights", problem, "give the account another token, or read only")
-    if not identity.problems:
-        yield ok(f"{name} rights", f"the token is {identity.name}'s", milliseconds)
-
-
-def _cloud(name: str, provider: Provider) -> Iterator[Check]:
-    began = perf_counter()
-    listing = provider.list_endpoints()
-    took = _since(began)
-    if listing.error is not None or not listing.complete:
-        reason = redact_text(listing.problem or str(listing.error))
-        yield fail(f"{name} cloud", reason, "check the network and the status page of the cloud")
-    else:
-        yield ok(f"{name} cloud", f"{len(listing.sightings)} endpoints", took)
-    yield from _skew(f"{name} clock", listing)
-
-
-def _skew(name: str, listing: Listing) -> Iterator[Check]:
-    if listing.cloud_time is None:
-        yield warn(name, "the cloud told no time, so the clock was not compared", "")
-        return
-    # The cloud's Date has whole seconds, and was written somewhere between asking and answering.
-    early = listing.asked_at - listing.cloud_time - timedelta(seconds=1)
-    late = listing.cloud_time - listing.answered_at
-    skew = max(early, late, timedelta(0))
-    text = f"this clock differs from the cloud's by {skew.total_seconds():.0f} s"
-    if skew > SKEW_FAILS:
-        yield fail(name, text, "set the clock (NTP); the engine stays frozen until then")
-    elif skew > SKEW_WARNS:
-        yield warn(name, text, "set the clock (NTP)")
-    else:
-        yield ok(name, "agrees with the cloud's")
 
 
 def _server(run: Session) -> Iterator[Check]:

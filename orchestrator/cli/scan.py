@@ -17,7 +17,6 @@ from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.scan_facts import (
     FORGOTTEN_AFTER,
     Counted,
-    Found,
     PlaceScan,
     Prices,
     Scan,

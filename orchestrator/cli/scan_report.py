@@ -14,6 +14,7 @@ from orchestrator.cli.session import Session
 from orchestrator.domain.endpoints import Snapshot, Stop
 from orchestrator.domain.money import to_dollars
 
+_UNTOLD = "unknown"
 _STOPS = {Stop.PAUSE: "pause", Stop.RECREATE: "deletion", Stop.NONE: "not from here"}
 
 
@@ -114,11 +115,13 @@ def _totals(everything: list[Found]) -> list[str]:
     unpriced = sum(each.most is None for each in everything)
     more = f", and {unpriced} unpriced" if unpriced else ""
     forgotten = sum(each.forgotten for each in everything)
+    untold = sum(_saves(each) == _UNTOLD for each in everything)
+    blind = f", and unknown for {untold}" if untold else ""
     return [
         f"{len(everything)} endpoints, {forgotten} look forgotten (!)",
         f"now          {_hourly(_sum([each.burn for each in everything]))}{more}",
         f"month, most  {_amount(_sum([each.most for each in everything]))}{more}",
-        f"pause saves  {_amount(_saved(everything))} at most, of this month so far",
+        f"pause saves  {_amount(_saved(everything))} at most, of this month so far{blind}",
     ]
 
 
@@ -213,4 +216,4 @@ def _saves(each: Found) -> str:
         return f"<= {_amount(each.tail.nano_at_most)}"
     asleep = each.snapshot.billed.high == 0
     told = asleep or "last use" not in each.unknown or each.snapshot.stop is Stop.NONE
-    return formats.NOTHING if told else "unknown"
+    return formats.NOTHING if told else _UNTOLD

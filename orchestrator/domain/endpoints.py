@@ -32,6 +32,11 @@ class Hardware:
         """Return the identity of this hardware in the price list."""
         return f"{self.vendor}/{self.region}/{self.instance_type}/{self.instance_size}"
 
+    @property
+    def known(self) -> bool:
+        """Tell whether the cloud named the type of machine at all."""
+        return self.instance_type != "?"
+
 
 @dataclass(frozen=True, slots=True)
 class Scaling:

@@ -177,7 +177,8 @@ def _take_over(endpoint: Endpoint, sight: Sight) -> None:
     endpoint.cloud_state, endpoint.message = clean(seen.cloud_state), clean(seen.message)
     endpoint.status, endpoint.digest = seen.status, sight.digest
     endpoint.url = seen.url or endpoint.url
-    endpoint.hardware_key, endpoint.accelerator = seen.hardware.key, seen.hardware.accelerator
+    if seen.hardware.known or not endpoint.hardware_key:
+        endpoint.hardware_key, endpoint.accelerator = seen.hardware.key, seen.hardware.accelerator
     endpoint.repository, endpoint.task = clean(seen.repository), clean(seen.task)
     endpoint.engine, endpoint.access = clean(seen.engine), clean(seen.access)
     endpoint.ready_replicas, endpoint.target_replicas = seen.ready_replicas, seen.target_replicas

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from orchestrator.domain.decide import DRAINING, Decision, Proposal, Rule, decide
-from orchestrator.domain.endpoints import BilledReplicas, Stop
+from orchestrator.domain.endpoints import BilledReplicas
 from orchestrator.domain.idle import Activity
 from orchestrator.domain.money import to_nano
-from orchestrator.domain.plan import Action, Kind, Limits, Means, Wanted, needed, plan
+from orchestrator.domain.plan import Action, Kind, Limits, Wanted, needed, plan
 from orchestrator.domain.status import Status, Wish
 from orchestrator.engine.apply import ENGINE
 from orchestrator.engine.evidence import (
@@ -24,7 +24,7 @@ from orchestrator.engine.observe import Look
 from orchestrator.engine.steps import supersede
 from orchestrator.providers.base import Provider
 from orchestrator.services.context import Context
-from orchestrator.services.rulebook import Rulebook, listed_activity
+from orchestrator.services.rulebook import Rulebook, listed_activity, means_of
 from orchestrator.store import events, freeze, holds, observation, operations
 from orchestrator.store.ids import new_id
 from orchestrator.store.observation import ManagedRow
@@ -309,7 +309,7 @@ def _would_act(row: ManagedRow, decision: Decision, now: datetime) -> bool:
         return False
     billed = BilledReplicas(row.billed_low, row.billed_expected, row.billed_high)
     kind = needed(Status(row.status), decision, billed)
-    return kind is not None and not _means(row).barrier(kind)
+    return kind is not None and not means_of(row).barrier(kind)
 
 
 def _must_finish(active: Operation) -> bool:
@@ -359,12 +359,8 @@ def _wanted(item: _Judged, burn_nano: int | None) -> Wanted:
         burn=burn_nano,
         last_used_at=row.last_used_at,
         not_before=row.not_before,
-        means=_means(row),
+        means=means_of(row),
     )
-
-
-def _means(row: ManagedRow) -> Means:
-    return Means(Stop(row.stop), row.to_zero, row.allow_recreate)
 
 
 def _watched(book: Rulebook, row: ManagedRow) -> bool:

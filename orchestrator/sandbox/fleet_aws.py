@@ -37,7 +37,9 @@ WITHOUT_CAPACITY = "qwen-72b-trial"
 _HOME, _AWAY = AWS_REGIONS
 _VLLM_GPU = "huggingface-vllm:0.29.0-transformers5.15.0-gpu-py312-cu130-ubuntu24.04-v1.0"
 _LATE_HEALTH = {"ContainerStartupHealthCheckTimeoutInSeconds": 3600}
-_NO_CAPACITY = "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity."
+_NO_CAPACITY = (
+    "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity."
+)
 _LLAMA_70B_ENVIRONMENT = {
     "HF_MODEL_ID": "meta-llama/Meta-Llama-3-70B-Instruct",
     "HF_NUM_CORES": "24",
@@ -72,9 +74,7 @@ def add_aws_fleet(world: World) -> None:
     stack = {"aws:cloudformation:stack-name": "legal-assistant"}
     world.aws.stamp(AWS_ACCOUNT, _HOME, "contracts-14b", stack)
     world.aws.exhaust_capacity(_HOME, "ml.p5.48xlarge")
-    world.aws.force_status(
-        AWS_ACCOUNT, _HOME, WITHOUT_CAPACITY, "Failed", reason=_NO_CAPACITY
-    )
+    world.aws.force_status(AWS_ACCOUNT, _HOME, WITHOUT_CAPACITY, "Failed", reason=_NO_CAPACITY)
 
 
 def _tags(team: str = "", owner: str = "") -> dict[str, str]:
@@ -101,7 +101,7 @@ _CLASSIC: tuple[dict[str, Any], ...] = (
         "environment": _COMPLETE,
         "volume_gb": 128,
         "variant": {**_LATE_HEALTH, "InferenceAmiVersion": NEURON_AMI},
-        "tags": _tags("platform", "ben"),
+        "tags": _tags("developer-tools", "ben"),
         "client": "m-large-076",
         "age_days": 40,
     },
@@ -131,7 +131,7 @@ _CLASSIC: tuple[dict[str, Any], ...] = (
             "SM_VLLM_MODEL": "Qwen/Qwen3-32B",
             "SM_VLLM_TENSOR_PARALLEL_SIZE": "4",
         },
-        "tags": _tags("search", "priya"),
+        "tags": _tags("assistants", "priya"),
         "client": "m-mid-064",
         "age_days": 33,
     },
@@ -275,7 +275,7 @@ def _add_components(world: World) -> None:
         instance_type="ml.g5.xlarge",
         image=image_uri(_HOME, TGI_GPU),
         environment={"HF_MODEL_ID": "Qwen/Qwen3-0.6B", "SM_NUM_GPUS": "1"},
-        tags=_tags("documents", "sara"),
+        tags=_tags("data", "wei"),
         most_instances=1,
         most_copies=1,
         state="zero",

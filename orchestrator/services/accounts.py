@@ -15,7 +15,7 @@ from orchestrator.providers.registry import CLOUDS, is_reference
 from orchestrator.services.context import Context
 from orchestrator.services.errors import ServiceError, conflict, invalid, nearest
 from orchestrator.services.requests import Asked
-from orchestrator.store import accounts, events, operations
+from orchestrator.store import accounts, endpoints, events, operations
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Account
 
@@ -201,7 +201,8 @@ def change(session: Session, account: Account, asked: Asked) -> Account:
 def remove(session: Session, account: Account, asked: Asked) -> None:
     """Stop looking at an account; its endpoints stay as they are, its costs stay readable.
 
-    Raises ServiceError 409 while operations are under way.
+    Raises ServiceError 409 while operations are under way, or while endpoints are away that only
+    we can bring back.
     """
     active = operations.active_in_account(session, account.id)
     if active:
@@ -209,6 +210,14 @@ def remove(session: Session, account: Account, asked: Asked) -> None:
             "operation_in_progress",
             f"{len(active)} operations are under way in {account.name}.",
             remedy=f"Wait for them: GET /v1/operations?account={account.name}.",
+        )
+    away = endpoints.paused_by_deletion(session, account.id)
+    if away:
+        raise conflict(
+            "paused_by_deletion",
+            f"{len(away)} endpoints of {account.name} were deleted to pause them, and would be "
+            f"lost: {', '.join(away[:5])}.",
+            remedy="Resume them first, or delete them for good.",
         )
     account.removed_at = asked.now
     # What runs on after this is nobody's knowledge: the ledger ends at the last look.

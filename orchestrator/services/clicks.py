@@ -10,13 +10,12 @@ from sqlmodel import Session
 
 from orchestrator.costs.rates import replica_rate
 from orchestrator.domain.decide import Decision, Facts, HoldFact, Rule, Standing, decide
-from orchestrator.domain.endpoints import Stop
 from orchestrator.domain.money import amount_for
-from orchestrator.domain.plan import NO_LEAVE, Kind, Means
+from orchestrator.domain.plan import NO_LEAVE, Kind
 from orchestrator.domain.status import Status, Wish
 from orchestrator.services.errors import ServiceError, conflict, invalid
 from orchestrator.services.requests import Asked, check_changeable, open_operation
-from orchestrator.services.rulebook import Rulebook, listed_activity
+from orchestrator.services.rulebook import Rulebook, listed_activity, means_of
 from orchestrator.store import events, holds, ledger, operations
 from orchestrator.store.ids import new_id
 from orchestrator.store.observation import ManagedRow
@@ -173,7 +172,7 @@ def _click(session: Session, endpoint: Endpoint, kind: Kind, asked: Asked, terms
 
 def _check_means(endpoint: Endpoint, kind: Kind) -> None:
     """Raise ServiceError 409 for a stop that its cloud or its owner does not allow."""
-    barrier = Means(Stop(endpoint.stop), endpoint.to_zero, endpoint.allow_recreate).barrier(kind)
+    barrier = means_of(endpoint).barrier(kind)
     if not barrier or (kind is Kind.PAUSE and endpoint.stop_sent_at is not None):
         return
     if barrier == NO_LEAVE:

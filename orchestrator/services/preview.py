@@ -1,7 +1,8 @@
 """What a schedule will do in the coming weeks, and what that costs against today.
 
 An endpoint counts as up while a window is open, at its least number of replicas and at today's
-price: an upper bound where it may scale to zero. A month is 730.5 hours.
+price: an upper bound where it may scale to zero. One that no rule may stop counts as always up.
+A month is 730.5 hours.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sqlmodel import Session
 
 from orchestrator.costs.rates import ReplicaRate, replica_rate
 from orchestrator.domain.money import amount_for
+from orchestrator.domain.plan import Kind
 from orchestrator.domain.schedules.model import Interval
 from orchestrator.domain.schedules.model import Schedule as Windows
 from orchestrator.domain.schedules.occurrences import intervals
@@ -25,6 +27,7 @@ from orchestrator.domain.schedules.week import united_mask
 from orchestrator.domain.schedules.zones import zone, zone_rules_version
 from orchestrator.domain.status import AWAKE, Status, Wish
 from orchestrator.services import selectors
+from orchestrator.services.rulebook import means_of
 from orchestrator.services.scheduling import Covered, Remark, remarks
 from orchestrator.services.selectors import Selector
 from orchestrator.services.windows import windows_of
@@ -169,7 +172,8 @@ class _Clock:
 def _effect(
     row: Endpoint, windows: Windows, others: list[Windows], rate: ReplicaRate, clock: _Clock
 ) -> Effect:
-    seconds = clock.seconds_up(frozenset([windows, *others]))
+    stops = not means_of(row).barrier(Kind.PAUSE)
+    seconds = clock.seconds_up(frozenset([windows, *others])) if stops else MONTH_SECONDS
     today = clock.seconds_up(frozenset(others)) if others else _as_it_is(row)
     replicas = max(row.min_replicas or 0, 1)
     hourly = None if rate.nano is None else rate.nano * replicas

@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from orchestrator.domain.decide import Facts, HoldFact, ScheduleFact, Standing
+from orchestrator.domain.endpoints import Stop
 from orchestrator.domain.idle import Activity, IdleRule
+from orchestrator.domain.plan import Means
 from orchestrator.domain.schedules.model import Schedule as Windows
 from orchestrator.domain.schedules.model import ScheduleState
 from orchestrator.domain.schedules.occurrences import intervals, state_at
@@ -18,7 +20,7 @@ from orchestrator.domain.status import Status, Wish
 from orchestrator.services.windows import windows_of
 from orchestrator.store import freeze, observation
 from orchestrator.store.observation import ManagedRow
-from orchestrator.store.tables import Account, Binding, Hold, IdlePolicy, Schedule
+from orchestrator.store.tables import Account, Binding, Endpoint, Hold, IdlePolicy, Schedule
 
 
 @dataclass(slots=True)
@@ -119,6 +121,11 @@ class Rulebook:
         """Return over how long a span its idle policies want evidence; zero without any."""
         rules: Sequence[IdleRule] = self._idle_rules(endpoint_id)
         return max((rule.timeout for rule in rules), default=timedelta(0))
+
+
+def means_of(row: ManagedRow | Endpoint) -> Means:
+    """Return how an endpoint can be stopped, and whether its owner allowed what that takes."""
+    return Means(Stop(row.stop), row.to_zero, row.allow_recreate)
 
 
 def listed_activity(row: ManagedRow, read_at: datetime | None) -> Activity:

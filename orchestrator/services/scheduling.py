@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
+from orchestrator.domain.plan import Kind
 from orchestrator.domain.schedules.errors import ScheduleError
 from orchestrator.domain.schedules.lint import lint
 from orchestrator.domain.schedules.model import Schedule as Windows
@@ -17,6 +18,7 @@ from orchestrator.services import bindings, selectors
 from orchestrator.services.bindings import NEVER
 from orchestrator.services.errors import conflict, invalid, not_found
 from orchestrator.services.requests import Asked
+from orchestrator.services.rulebook import means_of
 from orchestrator.services.selectors import Selector
 from orchestrator.services.windows import window_to_json, windows_of
 from orchestrator.store import events, schedules
@@ -154,11 +156,24 @@ def _remarks_on_cover(covered: Sequence[Covered]) -> list[Remark]:
     shielded = [item.endpoint.name for item in covered if item.endpoint.protected]
     if shielded:
         found.append(Remark("protected", f"protected, so it only proposes: {_few(shielded)}"))
+    barred = [row.name for row in (item.endpoint for item in covered) if _cannot_stop(row)]
+    if barred:
+        found.append(
+            Remark(
+                "cannot_pause",
+                "never paused by it, because that takes deleting them, which their owners have "
+                f"not allowed, or cannot be done at all: {_few(barred)}",
+            )
+        )
     idle = [item.endpoint.name for item in covered if item.binding and _never(item.binding)]
     if idle:
         message = f"it has no next edge; without apply_now it never acts on: {_few(idle)}"
         found.append(Remark("never_acts", message))
     return found
+
+
+def _cannot_stop(row: Endpoint) -> bool:
+    return row.managed and bool(means_of(row).barrier(Kind.PAUSE))
 
 
 def _never(binding: Binding) -> bool:

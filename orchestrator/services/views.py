@@ -11,8 +11,11 @@ from sqlmodel import Session
 from orchestrator.costs.figures import Figure
 from orchestrator.costs.report import month_to_date
 from orchestrator.domain.decide import Considered, Decision, Rule, decide
-from orchestrator.domain.status import Wish
+from orchestrator.domain.endpoints import BilledReplicas
+from orchestrator.domain.plan import needed
+from orchestrator.domain.status import Status, Wish
 from orchestrator.services.clicks import facts_of
+from orchestrator.services.rulebook import means_of
 from orchestrator.store import accounts, endpoints, holds, operations
 from orchestrator.store.ledger import COMPUTE
 from orchestrator.store.tables import Account, Endpoint, Hold, Label, MeterInterval, Operation
@@ -56,12 +59,16 @@ class EndpointView:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why an endpoint is wanted so at an instant, and what comes next."""
+    """Why an endpoint is wanted so at an instant, and what comes next.
+
+    `barrier` says why what is wanted is not done, where its cloud or its owner forbids it.
+    """
 
     decision: Decision
     considered: tuple[Considered, ...]
     next_at: datetime | None
     next_wish: Wish | None
+    barrier: str = ""
 
 
 def views(session: Session, rows: Sequence[Endpoint], now: datetime) -> list[EndpointView]:
@@ -99,7 +106,14 @@ def explain(session: Session, row: Endpoint, at: datetime) -> Explanation:
     decision = decide(facts_of(session, account, row, at), at)
     edge = decision.next_edge
     after = None if edge is None else decide(facts_of(session, account, row, edge), edge)
-    return Explanation(decision, _in_order(decision), edge, None if after is None else after.wish)
+    wish = None if after is None else after.wish
+    return Explanation(decision, _in_order(decision), edge, wish, _barrier(row, decision))
+
+
+def _barrier(row: Endpoint, decision: Decision) -> str:
+    billed = BilledReplicas(row.billed_low, row.billed_expected, row.billed_high)
+    kind = needed(Status(row.status), decision, billed)
+    return means_of(row).barrier(kind) if kind is not None else ""
 
 
 def _burn(row: Endpoint, intervals: Sequence[MeterInterval]) -> int | None:

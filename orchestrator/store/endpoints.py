@@ -65,6 +65,16 @@ def get(session: Session, endpoint_id: str) -> Endpoint | None:
     return session.get(Endpoint, endpoint_id)
 
 
+def paused_by_deletion(session: Session, account_id: str) -> list[str]:
+    """Return the names of an account's endpoints that were deleted to pause them."""
+    query = select(Endpoint.name).where(
+        Endpoint.account_id == account_id,
+        col(Endpoint.stop_sent_at).is_not(None),
+        col(Endpoint.deleted_at).is_(None),
+    )
+    return list(session.exec(query.order_by(Endpoint.name)))
+
+
 def by_name(session: Session, account_name: str, name: str) -> Endpoint | None:
     """Return the newest endpoint of that name in an account that was not removed."""
     query = (

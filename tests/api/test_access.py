@@ -19,6 +19,7 @@ ADMIN_CHANGES = [
     ("POST", "/v1/tokens"),
     ("DELETE", "/v1/tokens/tok_1"),
     ("POST", "/v1/accounts"),
+    ("POST", "/v1/accounts/regions"),
     ("PATCH", "/v1/accounts/lab"),
     ("DELETE", "/v1/accounts/lab"),
 ]

@@ -18,6 +18,8 @@ from orchestrator.store.tables import Account
 from tests.api.site import NOON, Site, problem
 from tests.support import rows
 
+NUMBER = "123456789012"
+PROD = {"name": "prod", "provider": "sagemaker", "credential_ref": "aws-default"}
 LAB = {"name": "lab", "namespace": "lab", "credential_ref": "env:LAB_TOKEN"}
 
 
@@ -181,3 +183,67 @@ def test_an_account_tells_how_it_fares(site: Site) -> None:
     assert found["observed_at"] == "2026-03-02T11:54:00Z"
     assert found["endpoint_count"] == 3
     assert found["frozen"] == {"at": "2026-03-02T12:00:00Z", "by": "ada", "reason": "audit"}
+
+
+def test_an_account_tells_what_looking_and_counting_take(site: Site) -> None:
+    watch = {"endpoints": 3, "every_seconds": 300, "month_nano": 788_400_000, "cap_nano": 5 * 10**9}
+    site.seed(
+        rows.account(
+            call_counts={"ListTags": 2, "DescribeEndpoint": 9}, calls_since=NOON, usage_watch=watch
+        )
+    )
+    found = site.get("/v1/accounts/lab")
+    assert found["calls"] == {"DescribeEndpoint": 9, "ListTags": 2}
+    assert found["calls_since"] == "2026-03-02T12:00:00Z"
+    assert (found["usage"]["endpoints"], found["usage"]["every_seconds"]) == (3, 300)
+    assert found["usage"]["price_per_month"]["amount"] == "0.788400000"
+    assert found["usage"]["cap_per_month"]["amount"] == "5.000000000"
+
+
+class TestRegions:
+    @pytest.fixture
+    def aws(self, site: Site) -> Site:
+        regions = ("eu-west-1", "us-east-1")
+        site.cloud.answer = Identity("ops", "role", (NUMBER,), regions=regions)
+        return site
+
+    def test_every_region_becomes_an_account_of_its_own(self, aws: Site) -> None:
+        made = aws.post("/v1/accounts/regions", PROD)
+        assert made.status_code == 201
+        found = {item["name"]: item for item in made.json()["items"]}
+        assert set(found) == {"prod-eu-west-1", "prod-us-east-1"}
+        assert {item["namespace"] for item in found.values()} == {NUMBER}
+        assert found["prod-eu-west-1"]["region"] == "eu-west-1"
+        assert aws.cloud.asked == ["aws-default"]
+
+    def test_a_region_that_is_connected_already_is_left_alone(self, aws: Site) -> None:
+        one = {**PROD, "name": "mine", "region": "us-east-1"}
+        assert aws.post("/v1/accounts", one).json()["namespace"] == NUMBER
+        (made,) = aws.post("/v1/accounts/regions", PROD).json()["items"]
+        assert made["region"] == "eu-west-1"
+        again = aws.post("/v1/accounts/regions", PROD)
+        problem(again, 409, "already_connected")
+        assert len(aws.get("/v1/accounts")["items"]) == 2
+
+    def test_two_regions_of_one_account_are_two_places(self, aws: Site) -> None:
+        for region in ("eu-west-1", "us-east-1"):
+            body = {**PROD, "name": region, "region": region}
+            assert aws.post("/v1/accounts", body).status_code == 201
+        same = {**PROD, "name": "again", "region": "us-east-1"}
+        found = problem(aws.post("/v1/accounts", same), 409, "already_connected")
+        assert f"{NUMBER} in us-east-1" in found["detail"]
+
+    def test_a_cloud_without_regions_has_none_to_connect(self, site: Site) -> None:
+        assert problem(site.post("/v1/accounts/regions", LAB), 422, "invalid")["field"] == "region"
+
+    def test_refused_credentials_connect_nothing(self, aws: Site) -> None:
+        aws.cloud.answer = CredentialsError("expired")
+        problem(aws.post("/v1/accounts/regions", PROD), 422, "credentials_refused")
+        assert aws.get("/v1/accounts")["items"] == []
+
+    def test_references_of_another_cloud_are_refused_unread(self, aws: Site) -> None:
+        wrong = {**PROD, "credential_ref": "hf-cli"}
+        found = problem(aws.post("/v1/accounts", wrong), 422, "invalid")
+        assert found["field"] == "credential_ref"
+        assert "aws-profile:NAME" in found["remedy"]
+        assert aws.cloud.asked == []

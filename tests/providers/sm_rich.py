@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from orchestrator.domain.endpoints import JsonObject
+from orchestrator.providers.base import BusyError, RefusedError
 from orchestrator.providers.sagemaker.contract import read_contract
 from orchestrator.providers.sagemaker.pausing import pause
+from orchestrator.providers.sagemaker.restoring import restore, resume
 from tests.providers.sm_cloud import IMAGE, ROLE, SCALING, SECRET, SmCloud
 
 RESOURCE = "endpoint/demo/variant/AllTraffic"
@@ -185,3 +188,31 @@ def paused(cloud: SmCloud) -> JsonObject:
     cloud.wait()
     assert cloud.status() == "gone"
     return kept
+
+
+def stored(document: JsonObject) -> dict[str, Any]:
+    """A document as the store gives it back."""
+    found: dict[str, Any] = json.loads(json.dumps(document))
+    return found
+
+
+def return_trip(cloud: SmCloud, kept: JsonObject) -> tuple[Any, ...]:
+    """Resume and restore with a document; what came of it, in the cloud and in words."""
+    try:
+        resume(cloud.desk, "demo", kept)
+        cloud.wait()
+        differences = restored(cloud, kept)
+    except RefusedError as error:
+        return ("refused", str(error))
+    cloud.wait()
+    return truth(cloud), differences
+
+
+def restored(cloud: SmCloud, kept: JsonObject) -> tuple[str, ...]:
+    """Restore as the engine does, again while it is busy; return the differences."""
+    for _ in range(3):
+        try:
+            return restore(cloud.desk, "demo", kept).differences
+        except BusyError:
+            cloud.wait()
+    raise AssertionError("it stays busy")

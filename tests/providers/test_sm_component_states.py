@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.domain.endpoints import NOT_BILLED, Scaling, Stop
 from orchestrator.domain.status import Status
+from tests.providers.aws_wire import invalid, refusal
 from tests.providers.sm_scene import HOST, IMAGE, PASSWORD, TARGET, WAKE, Scene
 from tests.providers.sm_world import SmWorld
 
@@ -45,6 +46,8 @@ class TestComponents:
         scene.targets = [{**TARGET, "SuspendedState": suspended}]
         found = scene.seen()
         assert (found.status, found.to_zero) == (Status.PAUSED, False)
+        scene.targets = [{**TARGET, "MaxCapacity": 0}]
+        assert scene.seen().status is Status.PAUSED
         scene.targets, scene.policies = [], []
         assert scene.seen().status is Status.PAUSED
         scene.targets, scene.policies = [TARGET], [{**WAKE, "PolicyType": "TargetTrackingScaling"}]
@@ -119,6 +122,21 @@ class TestComponents:
         assert scene.seen().status is Status.INITIALIZING
         scene.tags = {}
         assert scene.seen().status is Status.PAUSING
+
+    def test_components_that_may_not_be_read_leave_its_own_state(self, scene: Scene) -> None:
+        scene.host(0, 0, 1)
+        scene.on("ListInferenceComponents", refusal("AccessDeniedException"))
+        found = scene.seen()
+        assert (found.status, found.to_zero) == (Status.RUNNING, False)
+        assert (found.ready_replicas, found.billed.expected) == (1, 1)
+        assert "components: not allowed to read" in found.gaps
+
+    def test_a_component_that_went_meanwhile_is_left_out(self, scene: Scene) -> None:
+        scene.host()
+        scene.on("DescribeInferenceComponent", invalid('Could not find inference component "p".'))
+        found = scene.seen()
+        assert found.target_replicas == 0
+        assert found.spec.get("components") is None
 
     def test_its_own_container_tells_what_it_serves(self, scene: Scene) -> None:
         scene.host()

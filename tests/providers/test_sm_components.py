@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.domain.endpoints import JsonObject
+from orchestrator.domain.endpoints import JsonObject, Scaling
 from orchestrator.providers.base import (
     AmbiguousError,
     BusyError,
@@ -83,6 +83,15 @@ class TestPause:
         pause(cloud.desk, "demo", {})
         cloud.wait()
         assert (copies(cloud), instances(cloud)) == (0, 0)
+
+    def test_one_whose_instances_stay_is_refused(self, cloud: SmCloud) -> None:
+        cloud.create(a_component(name="lasting", scaling=Scaling(1, 2)), minutes=6)
+        contract = read_contract(cloud.desk, "lasting")
+        assert any("save nothing" in line for line in contract.obstacles)
+        with pytest.raises(RefusedError, match="at least 1"):
+            pause(cloud.desk, "lasting", contract.document)
+        with pytest.raises(RefusedError, match="at least 1"):
+            components_to_zero(cloud.desk, "lasting")
 
     def test_while_a_component_moves(self, cloud: SmCloud) -> None:
         name = component(cloud)["InferenceComponentName"]

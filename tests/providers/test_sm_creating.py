@@ -10,6 +10,7 @@ import pytest
 from orchestrator.domain.endpoints import EndpointSpec, Scaling
 from orchestrator.providers.base import (
     AmbiguousError,
+    BusyError,
     CapacityError,
     ConflictError,
     CredentialsError,
@@ -134,6 +135,19 @@ class TestClassic:
         assert unfinished(cloud) == ""
         place = cloud.aws.place(ACCOUNT, REGION)
         assert (len(place.targets), len(place.policies)) == (1, 1)
+
+
+class TestDeleting:
+    """The name is not free yet."""
+
+    def test_one_of_ours_that_is_being_deleted_is_waited_for(self, cloud: SmCloud) -> None:
+        cloud.create(a_spec())
+        cloud.call("DeleteEndpoint", EndpointName="demo")
+        with pytest.raises(BusyError):
+            create(cloud.desk, a_spec())
+        cloud.wait()
+        create(cloud.desk, a_spec())
+        assert cloud.status() == "Creating"
 
 
 class TestRefused:
@@ -315,6 +329,22 @@ class TestComponents:
         place = cloud.aws.place(ACCOUNT, REGION)
         assert cloud.made() == (1, 1, 1)
         assert (len(place.components), len(place.targets), len(place.policies)) == (1, 1, 2)
+
+    def test_without_capacity_the_component_is_made_again(self, cloud: SmCloud) -> None:
+        create(cloud.desk, a_component())
+        cloud.wait()
+        plan = plan_of(cloud.desk.place, a_component(), cloud.desk.redactor.key)
+        assert plan.component is not None
+        name = plan.component["InferenceComponentName"]
+        cloud.aws.break_starts(ACCOUNT, REGION, name, "capacity")
+        create(cloud.desk, a_component())
+        cloud.wait(120)
+        with pytest.raises(CapacityError, match=name):
+            create(cloud.desk, a_component())
+        for _ in range(3):
+            cloud.wait(6)
+            create(cloud.desk, a_component())
+        assert unfinished(cloud) == ""
 
     def test_one_that_failed_tells_why(self, cloud: SmCloud) -> None:
         create(cloud.desk, a_component())

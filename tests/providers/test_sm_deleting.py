@@ -90,10 +90,21 @@ class TestClassic:
         cloud.create(a_spec())
         for name in ("a", "b"):
             cloud.aws.add_endpoint(ACCOUNT, REGION, name)
+        cloud.world.calls.clear()
         monkeypatch.setattr(deleting, "_MOST_LOOKED_AT", 1)
         removed(cloud)
         assert cloud.status() == "gone"
         assert cloud.made() == (3, 3, 2)
+
+    def test_what_is_older_is_not_looked_at(self, cloud: SmCloud) -> None:
+        for number in range(3):
+            cloud.aws.add_endpoint(ACCOUNT, REGION, f"old-{number}")
+        cloud.wait()
+        cloud.create(a_spec())
+        cloud.world.calls.clear()
+        removed(cloud)
+        looked = cloud.operations(changes=False).count("DescribeEndpoint")
+        assert looked == 1
 
     @pytest.mark.parametrize("step", ["DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel"])
     def test_a_doubt_can_be_repeated(self, cloud: SmCloud, step: str) -> None:

@@ -218,6 +218,9 @@ class TestObserveOnly:
     def test_an_asynchronous_one_has_a_price_of_its_own(self, scene: Scene) -> None:
         scene.config["AsyncInferenceConfig"] = {"OutputConfig": {"S3OutputPath": "s3://b"}}
         assert scene.seen().hardware.key == "sagemaker/us-east-1/ml.inf2.48xlarge/async"
+        assert scene.seen().status is Status.RUNNING
+        scene.counts(0, 0)
+        assert scene.seen().status is Status.SCALED_TO_ZERO
 
 
 class TestGaps:

@@ -279,6 +279,21 @@ class TestComponents:
         assert variant(cloud)["ManagedInstanceScaling"]["MinInstanceCount"] == 0
         assert bounds(cloud) == [(0, 2)]
 
+    def test_needs_and_times_are_the_components(self, cloud: SmCloud) -> None:
+        options = {"min_memory_mb": 2048, "health_check_timeout_s": 900}
+        assert change(cloud, options=options) == ["UpdateInferenceComponent"]
+        (component,) = cloud.desk.components("demo")
+        specification = component["Specification"]
+        assert specification["ComputeResourceRequirements"]["MinMemoryRequiredInMb"] == 2048
+        assert specification["StartupParameters"] == {
+            "ContainerStartupHealthCheckTimeoutInSeconds": 900
+        }
+        assert change(cloud, options=options) == []
+
+    def test_the_number_of_copies(self, cloud: SmCloud) -> None:
+        done = change(cloud, options={"copies": 2})
+        assert done == ["UpdateInferenceComponentRuntimeConfig"]
+
 
 class TestRefused:
     """States and endpoints that cannot be changed."""
@@ -289,6 +304,11 @@ class TestRefused:
 
     def test_nothing_asked_for(self, cloud: SmCloud) -> None:
         assert change(cloud) == []
+
+    def test_options_of_another_kind_of_endpoint(self, cloud: SmCloud) -> None:
+        with pytest.raises(RefusedError, match=r"options\.copies"):
+            change(cloud, options={"copies": 2})
+        assert cloud.operations() == []
 
     @pytest.mark.parametrize("status", ["Creating", "Updating", "SystemUpdating", "RollingBack"])
     def test_a_transition(self, cloud: SmCloud, status: str) -> None:

@@ -80,6 +80,8 @@ def why(
     target_name = target.get("name", endpoint) if isinstance(target, dict) else endpoint
     out.say(f"{target_name}: {found.get('wish') or 'no wish'}, decided by {found.get('rule')}")
     out.say(f"because {found.get('reason')}")
+    if found.get("barrier"):
+        out.say(f"not done: {found['barrier']}")
     if found.get("next_change"):
         out.say(f"next: {next_change(run, found)}")
     out.lines([""])

@@ -77,10 +77,18 @@ def model_content(container: Container, role: str) -> Request:
     """Return what a model is made with, without its name and tags."""
     choices = container.choices
     primary: Request = {"Image": container.image, "Environment": dict(container.environment)}
-    content: Request = {
+    return {
         "PrimaryContainer": primary | model_data(choices.model_data),
         "ExecutionRoleArn": role,
+        **role_and_network(choices),
     }
+
+
+def role_and_network(choices: Choices) -> Request:
+    """Return the role and the network of the options, for a model or a configuration."""
+    content: Request = {}
+    if choices.execution_role:
+        content["ExecutionRoleArn"] = choices.execution_role
     if choices.network_isolation:
         content["EnableNetworkIsolation"] = True
     if choices.subnets:
@@ -129,19 +137,11 @@ def _components_config(container: Container, role: str, scaling: Scaling) -> Req
         },
         "RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"},
     }
-    content: Request = {
+    return {
         "ExecutionRoleArn": role,
         "ProductionVariants": [variant | machine(container.choices)],
+        **role_and_network(container.choices),
     }
-    choices = container.choices
-    if choices.network_isolation:
-        content["EnableNetworkIsolation"] = True
-    if choices.subnets:
-        content["VpcConfig"] = {
-            "Subnets": list(choices.subnets),
-            "SecurityGroupIds": list(choices.security_groups),
-        }
-    return content
 
 
 def machine(choices: Choices) -> Request:

@@ -6,11 +6,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.domain.endpoints import JsonObject, Scaling
-from orchestrator.providers.base import BusyError, RefusedError
+from orchestrator.providers.base import BusyError, CapacityError, NotFoundError, RefusedError
 from orchestrator.providers.redaction import redact
 from orchestrator.providers.sagemaker import scaling
 from orchestrator.providers.sagemaker.bodies import Request
-from orchestrator.providers.sagemaker.desk import Answer, Desk, has_components, require_still
+from orchestrator.providers.sagemaker.desk import (
+    Answer,
+    Desk,
+    has_components,
+    keeps_instances,
+    require_still,
+)
+from orchestrator.providers.sagemaker.states import lacks_capacity
 
 # What would bring copies back while an endpoint is paused.
 _WAKING = ("DynamicScalingOutSuspended", "ScheduledScalingSuspended")
@@ -19,7 +26,8 @@ _WAKING = ("DynamicScalingOutSuspended", "ScheduledScalingSuspended")
 def finish_component(desk: Desk, request: Request, bounds: Scaling) -> bool:
     """Make the component of a new endpoint and what scales it; return whether all is done.
 
-    Raises RefusedError when the component has failed, with AWS's reason.
+    Raises RefusedError when it has failed, with AWS's reason, and CapacityError when that was for
+    want of capacity: it is removed then, so that the next call makes it again.
     """
     name = str(request["InferenceComponentName"])
     found = _described(desk, name)
@@ -28,11 +36,21 @@ def finish_component(desk: Desk, request: Request, bounds: Scaling) -> bool:
         return False
     if found.get("InferenceComponentStatus") == "Failed":
         reason = redact(str(found.get("FailureReason", "")))
+        if lacks_capacity(reason):
+            _remove(desk, name)
+            raise CapacityError(f"inference component {name} found no capacity: {reason}")
         raise RefusedError(f"inference component {name} has failed: {reason}")
     if found.get("InferenceComponentStatus") != "InService":
         return False
     scale_component(desk, name, bounds)
     return True
+
+
+def _remove(desk: Desk, name: str) -> None:
+    try:
+        desk.session.change("sagemaker", "DeleteInferenceComponent", InferenceComponentName=name)
+    except NotFoundError:
+        return
 
 
 def scale_component(desk: Desk, name: str, bounds: Scaling) -> None:
@@ -48,14 +66,18 @@ def scale_component(desk: Desk, name: str, bounds: Scaling) -> None:
         scaling.put_wake_alarm(desk.session, name, policy)
 
 
-def pause_components(desk: Desk, endpoint: str) -> None:
-    """Take all copies away, with nothing left that would bring them back."""
+def pause_components(desk: Desk, endpoint: str, config: Mapping[str, Any]) -> None:
+    """Take all copies away, with nothing left that would bring them back.
+
+    Raises RefusedError where the instances would stay without them.
+    """
+    _refuse_lasting(endpoint, config)
     found = _still(desk.components(endpoint))
     for resource, suspended in _suspensions(desk, found).items():
         wanted = suspended | dict.fromkeys(_WAKING, True)
         if wanted != suspended:
             scaling.register(desk.session, resource, suspended=wanted)
-    _copies(desk, {name_of(item): 0 for item in found if copies_of(item)})
+    set_copies(desk, {name_of(item): 0 for item in found if copies_of(item)})
 
 
 def components_to_zero(desk: Desk, endpoint: str) -> None:
@@ -70,6 +92,7 @@ def components_to_zero(desk: Desk, endpoint: str) -> None:
             f"endpoint {endpoint} hosts no inference components: SageMaker takes only these to zero"
         )
     require_still(described)
+    _refuse_lasting(endpoint, config)
     found = _still(desk.components(endpoint))
     for component in found:
         if not is_wakeable(desk, name_of(component)):
@@ -78,7 +101,7 @@ def components_to_zero(desk: Desk, endpoint: str) -> None:
                 "wake it: pause the endpoint, or add them"
             )
     _release(desk, found, {})
-    _copies(desk, {name_of(item): 0 for item in found if copies_of(item)})
+    set_copies(desk, {name_of(item): 0 for item in found if copies_of(item)})
 
 
 def resume_components(desk: Desk, endpoint: str, kept: JsonObject) -> None:
@@ -88,7 +111,7 @@ def resume_components(desk: Desk, endpoint: str, kept: JsonObject) -> None:
     before = {str(item.get("name")): int(item.get("copies", 0)) for item in _rows(kept)}
     bounds = {row["ResourceId"]: int(row.get("MinCapacity", 0)) for row in _targets_of(desk, found)}
     asleep = [name_of(item) for item in found if not copies_of(item)]
-    _copies(
+    set_copies(
         desk,
         {
             name: max(1, before.get(name, 0), bounds.get(scaling.component_resource(name), 0))
@@ -118,6 +141,12 @@ def name_of(component: Mapping[str, Any]) -> str:
 def copies_of(component: Mapping[str, Any]) -> int:
     """Return how many copies of a component are wanted now."""
     return int((component.get("RuntimeConfig") or {}).get("DesiredCopyCount") or 0)
+
+
+def _refuse_lasting(endpoint: str, config: Mapping[str, Any]) -> None:
+    reason = keeps_instances(config)
+    if reason:
+        raise RefusedError(f"endpoint {endpoint} would still cost as much: {reason}")
 
 
 def _described(desk: Desk, name: str) -> Answer | None:
@@ -160,7 +189,8 @@ def _release(desk: Desk, found: list[Answer], before: Mapping[str, dict[str, boo
             scaling.register(desk.session, resource, suspended=wanted)
 
 
-def _copies(desk: Desk, wanted: Mapping[str, int]) -> None:
+def set_copies(desk: Desk, wanted: Mapping[str, int]) -> None:
+    """Ask for so many copies of each component."""
     for name, count in wanted.items():
         desk.session.change(
             "sagemaker",

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.domain.endpoints import Contract
-from orchestrator.providers.base import NotFoundError
-from orchestrator.providers.sagemaker import scaling
-from orchestrator.providers.sagemaker.components import copies_of, name_of, suspended_state
+from orchestrator.providers.base import ProviderError
+from orchestrator.providers.sagemaker.components import name_of
 from orchestrator.providers.sagemaker.desk import (
     MOVING,
-    Answer,
     Desk,
     has_components,
-    model_names,
+    keeps_instances,
     variants,
 )
+from orchestrator.providers.sagemaker.findings import Findings, document_of, read_findings
 from orchestrator.providers.sagemaker.instances import accelerator_of
-from orchestrator.providers.sagemaker.kept import (
-    CONFIG_FIELDS,
-    VERSION,
-    creatable,
-    kept_model,
-    plain,
-    sealed,
-)
-from orchestrator.providers.sagemaker.naming import KEPT_TAG, PAUSED_TAG, is_reserved
-from orchestrator.providers.sagemaker.unknown import unknown_fields
+from orchestrator.providers.sagemaker.quotas import read_quotas
+
+_log = logging.getLogger(__name__)
 
 _FOREIGN = {
     "aws:cloudformation:stack-name": "CloudFormation stack",
@@ -50,30 +44,9 @@ _COMPONENT_RIGHTS = (
     "sagemaker:UpdateInferenceComponentRuntimeConfig",
     "application-autoscaling:RegisterScalableTarget",
 )
-_TOOLS = ("terraform", "pulumi", "cdk", "crossplane")
+_TOOLS = re.compile(r"(?i)\b(terraform|opentofu|pulumi|aws-cdk|cdk|crossplane)\b")
 _MINUTES = {"neuron": 30, "gpu": 15, "cpu": 8}
 _MINUTES_OF_THE_LARGEST = 40
-
-
-@dataclass(slots=True)
-class Findings:
-    """All that was read of one endpoint; models are in clear here."""
-
-    endpoint: Answer
-    config: Answer | None = None
-    models: dict[str, Answer | None] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    config_tags: dict[str, str] = field(default_factory=dict)
-    model_tags: dict[str, dict[str, str]] = field(default_factory=dict)
-    components: list[Answer] = field(default_factory=list)
-    targets: list[Answer] = field(default_factory=list)
-    policies: list[Answer] = field(default_factory=list)
-    actions: list[Answer] = field(default_factory=list)
-    alarms: list[str] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-
-    def __repr__(self) -> str:
-        return f"Findings(endpoint={self.endpoint.get('EndpointName')!r})"
 
 
 def read_contract(desk: Desk, name: str) -> Contract:
@@ -83,55 +56,7 @@ def read_contract(desk: Desk, name: str) -> Contract:
     found = [*obstacles(first), *_missing_rights(desk, name, document)]
     if document["digest"] != document_of(desk, second)["digest"]:
         found.append("it changed while it was read: try again")
-    return _contract(document, first, tuple(found))
-
-
-def read_findings(desk: Desk, name: str) -> Findings:
-    """Read an endpoint and all that belongs to it. Raises NotFoundError without an endpoint."""
-    endpoint, raw = desk.session.read_raw("sagemaker", "DescribeEndpoint", EndpointName=name)
-    found = Findings(endpoint, tags=desk.tags("endpoint", name))
-    found.unknown += unknown_fields("DescribeEndpoint", raw)
-    _read_config(desk, found)
-    found.components = desk.components(name)
-    _read_scaling(desk, found, name)
-    found.alarms = _alarms(desk, name, found)
-    return found
-
-
-def document_of(desk: Desk, found: Findings) -> dict[str, Any]:
-    """Return the document to store; its digest tells whether anything in it has changed."""
-    endpoint = found.endpoint
-    components = found.config is not None and has_components(found.config)
-    return sealed(
-        {
-            "version": VERSION,
-            "kind": "components" if components else "classic",
-            "endpoint": {
-                "EndpointName": endpoint["EndpointName"],
-                "EndpointConfigName": endpoint["EndpointConfigName"],
-            },
-            "config": plain(creatable(found.config or {}, CONFIG_FIELDS)),
-            "config_tags": _kept_tags(found.config_tags),
-            "models": [
-                kept_model(model, found.model_tags[name], desk.redactor)
-                for name, model in found.models.items()
-                if model is not None
-            ],
-            "model_tags": {name: _kept_tags(tags) for name, tags in found.model_tags.items()},
-            "tags": _kept_tags(found.tags),
-            "variants": [_variant(item) for item in variants(endpoint)],
-            "targets": [
-                plain(target) | {"SuspendedState": suspended_state(target)}
-                for target in found.targets
-            ],
-            "policies": [plain(scaling.kept_policy(policy)) for policy in found.policies],
-            "scheduled_actions": plain(found.actions),
-            "alarms": found.alarms,
-            "components": [
-                {"name": name_of(item), "copies": copies_of(item)} for item in found.components
-            ],
-        }
-    )
+    return _contract(document, first, tuple(found), _limits(desk))
 
 
 def _missing_rights(desk: Desk, name: str, document: Mapping[str, Any]) -> Iterator[str]:
@@ -174,6 +99,9 @@ def obstacles(found: Findings) -> Iterator[str]:
     reason = observe_only(found.endpoint, found.config)
     if reason:
         yield f"{reason}: such endpoints are only observed"
+    stays = keeps_instances(found.config) if has_components(found.config) else ""
+    if stays:
+        yield f"{stays}, so that a pause would save nothing"
     for name, model in found.models.items():
         if model is None:
             yield f"its model {name} is gone: it could not be made again"
@@ -184,92 +112,29 @@ def obstacles(found: Findings) -> Iterator[str]:
         yield f"AWS answered with fields that are not known here: {', '.join(found.unknown)}"
 
 
-def _read_config(desk: Desk, found: Findings) -> None:
-    name = str(found.endpoint.get("EndpointConfigName", ""))
-    config = _raw(desk, found, "DescribeEndpointConfig", EndpointConfigName=name)
-    if config is None:
-        return
-    found.config = config
-    found.config_tags = desk.tags("endpoint-config", name)
-    for model in model_names(config):
-        found.models[model] = _raw(desk, found, "DescribeModel", ModelName=model)
-        if found.models[model] is not None:
-            found.model_tags[model] = desk.tags("model", model)
-
-
-def _raw(desk: Desk, found: Findings, operation: str, **params: str) -> Answer | None:
+def _limits(desk: Desk) -> Mapping[str, int] | None:
+    """Return the quotas by instance type, None where they may not be read."""
     try:
-        answer, raw = desk.session.read_raw("sagemaker", operation, **params)
-    except NotFoundError:
+        return read_quotas(desk.session)
+    except ProviderError as error:
+        _log.warning("quotas for a contract: %s", error)
         return None
-    found.unknown += unknown_fields(operation, raw)
-    return answer
 
 
-def _read_scaling(desk: Desk, found: Findings, name: str) -> None:
-    resources = [
-        scaling.variant_resource(name, str(item["VariantName"]))
-        for item in variants(found.endpoint)
-    ]
-    resources += [scaling.component_resource(name_of(item)) for item in found.components]
-    found.targets = scaling.read_targets(desk.session, resources)
-    for resource in resources:
-        found.policies += scaling.read_policies(desk.session, resource)
-        found.actions += scaling.read_actions(desk.session, resource)
-
-
-def _alarms(desk: Desk, name: str, found: Findings) -> list[str]:
-    """Return alarms of people on this endpoint's metrics, and those that call its policies."""
-    managed = scaling.managed_alarms(found.policies)
-    called = {
-        str(alarm.get("AlarmName"))
-        for policy in found.policies
-        for alarm in policy.get("Alarms") or ()
-    }
-    rows = desk.session.pages("cloudwatch", "DescribeAlarms", "MetricAlarms")
-    watching = {str(row.get("AlarmName")) for row in rows if _watches(row, name)}
-    return sorted((called | watching) - managed)
-
-
-def _watches(alarm: Mapping[str, Any], name: str) -> bool:
-    metrics = [
-        alarm,
-        *(
-            (item.get("MetricStat") or {}).get("Metric") or {}
-            for item in alarm.get("Metrics") or ()
-        ),
-    ]
-    wanted = {"Name": "EndpointName", "Value": name}
-    return any(wanted in (metric.get("Dimensions") or ()) for metric in metrics)
-
-
-def _kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return tags without AWS's own, and without the marks of a pause that is under way."""
-    marks = (PAUSED_TAG, KEPT_TAG)
-    return {
-        key: value
-        for key, value in sorted(tags.items())
-        if not is_reserved(key) and key not in marks
-    }
-
-
-def _variant(described: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": described.get("VariantName"),
-        "weight": described.get("DesiredWeight", described.get("CurrentWeight")),
-        "count": described.get("DesiredInstanceCount", described.get("CurrentInstanceCount")),
-    }
-
-
-def _contract(document: dict[str, Any], found: Findings, forbidding: tuple[str, ...]) -> Contract:
+def _contract(
+    document: dict[str, Any],
+    found: Findings,
+    forbidding: tuple[str, ...],
+    limits: Mapping[str, int] | None,
+) -> Contract:
     classic = document["kind"] == "classic"
     return Contract(
         document=document,
         kept=tuple(_kept(document, classic=classic)),
         lost=tuple(_lost(found)) if classic else (),
-        risks=tuple(_risks(document, found, classic=classic)),
+        risks=tuple(_risks(document, found, limits, classic=classic)),
         alarms=tuple(found.alarms),
-        quota=_quota(document),
+        quota=_quota(document, limits),
         minutes_to_return=_minutes(document),
         obstacles=forbidding,
         foreign=tuple(_foreign(found.tags)),
@@ -306,11 +171,22 @@ def _lost(found: Findings) -> Iterator[str]:
         yield "tags of autoscaling targets"
 
 
-def _risks(document: Mapping[str, Any], found: Findings, *, classic: bool) -> Iterator[str]:
+def _risks(
+    document: Mapping[str, Any],
+    found: Findings,
+    limits: Mapping[str, int] | None,
+    *,
+    classic: bool,
+) -> Iterator[str]:
     types = ", ".join(_types(document))
     yield f"{types or 'instances'} may be short when it is resumed"
     if not classic:
         return
+    for name, count in _needed(document).items():
+        if limits is not None and limits.get(name, count) < count:
+            yield f"the quota of {limits[name]} x {name} is less than the {count} that it has now"
+    if not found.alarms_told:
+        yield "alarms may watch it: they could not be read"
     yield "a resource policy on the endpoint cannot be read here and is not put back"
     if found.endpoint.get("EndpointStatus") == "Failed":
         yield "it has failed: made again from the same configuration it may fail again"
@@ -320,20 +196,27 @@ def _foreign(tags: Mapping[str, str]) -> Iterator[str]:
     for key, value in tags.items():
         if key in _FOREIGN:
             yield f"it belongs to the {_FOREIGN[key]} {value}, which would find it missing"
-        elif any(tool in f"{key} {value}".lower() for tool in _TOOLS):
+        elif _TOOLS.search(f"{key} {value}"):
             yield f"its tag {key}={value} says that another tool manages it"
 
 
-def _quota(document: Mapping[str, Any]) -> str:
+def _needed(document: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many instances of each type a resume takes."""
     counts = {item["name"]: item["count"] for item in document["variants"]}
-    parts = [
-        f"{counts.get(item['VariantName']) or item.get('InitialInstanceCount', 1)} x "
-        f"{item['InstanceType']}"
-        for item in variants(document["config"])
-        if "InstanceType" in item
-    ]
-    needed = " and ".join(parts)
-    return f"needs {needed} of the quota for endpoint usage again" if needed else ""
+    found: Counter[str] = Counter()
+    for item in variants(document["config"]):
+        wanted = counts.get(item["VariantName"]) or item.get("InitialInstanceCount") or 1
+        if "InstanceType" in item:
+            found[item["InstanceType"]] += wanted
+    return dict(found)
+
+
+def _quota(document: Mapping[str, Any], limits: Mapping[str, int] | None) -> str:
+    parts = []
+    for name, count in _needed(document).items():
+        told = f" (it is {limits[name]})" if limits and name in limits else ""
+        parts.append(f"{count} x {name}{told}")
+    return f"needs {' and '.join(parts)} of the quota for endpoint usage again" if parts else ""
 
 
 def _types(document: Mapping[str, Any]) -> list[str]:

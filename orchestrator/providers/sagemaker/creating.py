@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.domain.endpoints import EndpointSpec
 from orchestrator.providers.base import (
+    BusyError,
     CapacityError,
     ConflictError,
     NotFoundError,
@@ -48,6 +49,8 @@ def create(desk: Desk, spec: EndpointSpec) -> None:
     same = found.get("EndpointConfigName") == plan.config["EndpointConfigName"]
     if tags.get(ENDPOINT_TAG) != spec.name or not (same or UNFINISHED_TAG in tags):
         raise ConflictError(f"endpoint {spec.name} exists already, and is not what was asked for")
+    if found.get("EndpointStatus") == "Deleting":
+        raise BusyError(f"endpoint {spec.name} is being deleted: its name is free after that")
     if UNFINISHED_TAG in tags and found.get("EndpointStatus") == "InService":
         _finish(desk, spec, plan)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from datetime import datetime
 
 from orchestrator.domain.endpoints import JsonObject
 from orchestrator.providers.base import BusyError, NotFoundError
@@ -33,7 +33,7 @@ def delete(desk: Desk, name: str, kept: JsonObject) -> None:
         delete_endpoint(desk, name)
     configs = _ours(desk, "endpoint-config", name, _configs_of(desk, name, found, kept))
     models = _ours(desk, "model", name, _models_of(desk, name, configs, kept))
-    used = _used_by_others(desk, name) if configs or models else set()
+    used = _used_by_others(desk, name, _oldest(desk, configs, models))
     if used is None:
         return
     for config in configs:
@@ -118,12 +118,25 @@ def _tags(desk: Desk, kind: str, name: str) -> dict[str, str]:
         return {}
 
 
-def _used_by_others(desk: Desk, name: str) -> set[tuple[str, str]] | None:
-    """Return the configurations and models of all other endpoints; None for too many to look at."""
-    rows: Iterator[dict[str, Any]] = desk.session.pages(
-        "sagemaker", "ListEndpoints", "Endpoints", MaxResults=100
-    )
-    others = [str(row["EndpointName"]) for row in rows if row["EndpointName"] != name]
+def _oldest(desk: Desk, configs: list[str], models: list[str]) -> datetime | None:
+    """Return when the first of what we made was made: what is older cannot use it."""
+    described = [*map(desk.config, configs), *map(desk.model, models)]
+    return min((item["CreationTime"] for item in described if item), default=None)
+
+
+def _used_by_others(desk: Desk, name: str, since: datetime | None) -> set[tuple[str, str]] | None:
+    """Return the configurations and models of all other endpoints; None for too many to look at.
+
+    `since` is when what we made began to exist; None: there is nothing of ours.
+    """
+    if since is None:
+        return set()
+    rows = desk.session.pages("sagemaker", "ListEndpoints", "Endpoints", MaxResults=100)
+    others = [
+        str(row["EndpointName"])
+        for row in rows
+        if row["EndpointName"] != name and row["LastModifiedTime"] >= since
+    ]
     if len(others) > _MOST_LOOKED_AT:
         return None
     used: set[tuple[str, str]] = set()

@@ -102,6 +102,17 @@ def has_components(config: Mapping[str, Any]) -> bool:
     return bool(found) and all("ModelName" not in variant for variant in found)
 
 
+def keeps_instances(config: Mapping[str, Any]) -> str:
+    """Return why instances stay when all copies of components are gone, "" when they go too."""
+    for variant in variants(config):
+        managed = variant.get("ManagedInstanceScaling") or {}
+        if managed.get("Status") != "ENABLED":
+            return "its instances are not scaled with its components"
+        if managed.get("MinInstanceCount") != 0:
+            return f"at least {managed.get('MinInstanceCount')} of its instances stay"
+    return ""
+
+
 def model_names(config: Mapping[str, Any]) -> list[str]:
     """Return the models of a configuration, each once."""
     every = [*variants(config), *(config.get("ShadowProductionVariants") or ())]

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.providers.base import SpecError
+
 LOCAL_MODEL = "/opt/ml/model"
 
 
@@ -88,6 +90,8 @@ NAMES = {
     ),
     Dialect.OTHER: Names(model="HF_MODEL_ID", revision="HF_MODEL_REVISION"),
 }
+_GENERATING = ("text-generation", "generate")
+_EMBEDDING = ("feature-extraction", "sentence-similarity", "embed")
 _FOR_GPU = re.compile(r"(?i)(^|[-_.])(gpu|cuda|cu\d{2,3})([-_.]|$)")
 _FOR_NEURON = re.compile(r"(?i)neuron|(^|[-_.])inf[12]([-_.]|$)")
 _FOR_CPU = re.compile(r"(?i)(^|[-_.])cpu([-_.]|$)")
@@ -141,8 +145,9 @@ def built_environment(
     given: Mapping[str, str],
     *,
     local: bool = False,
+    task: str | None = None,
 ) -> dict[str, str]:
-    """Return the environment of a container: the model, its revision, and what was given.
+    """Return the environment of a container: the model, its revision, task, and what was given.
 
     `local` says that the weights are mounted from S3.
     """
@@ -154,8 +159,29 @@ def built_environment(
         own[names.model] = repository
     if revision and not local:
         own[names.revision] = revision
+    own |= task_entry(dialect, task)
     texts = {name: str(value) for name, value in given.items()}
     return with_twins(own | texts, dialect)
+
+
+def task_entry(dialect: Dialect, task: str | None) -> dict[str, str]:
+    """Return the entry that names a task, none where a server has only the one. Raises SpecError.
+
+    vLLM for Neuron generates unless it is told to embed.
+    """
+    if task is None:
+        return {}
+    if dialect is Dialect.OTHER:
+        return {"HF_TASK": task}
+    if task in _EMBEDDING and dialect is Dialect.VLLM_NEURONX:
+        return {"SM_ON_TASK": "embed"}
+    if task not in _GENERATING:
+        raise SpecError(
+            "task",
+            f"the server of this image does not do {task}",
+            remedy=f"use {' or '.join(_GENERATING)}, or an image for this task",
+        )
+    return {}
 
 
 def repository_of(image: str, environment: Mapping[str, str], model_data: str = "") -> str:

@@ -113,7 +113,9 @@ def failure(
     about = response.get("ResponseMetadata") or {}
     code, text = str(words.get("Code") or ""), str(words.get("Message") or "")
     status = about.get("HTTPStatusCode")
-    shown = redact(text, secrets)[:_LONGEST_MESSAGE]
+    # A page of a proxy, or of another server at this address, says nothing to people.
+    page = text.lstrip().startswith("<")
+    shown = "" if page else redact(text, secrets)[:_LONGEST_MESSAGE]
     message = f"AWS answered {redact(code, secrets) or status} when asked to {doing}"
     message += f": {shown}" if shown else ""
     details: dict[str, Any] = {"status": status, "request_id": str(about.get("RequestId") or "")}

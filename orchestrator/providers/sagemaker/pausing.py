@@ -10,8 +10,9 @@ from orchestrator.providers.base import (
     RefusedError,
 )
 from orchestrator.providers.sagemaker.components import pause_components
-from orchestrator.providers.sagemaker.contract import document_of, obstacles, read_findings
+from orchestrator.providers.sagemaker.contract import obstacles
 from orchestrator.providers.sagemaker.desk import Desk, has_components, require_still
+from orchestrator.providers.sagemaker.findings import document_of, read_findings
 from orchestrator.providers.sagemaker.kept import config_name, differences
 from orchestrator.providers.sagemaker.naming import KEPT_TAG, PAUSED_TAG, tag_list
 
@@ -29,7 +30,7 @@ def pause(desk: Desk, name: str, kept: JsonObject) -> None:
     config = desk.config(str(found["EndpointConfigName"]))
     if config is not None and has_components(config):
         require_still(found)
-        pause_components(desk, name)
+        pause_components(desk, name, config)
         return
     _pause_by_deletion(desk, name, kept)
 

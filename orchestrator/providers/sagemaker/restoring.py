@@ -14,7 +14,6 @@ from orchestrator.providers.base import (
 )
 from orchestrator.providers.sagemaker import scaling
 from orchestrator.providers.sagemaker.components import resume_components, suspended_state
-from orchestrator.providers.sagemaker.contract import document_of, read_findings
 from orchestrator.providers.sagemaker.creating import create_endpoint
 from orchestrator.providers.sagemaker.desk import (
     Answer,
@@ -23,6 +22,7 @@ from orchestrator.providers.sagemaker.desk import (
     require_still,
     variants,
 )
+from orchestrator.providers.sagemaker.findings import document_of, read_findings
 from orchestrator.providers.sagemaker.kept import (
     CONFIG_FIELDS,
     config_name,
@@ -234,7 +234,8 @@ def _differences(desk: Desk, name: str, kept: JsonObject) -> list[str]:
     """Return in words how the endpoint differs from what was kept."""
     findings = read_findings(desk, name)
     now = document_of(desk, findings)
-    ignored = ("digest", "alarms")
+    # One that had failed told neither weights nor counts.
+    ignored = ("digest", "alarms", *(() if kept.get("variants") else ("variants",)))
     before = {key: value for key, value in kept.items() if key not in ignored}
     found = differences(before, {key: now[key] for key in now if key not in ignored})
     return [*found, *_about_alarms(desk, kept, findings.policies)]
@@ -244,11 +245,16 @@ def _about_alarms(desk: Desk, kept: JsonObject, policies: list[Answer]) -> Itera
     names = [str(name) for name in kept.get("alarms") or ()]
     arns = {str(policy.get("PolicyARN")) for policy in policies}
     found: dict[str, Mapping[str, Any]] = {}
-    for start in range(0, len(names), 100):
-        rows = desk.session.pages(
-            "cloudwatch", "DescribeAlarms", "MetricAlarms", AlarmNames=names[start : start + 100]
-        )
-        found |= {str(row.get("AlarmName")): row for row in rows}
+    try:
+        for start in range(0, len(names), 100):
+            some = names[start : start + 100]
+            rows = desk.session.pages(
+                "cloudwatch", "DescribeAlarms", "MetricAlarms", AlarmNames=some
+            )
+            found |= {str(row.get("AlarmName")): row for row in rows}
+    except RefusedError as error:
+        yield f"alarms could not be read: {error}"
+        return
     for name in names:
         if name not in found:
             yield f"alarm {name} is gone"

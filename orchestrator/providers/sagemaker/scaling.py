@@ -171,7 +171,7 @@ def _load(resource: str, scaling: Scaling, old: Mapping[str, Any]) -> Document:
     if load is not None:
         new["TargetValue"] = load
     if scaling.metric in metrics or not old:
-        metric = metrics[scaling.metric or "concurrentRequests"]
+        metric = metrics.get(scaling.metric or "", metrics["concurrentRequests"])
         new["PredefinedMetricSpecification"] = {
             **new.get("PredefinedMetricSpecification", {}),
             "PredefinedMetricType": metric,

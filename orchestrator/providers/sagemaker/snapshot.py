@@ -61,6 +61,8 @@ class Mapper:
                 releases=managed_minimum(facts) == 0,
                 unfinished=bool(unfinished),
             )
+        elif _is_asleep(facts, fleet) and status is Status.RUNNING:
+            status = Status.SCALED_TO_ZERO
         hardware = hardware_of(facts, fleet, self.region)
         model = facts.models[0] if facts.models else Model("")
         only = _observe_only(facts)
@@ -93,6 +95,11 @@ class Mapper:
             gaps=tuple(dict.fromkeys((*_missing(facts), *fleet.gaps, *facts.gaps))),
             spec=kept_spec(facts, fleet),
         )
+
+
+def _is_asleep(facts: Facts, fleet: Fleet) -> bool:
+    """An asynchronous endpoint without instances is woken by its queue."""
+    return bool(facts.config.get("AsyncInferenceConfig")) and fleet.counts.most == 0
 
 
 def _copies(facts: Facts) -> Copies | None:

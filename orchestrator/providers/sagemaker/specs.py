@@ -13,6 +13,7 @@ from orchestrator.providers.sagemaker.choices import Choices
 from orchestrator.providers.sagemaker.dialects import (
     built_environment,
     dialect_of,
+    task_entry,
     with_twins,
 )
 from orchestrator.providers.sagemaker.images import image_region, image_uri
@@ -27,7 +28,15 @@ from orchestrator.providers.sagemaker.limits import (
 from orchestrator.providers.sagemaker.shapes import Container, check_container
 
 # What a change of makes a new model or a new configuration necessary.
-_OF_THE_CONTAINER = ("hardware", "repository", "revision", "image", "environment", "secrets")
+_OF_THE_CONTAINER = (
+    "hardware",
+    "repository",
+    "revision",
+    "image",
+    "environment",
+    "secrets",
+    "task",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,7 @@ def container_of(place: Place, spec: EndpointSpec) -> Container:
         spec.revision,
         {**spec.environment, **spec.secrets},
         local=bool(choices.model_data),
+        task=spec.task,
     )
     return Container(
         image=image,
@@ -146,7 +156,7 @@ def _check_changed_container(
     container = Container(
         image=image,
         dialect=dialect,
-        environment=with_twins(environment, dialect),
+        environment=with_twins(environment, dialect) | task_entry(dialect, change.task),
         instance_type=instance_type,
         instance=instance,
         choices=_changed_choices(change, current),

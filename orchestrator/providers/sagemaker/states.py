@@ -120,7 +120,7 @@ def _is_wakeable(resource: str, targets: Sequence[Row], policies: Sequence[Row])
 
 def _is_suspended(target: Row) -> bool:
     state = target.get("SuspendedState") or {}
-    return state.get("DynamicScalingOutSuspended") is True
+    return state.get("DynamicScalingOutSuspended") is True or target.get("MaxCapacity") == 0
 
 
 def _count(value: object) -> int:
