@@ -224,6 +224,17 @@ class Contract:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """An endpoint that was deleted to pause it, as what is left of it at its cloud tells.
+
+    `document` is what a resume needs, as far as it can be told from that.
+    """
+
+    snapshot: Snapshot
+    document: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
     """What was put back after a resume, and in words what could not be or differs now."""
 

@@ -30,6 +30,7 @@ from orchestrator.engine.apply import (
     refresh,
 )
 from orchestrator.engine.closer import look_closer
+from orchestrator.engine.recovery import read_left, store_left
 from orchestrator.engine.steps import NO_CAPACITY
 from orchestrator.providers.base import (
     CredentialsError,
@@ -82,9 +83,11 @@ def observe(context: Context, account: Account, provider: Provider, gap_limit: t
     with context.database.read() as session:
         known = observation.known_endpoints(session, account.id)
     closer = look_closer(context.clock, provider, listing, known)
+    left = read_left(provider, account, listing)
     listing, look.more = closer.listing, closer.postponed > 0
     with context.database.write() as session:
         account = session.get_one(Account, account.id)
+        store_left(session, account, left, listing.answered_at)
         _store_listing(session, account, listing, look, closer.sights)
         _note_health(session, account, listing, look)
         _note_skew(session, account, listing)

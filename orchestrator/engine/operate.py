@@ -14,7 +14,7 @@ from sqlmodel import Session
 
 from orchestrator.domain.endpoints import Snapshot
 from orchestrator.domain.plan import STARTS, Kind
-from orchestrator.domain.status import AWAKE, Status
+from orchestrator.domain.status import Status
 from orchestrator.engine import adoption, outside
 from orchestrator.engine.apply import (
     ENGINE,
@@ -32,6 +32,7 @@ from orchestrator.engine.deciding import is_frozen
 from orchestrator.engine.goals import Progress, progress
 from orchestrator.engine.keeping import Keeper
 from orchestrator.engine.observe import Look, Reading, store_read
+from orchestrator.engine.retries import capacity_wait, cool_down, final, kind_of, wait_for
 from orchestrator.engine.steps import (
     ENDED,
     NO_CAPACITY,
@@ -43,15 +44,12 @@ from orchestrator.engine.steps import (
 )
 from orchestrator.providers.base import (
     AmbiguousError,
-    BusyError,
     CapacityError,
-    ChangedError,
     ConflictError,
     NotFoundError,
     Provider,
     ProviderError,
     RefusedError,
-    ThrottledError,
     UnavailableError,
 )
 from orchestrator.providers.errors import EchoMismatchError
@@ -59,17 +57,7 @@ from orchestrator.services.context import Context
 from orchestrator.store import events, observation, operations
 from orchestrator.store.tables import Account, Endpoint, Operation
 
-FIRST_RETRY = timedelta(seconds=2)
-LONGEST_RETRY = timedelta(minutes=5)
-CAPACITY_RETRY = timedelta(minutes=2)
-LONGEST_CAPACITY = timedelta(minutes=15)
-# A transition that forbids a change takes minutes.
-BUSY_RETRY = timedelta(seconds=30)
 SOON = timedelta(seconds=15)
-# An endpoint that changes between two readings so often is somebody's work in progress.
-MOST_CHANGES = 5
-FIRST_COOL_DOWN = timedelta(minutes=1)
-LONGEST_COOL_DOWN = timedelta(hours=1)
 # An accepted change that shows no end by then is given up; the wish stays and is tried anew.
 LONGEST_WAIT = timedelta(hours=2)
 
@@ -421,7 +409,7 @@ class Operator:
         with self._change(operation_id) as (session, operation):
             if operation.status in ENDED:
                 return
-            wait = _wait_for(operation, error)
+            wait = wait_for(operation, error)
             state = "unknown" if isinstance(error, AmbiguousError) else "refused for now"
             if isinstance(error, UnavailableError) and operation.kind == Kind.CREATE:
                 state = NOT_RECEIVED
@@ -431,7 +419,7 @@ class Operator:
                 operation.outcome = f"{NO_CAPACITY}: {error}"
                 self._waits_for_capacity(session, operation, now)
             if operation.attempts == 1 or isinstance(error, CapacityError):
-                self._tell(session, operation, _kind_of(error), str(error), wait)
+                self._tell(session, operation, kind_of(error), str(error), wait)
 
     def _waits_for_capacity(self, session: Session, operation: Operation, now: datetime) -> None:
         """Show that an endpoint which is away waits for capacity, not for a person."""
@@ -469,52 +457,8 @@ class Operator:
             end(session, operation, status, outcome, now)
             if operation.endpoint_id is not None:
                 endpoint = session.get_one(Endpoint, operation.endpoint_id)
-                _cool_down(endpoint, now, failed=status == "failed")
+                cool_down(endpoint, now, failed=status == "failed")
                 if status == "succeeded" and operation.kind == Kind.RESUME:
                     endpoint.scaling_before_pause = {}
                 session.add(endpoint)
         self._context.vault.drop(operation_id)
-
-
-def final(operation: Operation, error: ProviderError) -> bool:
-    """Tell whether an error ends an operation, because the same call would meet it again."""
-    if isinstance(error, ChangedError):
-        return operation.attempts >= MOST_CHANGES
-    return isinstance(error, RefusedError) and not isinstance(error, CapacityError)
-
-
-def capacity_wait(operation: Operation) -> timedelta:
-    """Return how long to wait for capacity: longer each time, up to a limit."""
-    return min(CAPACITY_RETRY * (1 << min(max(operation.attempts - 1, 0), 6)), LONGEST_CAPACITY)
-
-
-def _wait_for(operation: Operation, error: ProviderError) -> timedelta:
-    if isinstance(error, ThrottledError) and error.retry_after is not None:
-        return max(error.retry_after, FIRST_RETRY)
-    if isinstance(error, CapacityError):
-        return capacity_wait(operation)
-    if isinstance(error, BusyError):
-        return BUSY_RETRY
-    return min(FIRST_RETRY * (1 << min(operation.attempts, 10)), LONGEST_RETRY)
-
-
-def _kind_of(error: ProviderError) -> str:
-    if isinstance(error, CapacityError):
-        return "operation.waiting_for_capacity"
-    if isinstance(error, ThrottledError):
-        return "operation.throttled"
-    if isinstance(error, UnavailableError):
-        return "operation.delayed"
-    return "operation.in_doubt"
-
-
-def _cool_down(endpoint: Endpoint, now: datetime, *, failed: bool) -> None:
-    """After a failure leave the endpoint alone for a while, longer each time."""
-    if not failed:
-        endpoint.failures, endpoint.not_before = 0, None
-        return
-    wait = min(FIRST_COOL_DOWN * (1 << min(endpoint.failures, 10)), LONGEST_COOL_DOWN)
-    endpoint.failures += 1
-    if endpoint.status in AWAKE:
-        endpoint.asleep_rule, endpoint.asleep_since = "", None
-    endpoint.not_before = now + wait

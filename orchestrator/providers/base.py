@@ -17,6 +17,7 @@ from orchestrator.domain.endpoints import (
     EndpointSpec,
     HardwareOffer,
     JsonObject,
+    LeftBehind,
     Restored,
     Snapshot,
     Usage,
@@ -204,6 +205,13 @@ class Provider(Protocol):
 
     def get_endpoint(self, name: str) -> Snapshot | None:
         """Return one endpoint, or None when the cloud says plainly that it is not there."""
+        ...
+
+    def left_behind(self) -> Sequence[LeftBehind]:
+        """Return endpoints that this service deleted to pause them, by what it left of them.
+
+        So an empty store finds what another one has paused. None where a cloud keeps them.
+        """
         ...
 
     def check(

@@ -15,6 +15,7 @@ from orchestrator.domain.endpoints import (
     Hardware,
     HardwareOffer,
     JsonObject,
+    LeftBehind,
     Restored,
     Snapshot,
     Usage,
@@ -32,8 +33,8 @@ from orchestrator.providers.base import (
     UnavailableError,
 )
 from orchestrator.providers.errors import EchoMismatchError
-from orchestrator.providers.huggingface.hardware import read_offers
 from orchestrator.providers.huggingface.checks import check_spec
+from orchestrator.providers.huggingface.hardware import read_offers
 from orchestrator.providers.huggingface.identity import read_identity, read_rights
 from orchestrator.providers.huggingface.listing import read_listing
 from orchestrator.providers.huggingface.payloads import create_payload, update_payload
@@ -96,6 +97,10 @@ class HuggingFaceProvider:
         if raw.get("name") != name:
             raise UnavailableError(f"Hugging Face answered with another endpoint, asked to {doing}")
         return self._mapper.snapshot(raw)
+
+    def left_behind(self) -> Sequence[LeftBehind]:
+        """Return nothing: a paused endpoint stays in the listing."""
+        return ()
 
     def check(
         self, spec: EndpointSpec | EndpointChange, current: JsonObject = NOTHING_KEPT

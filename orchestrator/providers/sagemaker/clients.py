@@ -57,6 +57,7 @@ class Clients:
         self._lock = threading.RLock()
         self._counting = threading.Lock()
         self._counts: Counter[str] = Counter()
+        self.sent = 0
         self._made: dict[tuple[str, bool], Any] = {}
         self._session: Any = None
         self._raw = threading.local()
@@ -153,6 +154,7 @@ class Clients:
     def _on_send(self, request: Any, event_name: str, **_: object) -> Any:
         service, operation = event_name.split(".")[1:]
         with self._counting:
+            self.sent += 1
             self._counts[f"{_SHORT.get(service, service)}:{operation}"] += 1
         if self._hooks.transport is None:
             return None

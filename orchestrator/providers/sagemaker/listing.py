@@ -76,7 +76,7 @@ class _Look:
 def read_listing(session: AwsSession, reader: Reader, mapper: Mapper, clock: Clock) -> Listing:
     """Return all endpoints; a failure ends the listing as not complete."""
     rows, error = _Rows(), None
-    asked_at = clock.now()
+    asked_at, sent = clock.now(), session.sent
     try:
         unsure = _verify(session)
         _read_pages(session, rows)
@@ -102,7 +102,7 @@ def read_listing(session: AwsSession, reader: Reader, mapper: Mapper, clock: Clo
         complete=not rows.problems,
         asked_at=asked_at,
         answered_at=clock.now(),
-        calls=rows.calls,
+        calls=session.sent - sent,
         problem="; ".join(rows.problems),
         error=error,
         cloud_time=session.cloud_time,

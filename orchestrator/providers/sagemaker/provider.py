@@ -12,6 +12,7 @@ from orchestrator.domain.endpoints import (
     EndpointSpec,
     HardwareOffer,
     JsonObject,
+    LeftBehind,
     Restored,
     Snapshot,
     Usage,
@@ -40,6 +41,7 @@ from orchestrator.providers.sagemaker import (
 )
 from orchestrator.providers.sagemaker.desk import Desk
 from orchestrator.providers.sagemaker.identity import read_identity
+from orchestrator.providers.sagemaker.left import read_left
 from orchestrator.providers.sagemaker.listing import read_listing
 from orchestrator.providers.sagemaker.prices import read_offers
 from orchestrator.providers.sagemaker.reading import Reader
@@ -106,6 +108,10 @@ class SageMakerProvider:
         """Return one endpoint; None only for AWS's own words that it is not there."""
         facts = self._reader.read(name)
         return None if facts is None else self._mapper.snapshot(facts)
+
+    def left_behind(self) -> Sequence[LeftBehind]:
+        """Return the endpoints whose retained configuration says that they were paused by us."""
+        return read_left(self._desk, self._mapper)
 
     def check(
         self, spec: EndpointSpec | EndpointChange, current: JsonObject = NOTHING_KEPT

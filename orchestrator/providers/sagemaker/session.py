@@ -148,6 +148,11 @@ class AwsSession:
         """Return the requests sent since this was asked last, by `service:Operation`."""
         return self._clients.counted()
 
+    @property
+    def sent(self) -> int:
+        """Return how many requests were sent since the session was made."""
+        return self._clients.sent
+
     def regions(self) -> tuple[str, ...]:
         """Return the regions of this partition that botocore knows SageMaker in; makes no call."""
         session = self._clients.botocore_session

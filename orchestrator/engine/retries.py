@@ -1,0 +1,74 @@
+"""When an operation is tried again, when an error ends it, how long an endpoint is left alone."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from orchestrator.domain.status import AWAKE
+from orchestrator.providers.base import (
+    BusyError,
+    CapacityError,
+    ChangedError,
+    ProviderError,
+    RefusedError,
+    ThrottledError,
+    UnavailableError,
+)
+from orchestrator.store.tables import Endpoint, Operation
+
+FIRST_RETRY = timedelta(seconds=2)
+LONGEST_RETRY = timedelta(minutes=5)
+CAPACITY_RETRY = timedelta(minutes=2)
+LONGEST_CAPACITY = timedelta(minutes=15)
+# A transition that forbids a change takes minutes.
+BUSY_RETRY = timedelta(seconds=30)
+# An endpoint that changes between two readings so often is somebody's work in progress.
+MOST_CHANGES = 5
+FIRST_COOL_DOWN = timedelta(minutes=1)
+LONGEST_COOL_DOWN = timedelta(hours=1)
+
+
+def final(operation: Operation, error: ProviderError) -> bool:
+    """Tell whether an error ends an operation, because the same call would meet it again."""
+    if isinstance(error, ChangedError):
+        return operation.attempts >= MOST_CHANGES
+    return isinstance(error, RefusedError) and not isinstance(error, CapacityError)
+
+
+def capacity_wait(operation: Operation) -> timedelta:
+    """Return how long to wait for capacity: longer each time, up to a limit."""
+    return min(CAPACITY_RETRY * (1 << min(max(operation.attempts - 1, 0), 6)), LONGEST_CAPACITY)
+
+
+def wait_for(operation: Operation, error: ProviderError) -> timedelta:
+    """Return how long to wait before the same call is made again."""
+    if isinstance(error, ThrottledError) and error.retry_after is not None:
+        return max(error.retry_after, FIRST_RETRY)
+    if isinstance(error, CapacityError):
+        return capacity_wait(operation)
+    if isinstance(error, BusyError):
+        return BUSY_RETRY
+    return min(FIRST_RETRY * (1 << min(operation.attempts, 10)), LONGEST_RETRY)
+
+
+def kind_of(error: ProviderError) -> str:
+    """Return the kind of the event that tells of an error which does not end an operation."""
+    if isinstance(error, CapacityError):
+        return "operation.waiting_for_capacity"
+    if isinstance(error, ThrottledError):
+        return "operation.throttled"
+    if isinstance(error, UnavailableError):
+        return "operation.delayed"
+    return "operation.in_doubt"
+
+
+def cool_down(endpoint: Endpoint, now: datetime, *, failed: bool) -> None:
+    """After a failure leave the endpoint alone for a while, longer each time."""
+    if not failed:
+        endpoint.failures, endpoint.not_before = 0, None
+        return
+    wait = min(FIRST_COOL_DOWN * (1 << min(endpoint.failures, 10)), LONGEST_COOL_DOWN)
+    endpoint.failures += 1
+    if endpoint.status in AWAKE:
+        endpoint.asleep_rule, endpoint.asleep_since = "", None
+    endpoint.not_before = now + wait
