@@ -92,10 +92,11 @@ def _rights(looked: Looked, provider: Provider) -> Iterator[Check]:
     if not missing:
         yield ok(name, told, _since(began))
         return
-    level: Level = "fail" if looked.acts else "warn"
+    needed = looked.acts and any(right.essential for right in missing)
     remedy = "grant them to the credentials" if looked.acts else "needed only to act, not to look"
-    yield found(level, name, f"{told}; {len(missing)} missing", remedy)
+    yield found("fail" if needed else "warn", name, f"{told}; {len(missing)} missing", remedy)
     for purpose, lacking in _by_purpose(missing).items():
+        level: Level = "fail" if looked.acts and lacking[0].essential else "warn"
         yield found(level, f"{name}: {purpose}", f"missing: {_names(lacking)}", remedy)
 
 

@@ -40,7 +40,8 @@ app = typer.Typer(
     help="Look after managed model endpoints: what runs, why, what it costs; start and stop it.",
     epilog="Try: orchestrator scan (needs no server), then orchestrator serve, then "
     "orchestrator endpoints list. Global options may also follow the sub-command. Exit codes: "
-    "2 usage, 3 not found, 4 refused, 5 not allowed, 6 unreachable, 7 failed, 8 timed out.",
+    "2 usage, 3 not found, 4 refused, 5 not allowed, 6 unreachable, 7 failed, 8 timed out, "
+    "9 partly read.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -20,9 +20,6 @@ from orchestrator.providers.registry import (
     make_provider,
 )
 
-# A namespace that a driver is made with only to ask who the credentials are.
-_ANY_NAMESPACE = "whoami"
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -216,7 +213,7 @@ def _source(drivers: Drivers, kind: str, target: Target) -> Source | Absent:
 def _asked(drivers: Drivers, kind: str, reference: str, *, asked: bool) -> Source:
     home = CLOUDS[kind].home_region
     try:
-        provider = drivers.make(kind, reference, "" if home else _ANY_NAMESPACE, home)
+        provider = drivers.make(kind, reference, "", home)
     except ValueError as error:
         raise CliError(redact_text(str(error)), ExitCode.USAGE) from None
     identity, problem = None, None

@@ -113,12 +113,14 @@ class Identity:
 class Right:
     """One right of the credentials: `allowed` is None where that cannot be told without acting.
 
-    `needed_for` says in words what fails without it.
+    `needed_for` says in words what fails without it. Without an `essential` one rules cannot do
+    their work; any other may be left out on purpose.
     """
 
     name: str
     allowed: bool | None
     needed_for: str
+    essential: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,6 +166,12 @@ def connect(session: Session, account: Account, asked: Asked) -> Account:
 
     Raises ServiceError 409 for a name or place that is taken.
     """
+    if not account.namespace:
+        raise invalid(
+            "namespace",
+            "Without asking the cloud it is not known which namespace the credentials reach.",
+            remedy="Name it, or let the cloud be asked.",
+        )
     check_free(session, account)
     session.add(account)
     what = f"connected {account.name} ({account.provider}, {place(account)})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.clock import ManualClock
-from orchestrator.providers.base import Capabilities, Provider
+from orchestrator.providers.base import Capabilities, Provider, RefusedError
 from orchestrator.providers.huggingface.billing import Billing, BillingTerms
 from orchestrator.providers.huggingface.options import HuggingFaceOptions
 from orchestrator.providers.registry import (
@@ -96,9 +96,9 @@ def test_wrong_options_are_named(options: dict[str, str], words: str) -> None:
         make_provider(account(**options), HOOKS)
 
 
-def test_a_namespace_is_needed() -> None:
-    with pytest.raises(ValueError, match="namespace"):
-        make_provider(account(namespace=""), HOOKS)
+def test_without_a_namespace_nothing_is_read_but_who_the_credentials_are() -> None:
+    with pytest.raises(RefusedError, match="cannot be a name"):
+        make_provider(account(namespace=""), HOOKS).get_endpoint("demo")
 
 
 @pytest.mark.parametrize(

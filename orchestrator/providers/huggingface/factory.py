@@ -15,10 +15,8 @@ from orchestrator.providers.redaction import Redactor
 def make_huggingface(account: ProviderAccount, hooks: ProviderHooks) -> HuggingFaceProvider:
     """Return the driver of a namespace; the token is resolved at each call, so it may rotate.
 
-    Raises ValueError for a missing namespace or a wrong option.
+    Without a namespace it can only say who the token is. Raises ValueError for a wrong option.
     """
-    if not account.namespace:
-        raise ValueError(f"account {account.name!r}: namespace is missing (a user or organization)")
     try:
         options = HuggingFaceOptions.read(account.options)
     except ValueError as error:

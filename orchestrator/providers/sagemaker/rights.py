@@ -37,6 +37,7 @@ _LOOK, _COUNT, _PRICE = "seeing endpoints", "counting requests", "knowing prices
 _PAUSE, _RESUME = "pausing by deletion", "resuming what was deleted"
 _COMPONENTS = "pausing and resuming inference components"
 _CREATE, _UPDATE, _DELETE = "creating endpoints", "changing endpoints", "deleting endpoints"
+_ESSENTIAL = (_LOOK, _PAUSE, _RESUME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,15 @@ def read_rights(
     `name` is what the names that are tried begin with, for policies that allow names by pattern.
     """
     nobody = _Nobody(_random_name(name), session, clock)
-    return [Right(probe.action, _tried(probe, nobody), probe.needed_for) for probe in probes]
+    return [
+        Right(
+            probe.action,
+            _tried(probe, nobody),
+            probe.needed_for,
+            essential=probe.needed_for in _ESSENTIAL,
+        )
+        for probe in probes
+    ]
 
 
 def rights_for(
