@@ -135,8 +135,9 @@ class Snapshot:
 class HardwareOffer:
     """One row of a cloud's price list: nano-dollars per replica-hour and accelerator quota.
 
-    For an `Extra`, whose `component` it bears, the price is that of one unit for an hour. `source` names where the price is
-    from, with its date if it was not read just now; empty: the cloud's own list of this moment.
+    For an `Extra`, whose `component` it bears, the price is that of one unit for an hour. `source`
+    names where the price is from, with its date if it was not read just now; empty: the cloud's
+    own list of this moment.
     `quota_max` and `quota_used` count what the cloud counts, of which a replica takes
     `quota_each` (0: as many as it has accelerators).
     """
@@ -159,7 +160,8 @@ class HardwareOffer:
 class EndpointSpec:
     """What a person asks a cloud to create; `environment` values may be secrets, never stored.
 
-    `options` are settings that only this cloud has, checked by its driver, never secret.
+    An empty `image` is the cloud's usual one. `options` are settings that only this cloud has,
+    checked by its driver, never secret.
     """
 
     name: str
@@ -170,7 +172,7 @@ class EndpointSpec:
     revision: str | None = None
     framework: str = "pytorch"
     access: str = "authenticated"
-    image: JsonObject = field(default_factory=lambda: {"huggingface": {}})
+    image: JsonObject = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     command: tuple[str, ...] = ()

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import fields
 
 import pytest
 from typer.testing import CliRunner
 
 from orchestrator.cli.main import app
+from orchestrator.providers.base import Capabilities, Provider
+from orchestrator.providers.registry import Cloud
+from orchestrator.providers.sagemaker import options
+from orchestrator.providers.sagemaker.choices import Choices
 from orchestrator.settings import PREFIX, Settings
 from tests.support.program import ROOT, shell_lines
 
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "benchmarks/README.md")
+GUIDE = (ROOT / "docs/sagemaker.md").read_text()
+DOCUMENTS = (
+    *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "benchmarks/README.md"),
+    *("docs/sagemaker.md", "docs/new-cloud.md"),
+)
 # Defaults that are computed when the program starts.
 COMPUTED = {
     "state_dir": "`~/.local/state/orchestrator`",
@@ -40,14 +49,25 @@ def settings_table() -> list[str]:
 
 
 def command_lines() -> list[str]:
-    inline = re.findall(r"`(orchestrator [a-z][^`]*)`", README)
-    lines = [line for line in shell_lines(README) if line.startswith("orchestrator ")]
+    texts = (README, GUIDE)
+    inline = [line for text in texts for line in re.findall(r"`(orchestrator [a-z][^`]*)`", text)]
+    typed = [line for text in texts for line in shell_lines(text)]
+    lines = [line for line in typed if line.startswith("orchestrator ")]
     return list(dict.fromkeys(lines + inline))
 
 
+def rows_after(text: str, heading: str) -> list[str]:
+    """Return the rows of the table that begins with this heading."""
+    return text[text.index(heading) :].split("\n\n", 1)[0].splitlines()[2:]
+
+
+def names_of(rows: list[str]) -> set[str]:
+    """Return what stands in code marks in the first column."""
+    return {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+
 def test_the_table_of_settings_is_what_the_program_knows() -> None:
-    start = README.index("| Variable | Default | Meaning |")
-    shown = README[start:].split("\n\n", 1)[0].splitlines()[2:]
+    shown = rows_after(README, "| Variable | Default | Meaning |")
     assert shown == settings_table(), "\n".join(["write this table:", *settings_table()])
 
 
@@ -71,6 +91,27 @@ def test_every_file_that_is_linked_exists(document: str) -> None:
     text = (ROOT / document).read_text()
     for target in re.findall(r"\]\(([^)#]+)\)", text):
         assert (ROOT / document).parent.joinpath(target).exists(), target
+
+
+def test_the_guide_names_every_option_of_an_account() -> None:
+    told = names_of(rows_after(GUIDE, "| Option | Default | Meaning |"))
+    assert told == set(options.KNOWN) - {"initializing_billing"}
+
+
+def test_the_guide_names_every_option_of_a_spec() -> None:
+    told = names_of(rows_after(GUIDE, "| Option of a spec | Meaning |"))
+    assert told == {field.name for field in fields(Choices)}
+
+
+def test_the_guide_to_a_new_cloud_names_the_whole_protocol() -> None:
+    guide = (ROOT / "docs/new-cloud.md").read_text()
+    methods = {name for name in vars(Provider) if not name.startswith("_")}
+    rows = rows_after(guide, "| Member | What it has to do |")
+    told = {name for row in rows for name in re.findall(r"^\| `(\w+)", row)}
+    assert told == methods | {"capabilities"}
+    known = names_of(rows_after(guide, "| Field | Set it when |"))
+    assert known == {field.name for field in fields(Capabilities)}
+    assert all(f"    {field.name}=" in guide for field in fields(Cloud))
 
 
 def test_the_readme_speaks_of_compose_as_it_is() -> None:

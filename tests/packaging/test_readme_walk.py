@@ -11,6 +11,7 @@ from subprocess import CompletedProcess
 from threading import Event
 
 from orchestrator.sandbox.fleet import OWNER_TOKEN, demo_world
+from orchestrator.sandbox.fleet_aws import AWS_KEY, AWS_SECRET, LLAMA_70B
 from orchestrator.sandbox.server import SandboxServer
 from tests.support.program import ROOT, Installed, free_port, shell_lines
 
@@ -40,17 +41,23 @@ def readme_commands() -> list[list[str]]:
 
 def pointed_at(words: list[str], cloud: str) -> list[str]:
     """Return a command with the simulated cloud in the place of the real one."""
+    first = {"api_url": f"{cloud}/v2", "hub_url": cloud}
+    second = {"endpoint_url": cloud}
+    given: dict[str, str] = {}
     if words[1] == "scan":
-        return [*words, "--api-url", f"{cloud}/v2", "--hub-url", cloud]
+        given = {f"huggingface.{key}": url for key, url in first.items()}
+        given |= {f"sagemaker.{key}": url for key, url in second.items()}
     if words[1:3] == ["accounts", "add"]:
-        return [*words, "--option", f"api_url={cloud}/v2", "--option", f"hub_url={cloud}"]
-    return words
+        given = second if "sagemaker" in words else first
+    return [*words, *(part for key in given for part in ("--option", f"{key}={given[key]}"))]
 
 
 def test_every_command_of_the_readme_works_as_typed(installed: Installed, tmp_path: Path) -> None:
     port = free_port()
     environment = {
         "HF_TOKEN": OWNER_TOKEN,
+        "AWS_ACCESS_KEY_ID": AWS_KEY,
+        "AWS_SECRET_ACCESS_KEY": AWS_SECRET,
         "ORCHESTRATOR_STATE_DIR": str(tmp_path / "state"),
         "ORCHESTRATOR_PORT": str(port),
         "ORCHESTRATOR_OBSERVE_INTERVAL_S": "1",
@@ -82,4 +89,6 @@ def test_every_command_of_the_readme_works_as_typed(installed: Installed, tmp_pa
             assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}{done.stderr}"
             said[" ".join(words[1:3]) if len(words) > 2 else words[1]] = done.stdout + done.stderr
     assert ENDPOINT in said["scan"]
+    assert "hackathon-8b" in said["scan"]  # in another region than the rest
+    assert LLAMA_70B in said["endpoints contract"]
     assert "office-hours" in said["schedules create"]

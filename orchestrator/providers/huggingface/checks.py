@@ -28,7 +28,7 @@ def check_spec(spec: EndpointSpec | EndpointChange) -> tuple[str, ...]:
         )
     if spec.scaling is not None:
         _check_scaling(spec.scaling)
-    if spec.image is not None:
+    if spec.image:
         _check_image(spec.image)
     return ()
 

@@ -85,6 +85,9 @@ def scaling_payload(scaling: Scaling) -> dict[str, Any]:
     return payload
 
 
+USUAL_IMAGE: Mapping[str, Any] = {"huggingface": {}}
+
+
 def image_payload(image: Mapping[str, Any]) -> dict[str, Any]:
     """Return `model.image`, whole; a container with a `url` of its own is the `custom` variant."""
     return {"custom": dict(image)} if "url" in image else dict(image)
@@ -114,7 +117,7 @@ def _model(spec: EndpointSpec) -> dict[str, Any]:
         "framework": spec.framework,
         "repository": spec.repository,
         "revision": spec.revision,
-        "image": image_payload(spec.image),
+        "image": image_payload(spec.image or USUAL_IMAGE),
     }
     # Unlike `revision`, `task` must not be null.
     if spec.task is not None:
