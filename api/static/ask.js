@@ -149,7 +149,7 @@ async function showCard(data, form) {
   form.elements.namedItem("forced").closest("label").hidden = !card.managed_by.length;
   const minutes = card.minutes_to_return === null ? [] : [`about ${card.minutes_to_return} minutes (${card.measured ? "measured" : "an estimate"})`];
   const rows = [["Kept", card.kept], ["Lost", card.lost], ["Back in", minutes], ["Risks", card.risks], ["Alarms", card.alarms], ["Quota", card.quota ? [card.quota] : []], ["Managed by", card.managed_by], ["Forbidden now", card.obstacles]];
-  return el("dl", { className: "card-rows" }, rows.filter(([, texts]) => texts.length).map(([name, texts]) => [el("dt", {}, name), el("dd", {}, texts.map((text) => el("span", { className: "two" }, text)))]));
+  return el("dl", { className: "card-rows" }, rows.filter(([, texts]) => texts.length).map(([name, texts]) => [el("dt", {}, name), el("dd", {}, texts.map((text) => el("div", {}, text)))]));
 }
 
 // Asks for a dry run and shows it; `settled` is told whether it was refused.

@@ -19,6 +19,8 @@ DATA = (
     "orchestrator/api/static/app.css",
     "orchestrator/api/templates/base.html",
     "orchestrator/sandbox/data/llm-traffic-sample.csv.gz",
+    "orchestrator/providers/sagemaker/prices.json",
+    "orchestrator/providers/sagemaker/iam/manage.json",
 )
 
 

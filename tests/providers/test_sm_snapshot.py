@@ -205,14 +205,15 @@ class TestObserveOnly:
         assert words in (found.observe_only or "")
         assert (found.stop, found.to_zero) == (Stop.NONE, False)
 
-    def test_serverless_has_no_instances(self, scene: Scene) -> None:
+    def test_serverless_costs_something_at_no_known_price(self, scene: Scene) -> None:
         serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 1}
         scene.config["ProductionVariants"] = [
             {"VariantName": "a", "ModelName": "llama-m", "ServerlessConfig": serverless}
         ]
         scene.endpoint["ProductionVariants"] = [{"VariantName": "a"}]
         found = scene.seen()
-        assert (found.billed, found.hardware.instance_type) == (NOT_BILLED, "serverless")
+        assert (found.billed.low, found.billed.high) == (0, 1)  # unpriced, not free
+        assert found.hardware.instance_type == "serverless"
         assert found.gaps == ()
 
     def test_an_asynchronous_one_has_a_price_of_its_own(self, scene: Scene) -> None:

@@ -148,14 +148,14 @@ def _kept(document: Mapping[str, Any], *, classic: bool) -> Iterator[str]:
     yield f"configuration {document['endpoint']['EndpointConfigName']} and its models"
     yield "name, address, metrics and logs"
     for name, words in (
-        ("tags", "tags"),
-        ("variants", "variants' weights and instance counts"),
-        ("targets", "autoscaling targets"),
-        ("policies", "scaling policies"),
-        ("scheduled_actions", "scheduled actions"),
+        ("tags", "tag"),
+        ("variants", "variant with its weight and instance count"),
+        ("targets", "autoscaling target"),
+        ("policies", "scaling policy"),
+        ("scheduled_actions", "scheduled action"),
     ):
         if document[name]:
-            yield f"{len(document[name])} {words}, put back after it serves again"
+            yield f"{words} (x{len(document[name])}), put back after it serves again"
 
 
 def _lost(found: Findings) -> Iterator[str]:

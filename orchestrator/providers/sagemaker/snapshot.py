@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.domain.endpoints import (
-    NOT_BILLED,
     BilledReplicas,
     Extra,
     Snapshot,
@@ -30,6 +29,8 @@ from orchestrator.providers.sagemaker.states import (
 )
 
 ACCESS = "iam"
+# What costs by the request has no price by the hour: anything but nothing, and unpriced.
+BY_REQUEST = BilledReplicas(0, 1, 1)
 _LONGEST_MESSAGE = 1000
 _TASKS = ("HF_TASK", "SM_ON_TASK")
 _REVISIONS = ("HF_MODEL_REVISION", "SM_ON_REVISION", "SM_VLLM_REVISION")
@@ -66,7 +67,7 @@ class Mapper:
         hardware = hardware_of(facts, fleet, self.region)
         model = facts.models[0] if facts.models else Model("")
         only = _observe_only(facts)
-        billed = NOT_BILLED if fleet.serverless else _billed(state, fleet, self.terms)
+        billed = BY_REQUEST if fleet.serverless else _billed(state, fleet, self.terms)
         return Snapshot(
             name=name,
             status=status,
