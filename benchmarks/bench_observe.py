@@ -44,7 +44,7 @@ from orchestrator.store.tables import Account, Endpoint, Schedule
 
 TOKEN = "benchmark"
 AWS_ACCOUNT, AWS_KEY = "111122223333", "AKIAEXAMPLEBENCHMARK"
-AWS_SECRET = "benchmark"  # noqa: S105 - opens nothing but the simulated cloud
+AWS_SECRET = "benchmark"
 REGIONS = ("us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1")
 INSTANCES = ("ml.g5.xlarge", "ml.g6.2xlarge", "ml.inf2.8xlarge")
 STATES: tuple[Literal["running", "paused", "scaledToZero"], ...] = (

@@ -32,6 +32,8 @@ def store_left(
     session: Session, account: Account, left: Sequence[LeftBehind], at: datetime
 ) -> None:
     """Store them as paused and only observed; a resume needs that somebody adopts them."""
+    if not left:
+        return
     known = observation.known_endpoints(session, account.id)
     for one in left:
         if one.snapshot.name in known:
