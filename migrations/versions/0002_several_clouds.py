@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -13,7 +15,7 @@ branch_labels = None
 depends_on = None
 
 # Compulsory columns by table, with what the rows that are there already hold in them.
-ADDED: dict[str, list[tuple[str, sa.types.TypeEngine[object], str]]] = {
+ADDED: dict[str, list[tuple[str, sa.types.TypeEngine[Any], str]]] = {
     "account": [("call_counts", sa.JSON(), "'{}'"), ("usage_watch", sa.JSON(), "'{}'")],
     "endpoint": [
         ("stop", sa.String(), "'pause'"),

@@ -12,7 +12,7 @@ from orchestrator.domain.endpoints import EndpointSpec, Hardware, Scaling
 from orchestrator.engine.engine import Cadence, Engine
 from orchestrator.sandbox import faults
 from orchestrator.sandbox.traffic import Traffic
-from orchestrator.services import adoption, creation
+from orchestrator.services import adoption, clicks, creation
 from orchestrator.store import migrate
 from orchestrator.store.database import Database
 from orchestrator.store.ids import new_id
@@ -138,8 +138,6 @@ class TestCreating:
     def test_deleting_it_leaves_nothing_of_ours(self, stage: AwsStage) -> None:
         create(stage, spec())
         stage.run(hours=1)
-        from orchestrator.services import clicks  # noqa: PLC0415 - only here
-
         with stage.database.write() as session:
             clicks.request_delete(
                 session, stage.row(session, "chat"), stage.asked(), confirm="chat"

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 import httpx2
 import pytest
-from sqlmodel import Session
 
 from orchestrator.engine.engine import Cadence
 from orchestrator.sandbox import faults
 from orchestrator.sandbox.aws.switches import AwsSwitches
+from orchestrator.services import clicks
 from orchestrator.services.errors import ServiceError
 from orchestrator.store.database import Database
 from tests.support.aws_stage import AWS_ACCOUNT, GONE, REGION, AwsStage, open_aws_stage
@@ -394,14 +394,8 @@ class TestDeletion:
 
 
 def delete(stage: AwsStage) -> None:
-    from orchestrator.services import clicks  # noqa: PLC0415 - only here
-
     with stage.database.write() as session:
-        clicks.request_delete(session, _row(session, stage), stage.asked(), confirm="chat")
-
-
-def _row(session: Session, stage: AwsStage) -> object:
-    return stage.row(session, "chat")
+        clicks.request_delete(session, stage.row(session, "chat"), stage.asked(), confirm="chat")
 
 
 class TestComponents:
