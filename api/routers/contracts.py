@@ -46,7 +46,7 @@ def allow_recreate(
     def work(session: Session) -> Done:
         row = find.endpoint(session, ref)
         asked = change.asked(caller, body.reason)
-        contracts.allow_recreate(session, row, asked, card, seen=body.contract, forced=body.forced)
+        contracts.allow_recreate(session, row, asked, card, seen=body.digest, forced=body.forced)
         session.flush()
         return Done(200, endpoint_out(view(session, row, change.now)))
 

@@ -39,8 +39,13 @@ class ContractOut(Answer):
 class AllowBody(Body):
     """The owner's leave, given over the card that was seen."""
 
-    contract: Annotated[
-        str, Field(max_length=40, examples=["3f9a1c0b7d2e"], description="The card's digest.")
+    digest: Annotated[
+        str,
+        Field(
+            max_length=40,
+            examples=["3f9a1c0b7d2e"],
+            description="The digest of the card that was seen: GET /v1/endpoints/{id}/contract.",
+        ),
     ]
     forced: bool = False
     reason: Reason = ""

@@ -99,7 +99,7 @@ function bodyOf(action, data, form) {
     body.protected = form.elements.namedItem("protected").checked;
   }
   if (action.card) {
-    body.contract = form.dataset.contract ?? "";
+    body.digest = form.dataset.contract ?? "";
     body.forced = form.elements.namedItem("forced").checked;
   }
   if (value("team")) body.labels = { team: value("team") };

@@ -35,8 +35,8 @@ ADDED: dict[str, list[tuple[str, sa.types.TypeEngine[Any], str]]] = {
     ],
 }
 OPTIONAL: dict[str, list[str]] = {
-    "account": ["calls_since"],
-    "endpoint": ["looked_at", "kept_at", "stop_sent_at"],
+    "account": ["calls_since", "recovered_at"],
+    "endpoint": ["looked_at", "kept_at", "stop_sent_at", "gone_at"],
     "meter_interval": [],
     "offer": [],
 }

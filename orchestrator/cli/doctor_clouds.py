@@ -166,7 +166,7 @@ def _unpriced(looked: Looked, priced: Sequence[HardwareOffer]) -> list[str]:
     used = {
         key
         for row in looked.endpoints
-        for key in (row.hardware_key, *(str(extra["hardware_key"]) for extra in row.extras))
+        for key in (row.hardware_key, *(str(extra["key"]) for extra in row.extras))
     }
     return sorted(used - known - {""})
 

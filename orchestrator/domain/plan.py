@@ -115,7 +115,7 @@ def needed(status: Status, decision: Decision, billed: BilledReplicas) -> Kind |
 
 
 def _wake_or_zero(status: Status, decision: Decision) -> Kind | None:
-    if status is Status.PAUSED:
+    if status in (Status.PAUSED, Status.WAITING_FOR_CAPACITY):
         return Kind.RESUME
     if status is Status.SCALED_TO_ZERO:
         return Kind.RESUME if decision.wish is Wish.RUNNING else None
@@ -142,7 +142,7 @@ def plan(wanted: Sequence[Wanted], limits: Limits, now: datetime) -> Plan:
         if kind is None:
             continue
         action = Action(item.endpoint_id, kind, item.decision)
-        barrier = item.means.barrier(kind)
+        barrier = item.means.barrier(kind) or _new_start(item, kind)
         if barrier:
             deferred.append((action, barrier))
         elif item.not_before is not None and item.not_before > now:
@@ -159,6 +159,12 @@ def plan(wanted: Sequence[Wanted], limits: Limits, now: datetime) -> Plan:
     deferred += [(action, "more starts at once than one pass may begin") for _, action in late]
     chosen = [action for _, action in stops + starts[: limits.starts]]
     return Plan(tuple(chosen), tuple(deferred))
+
+
+def _new_start(item: Wanted, kind: Kind) -> str:
+    """A start that found no capacity and was given up begins with removing what is there."""
+    given_up = kind is Kind.RESUME and item.status is Status.WAITING_FOR_CAPACITY
+    return item.means.barrier(Kind.PAUSE) if given_up else ""
 
 
 def _most_recent_first(item: Wanted) -> tuple[float, str]:

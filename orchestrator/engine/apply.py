@@ -17,6 +17,7 @@ from orchestrator.domain.decide import Rule
 from orchestrator.domain.endpoints import NOT_BILLED, Extra, Hardware, Scaling, Snapshot, Stop
 from orchestrator.domain.status import AWAKE, Status
 from orchestrator.services import bindings
+from orchestrator.services.adoption import STOOD_DOWN
 from orchestrator.store import events, observation
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Account, Endpoint, Json, Label, Operation
@@ -138,8 +139,11 @@ def refresh(
     updated, bound = endpoint.cloud_updated_at, endpoint.max_replicas
     _keep_scaling(endpoint, before, sight.snapshot.status)
     _take_over(endpoint, sight)
+    if endpoint.stop_sent_at is not None and (sight.inferred or _is_leaving(sight.snapshot)):
+        endpoint.gone_at = endpoint.gone_at or sight.answered_at
     session.add(endpoint)
-    if not sight.inferred:
+    # Tags that could not be read are not tags that are gone.
+    if not sight.inferred and "tags" not in sight.snapshot.gaps:
         _take_labels(session, endpoint, sight)
     endpoint.missing_since = None
     endpoint.confirmed_at = sight.asked_at
@@ -150,6 +154,10 @@ def refresh(
     moved = updated != sight.snapshot.updated_at or sight.snapshot.updated_at is None
     metered = _observation(endpoint, sight, prior, cause=cause, moved=moved, bound=bound)
     return Change(endpoint, before, metered)
+
+
+def _is_leaving(snapshot: Snapshot) -> bool:
+    return snapshot.status is Status.STOPPING
 
 
 def _keep_scaling(endpoint: Endpoint, before: Status, after: Status) -> None:
@@ -197,8 +205,8 @@ def _take_over(endpoint: Endpoint, sight: Sight) -> None:
         endpoint.cloud_updated_at, endpoint.cloud_updated_by = seen.updated_at, seen.updated_by
     if seen.last_used_at is not None:
         endpoint.last_used_at = seen.last_used_at
-    if seen.observe_only:
-        endpoint.observe_only = seen.observe_only
+    if not endpoint.observe_only.startswith(STOOD_DOWN):
+        endpoint.observe_only = seen.observe_only or ""
 
 
 def _take_labels(session: Session, endpoint: Endpoint, sight: Sight) -> None:
@@ -358,7 +366,8 @@ def away(endpoint: Endpoint, status: Status = Status.PAUSED) -> Snapshot:
 
 def forget_kept(endpoint: Endpoint) -> None:
     """Drop what was kept to make it again: it is there again, or gone for good."""
-    endpoint.kept, endpoint.kept_at, endpoint.stop_sent_at = {}, None, None
+    endpoint.kept, endpoint.kept_at = {}, None
+    endpoint.stop_sent_at = endpoint.gone_at = None
 
 
 def is_another(endpoint: Endpoint, snapshot: Snapshot) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from orchestrator.domain.endpoints import EndpointChange, Scaling, Snapshot
 from orchestrator.domain.plan import Kind
+from orchestrator.domain.status import Status
 from orchestrator.providers.base import Provider, ProviderError, RefusedError
 from orchestrator.providers.redaction import redact
 from orchestrator.services import specs
@@ -16,6 +17,8 @@ from orchestrator.store.tables import Endpoint, Json, Operation
 # A message that was cut short may end within a secret; less than this much of it tells little.
 SHORTEST_PART = 8
 LONGEST_PART = 1000
+# States in which a creation that found no capacity is made again from what was kept of it.
+DOWN = (Status.PAUSED, Status.STOPPING, Status.FAILED, Status.WAITING_FOR_CAPACITY)
 
 
 class Calls:
@@ -32,6 +35,8 @@ class Calls:
         kept: Json = {} if endpoint is None else endpoint.kept
         stored: Json = {}
         secrets = Secrets()
+        if operation.kind == Kind.CREATE and (endpoint is None or endpoint.status not in DOWN):
+            kept = {}  # it is up: what it still lacks is made as it was asked for
         if operation.kind in (Kind.CREATE, Kind.UPDATE) and not kept:
             stored, secrets = self._material(operation)
         try:

@@ -22,11 +22,16 @@ RESTLESS_EVERY = timedelta(minutes=2)
 
 @dataclass(frozen=True, slots=True)
 class Closer:
-    """What was read, by name; the listing without the rows that could not be read now."""
+    """What was read, by name; the listing without the rows that could not be read now.
+
+    `whole` tells that every endpoint was listed, `unread` names those that were not read.
+    """
 
     listing: Listing
     sights: Mapping[str, Sight]
+    whole: bool
     postponed: int = 0
+    unread: frozenset[str] = frozenset()
 
 
 def look_closer(
@@ -36,12 +41,15 @@ def look_closer(
     capabilities = provider.capabilities
     due = _due(listing, known, capabilities)
     if capabilities.sweep_seconds is None:
-        return Closer(listing, {s.name: _as_listed(s, listing) for s in due})
+        rows = {s.name: _as_listed(s, listing) for s in due}
+        return Closer(listing, rows, listing.complete)
     now, later = due[: capabilities.reads_per_pass], due[capabilities.reads_per_pass :]
     sights, failed = _read_all(clock, now, capabilities.parallel_reads)
     # What was seen before and is only due for a sweep may wait; its row has not changed.
     waiting = {s.name for s in later if s.name not in known or _changed(s, known[s.name])}
-    return Closer(_without(listing, waiting, failed), sights, len(waiting))
+    readable = _without(listing, waiting, failed)
+    unread = frozenset(waiting | failed.keys())
+    return Closer(readable, sights, listing.complete, len(waiting), unread)
 
 
 def _due(
@@ -53,7 +61,7 @@ def _due(
         held = known.get(sighting.name)
         if held is None:
             new.append(sighting)
-        elif _changed(sighting, held) or sighting.moving:
+        elif _changed(sighting, held) or sighting.moving or held.stop_sent_at is not None:
             changed.append(sighting)
         elif _sweep_due(held, capabilities, listing.asked_at):
             swept.append((held.looked_at or listing.asked_at, sighting.name, sighting))

@@ -14,17 +14,29 @@ from sqlmodel import Session
 
 from orchestrator.clock import Clock
 from orchestrator.domain.endpoints import Contract, Restored, Stop
-from orchestrator.domain.plan import NO_LEAVE, Kind
+from orchestrator.domain.plan import NO_LEAVE, STARTS, Kind
 from orchestrator.domain.status import Status
 from orchestrator.engine.apply import ENGINE, forget_kept, paused_by_us
 from orchestrator.engine.steps import add_step
-from orchestrator.providers.base import Provider, ProviderError, RefusedError
+from orchestrator.providers.base import (
+    BusyError,
+    CapacityError,
+    ConflictError,
+    CredentialsError,
+    Provider,
+    ProviderError,
+    RefusedError,
+)
 from orchestrator.store import events
 from orchestrator.store.tables import Endpoint, Json, Operation
 
 Change = Callable[[str], AbstractContextManager[tuple[Session, Operation]]]
 # States from which a start begins by removing what is there.
 _BROKEN = (Status.FAILED, Status.WAITING_FOR_CAPACITY)
+# States in which there is nothing left to read.
+LEAVING = (Status.PAUSED, Status.PAUSING, Status.STOPPING)
+# So many refusals that may pass (a right, a token, room) until they are told as a difference.
+MOST_RESTORES = 20
 
 
 class Keeper:
@@ -40,34 +52,50 @@ class Keeper:
 
         Raises ProviderError: RefusedError when the endpoint may not be stopped that way.
         """
-        if (
-            endpoint is None
-            or not self._provider.capabilities.contracts
-            or not self._due(operation, endpoint)
-        ):
+        if endpoint is None or not self._provider.capabilities.contracts:
             return
         if operation.kind == Kind.DELETE:
-            self._store(operation, endpoint, self._last_look(endpoint), stops=False)
+            if not endpoint.kept:
+                self._store(operation, endpoint, self._last_look(endpoint), stops=False)
             return
-        contract = self._provider.contract(endpoint.name)
         stops = endpoint.stop == Stop.RECREATE
-        refusal = _refusal(contract, operation, endpoint, stops=stops)
+        if not self._destroys(operation, endpoint, stops=stops):
+            return
+        if stops and not _has_leave(operation, endpoint):
+            raise RefusedError(NO_LEAVE)
+        if endpoint.status in _BROKEN and endpoint.gone_at is not None:
+            return  # it never came back: what was kept before is what it was
+        if stops and endpoint.gone_at is not None:
+            self._give_back(operation, endpoint)
+        contract = self._provider.contract(endpoint.name)
+        refusal = _refusal(contract, operation, endpoint)
         if refusal:
             raise RefusedError(refusal)
         self._store(operation, endpoint, dict(contract.document), stops=stops)
 
-    def _due(self, operation: Operation, endpoint: Endpoint) -> bool:
-        if paused_by_us(endpoint):
+    def _destroys(self, operation: Operation, endpoint: Endpoint, *, stops: bool) -> bool:
+        """Tell whether the call takes something along that is not kept yet.
+
+        Raises BusyError for an endpoint that is starting: nothing can be read of it as it is meant.
+        """
+        broken = endpoint.status in _BROKEN
+        if operation.kind in STARTS:
+            return stops and broken and not paused_by_us(endpoint)
+        if operation.kind != Kind.PAUSE:
             return False
-        match Kind(operation.kind):
-            case Kind.PAUSE:
-                return True
-            case Kind.RESUME | Kind.CREATE:
-                return endpoint.stop == Stop.RECREATE and endpoint.status in _BROKEN
-            case Kind.DELETE:
-                return not endpoint.kept
-            case _:
-                return False
+        if not stops:
+            # A first attempt has suspended its scaling: what was kept before that is the truth.
+            return not endpoint.kept
+        if endpoint.status in LEAVING:
+            return False
+        if endpoint.status in (Status.INITIALIZING, Status.UPDATING):
+            raise BusyError(f"{endpoint.name} is {endpoint.status}: it can be stopped after that")
+        return True
+
+    def _give_back(self, operation: Operation, endpoint: Endpoint) -> None:
+        """Put back what an earlier pause took along, before the next one reads what there is."""
+        self.restore(operation, endpoint)
+        forget_kept(endpoint)
 
     def _last_look(self, endpoint: Endpoint) -> Json:
         """Return what names the parts of an endpoint that is to be deleted, if it can be read."""
@@ -82,7 +110,8 @@ class Keeper:
         now = self._clock.now()
         with self._change(operation.id) as (session, held):
             row = session.get_one(Endpoint, endpoint.id)
-            row.kept, row.kept_at, row.stop_sent_at = document, now, None
+            # A mark stays where an earlier attempt may still be on its way.
+            row.kept, row.kept_at, row.gone_at = document, now, None
             add_step(held, "keep", now, "stored", str(document.get("digest", "")))
             session.add(row)
         with self._change(operation.id) as (session, held):
@@ -108,9 +137,16 @@ class Keeper:
             session.add(row)
 
     def restore(self, operation: Operation, endpoint: Endpoint) -> None:
-        """Put back what the pause took along. Raises ProviderError where that has to wait."""
+        """Put back what the pause took along. Raises ProviderError where that has to wait.
+
+        A refusal for good becomes a difference that is told; the document stays with the operation.
+        """
         try:
             restored = self._provider.restore(endpoint.name, endpoint.kept)
+        except (CredentialsError, CapacityError, ConflictError) as error:
+            if operation.attempts < MOST_RESTORES:
+                raise
+            restored = Restored(differences=(f"it could not be put back: {error}",))
         except RefusedError as error:
             restored = Restored(differences=(f"it could not be put back: {error}",))
         now = self._clock.now()
@@ -126,15 +162,16 @@ class Keeper:
             session.add(row)
 
 
-def _refusal(contract: Contract, operation: Operation, endpoint: Endpoint, *, stops: bool) -> str:
+def _has_leave(operation: Operation, endpoint: Endpoint) -> bool:
+    """What was made just now and never served needs no leave to be made anew."""
+    return endpoint.allow_recreate or operation.kind == Kind.CREATE
+
+
+def _refusal(contract: Contract, operation: Operation, endpoint: Endpoint) -> str:
     """Return why this endpoint may not be stopped so, empty when it may."""
-    if not stops:
-        return "; ".join(contract.obstacles)
-    made_just_now = operation.kind == Kind.CREATE
-    if not endpoint.allow_recreate and not made_just_now:
-        return NO_LEAVE
-    forced = bool(endpoint.recreate_terms.get("forced")) or made_just_now
-    return "; ".join([*contract.obstacles, *(() if forced else contract.foreign)])
+    forced = bool(endpoint.recreate_terms.get("forced")) or operation.kind == Kind.CREATE
+    foreign = () if forced or endpoint.stop != Stop.RECREATE else contract.foreign
+    return "; ".join([*contract.obstacles, *foreign])
 
 
 def _tell_differences(

@@ -29,7 +29,7 @@ from orchestrator.engine.apply import (
     record_meter,
     refresh,
 )
-from orchestrator.engine.closer import look_closer
+from orchestrator.engine.closer import Closer, look_closer
 from orchestrator.engine.recovery import read_left, store_left
 from orchestrator.engine.steps import NO_CAPACITY
 from orchestrator.providers.base import (
@@ -88,7 +88,7 @@ def observe(context: Context, account: Account, provider: Provider, gap_limit: t
     with context.database.write() as session:
         account = session.get_one(Account, account.id)
         store_left(session, account, left, listing.answered_at)
-        _store_listing(session, account, listing, look, closer.sights)
+        _store_listing(session, account, look, closer)
         _note_health(session, account, listing, look)
         _note_skew(session, account, listing)
         account.calls += listing.calls
@@ -113,18 +113,14 @@ def _count_calls(context: Context, account: Account, provider: Provider) -> None
         session.add(row)
 
 
-def _store_listing(
-    session: Session,
-    account: Account,
-    listing: Listing,
-    look: Look,
-    sights: Mapping[str, Sight],
-) -> None:
+def _store_listing(session: Session, account: Account, look: Look, closer: Closer) -> None:
+    listing, sights, whole = closer.listing, closer.sights, closer.whole
     known = observation.known_endpoints(session, account.id)
     seen = {sighting.name: sighting for sighting in listing.sightings}
-    away = [item for name, item in known.items() if name not in seen and item.away]
-    absent = [item for name, item in known.items() if name not in seen and not item.away]
-    doubted = listing.complete and _loses_many(len(absent), len(known) - len(away))
+    listed = seen.keys() | closer.unread
+    away = [item for name, item in known.items() if name not in listed and item.away]
+    absent = [item for name, item in known.items() if name not in listed and not item.away]
+    doubted = whole and _loses_many(len(absent), len(known) - len(away))
     look.usable = listing.complete or bool(seen)
     look.complete = listing.complete and not doubted
     if doubted:
@@ -132,14 +128,14 @@ def _store_listing(
     _touch_used(session, known, seen, sights)
     changes = _store_sights(session, account, known, look, sights)
     look.seen.update(known[name].id for name in seen if name in known)
-    look.seen.update(item.id for item in away if listing.complete)
+    look.seen.update(item.id for item in away if whole)
     look.seen.difference_update(item.id for item in look.doubtful)
     look.seen.update(change.endpoint.id for change in changes)
     ids = {name: held.id for name, held in known.items()}
     ids.update((change.endpoint.name, change.endpoint.id) for change in changes)
     look.tells_use.update(ids[s.name] for s in seen.values() if s.last_used_at and s.name in ids)
     back = [item.id for item in known.values() if item.missing_since and item.id in look.seen]
-    if listing.complete:
+    if whole:
         look.absent = sorted(absent, key=lambda k: (k.missing_since is None, k.name))
         _mark_absent(session, account, [*absent, *look.doubtful], listing.answered_at)
     unseen = [item.id for item in (*absent, *look.doubtful)]

@@ -42,6 +42,7 @@ from orchestrator.engine.steps import (
     end,
     first_posted,
 )
+from orchestrator.engine.upkeep import settle_kept
 from orchestrator.providers.base import (
     AmbiguousError,
     CapacityError,
@@ -75,6 +76,9 @@ class Operator:
 
     def run(self) -> Sequence[Operation]:
         """Give every operation that is due its next step; return those that are not done."""
+        with self._context.database.read() as session:
+            frozen = is_frozen(session, self._account.id)
+        settle_kept(self._context, self._account, self._look.watch, frozen=frozen)
         active = self._active()
         for operation in active:
             self._advance(operation.id)

@@ -75,6 +75,8 @@ def _left_to_others(session: Session, endpoint: Endpoint, at: datetime) -> None:
         data={"kept": endpoint.kept},
     )
     forget_kept(endpoint)
+    # The owner's leave was for what they had seen, not for what others made of it.
+    endpoint.allow_recreate, endpoint.recreate_terms = False, {}
 
 
 def _meant(change: Change) -> Wish | None:

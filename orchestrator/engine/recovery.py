@@ -10,30 +10,39 @@ from sqlmodel import Session
 
 from orchestrator.domain.endpoints import LeftBehind
 from orchestrator.engine.apply import ENGINE, Sight, discover_all
-from orchestrator.providers.base import Listing, Provider, ProviderError
+from orchestrator.providers.base import Listing, Provider, ProviderError, RefusedError
 from orchestrator.store import events, observation
 from orchestrator.store.tables import Account
 
 log = structlog.get_logger(__name__)
 
 
-def read_left(provider: Provider, account: Account, listing: Listing) -> Sequence[LeftBehind]:
-    """At the first whole look at an account, find what an earlier store has paused by deletion."""
-    if account.confirmed_at is not None or not listing.complete:
-        return ()
+def read_left(
+    provider: Provider, account: Account, listing: Listing
+) -> Sequence[LeftBehind] | None:
+    """At the first whole look at an account, find what an earlier store has paused by deletion.
+
+    None: not asked, or asked in vain; another look asks again.
+    """
+    if account.recovered_at is not None or not listing.complete:
+        return None
     try:
         return provider.left_behind()
+    except RefusedError as error:
+        log.warning("what was paused earlier may not be looked for", error=str(error))
+        return ()
     except ProviderError as error:
         log.warning("what was paused earlier cannot be found", error=str(error))
-        return ()
+        return None
 
 
 def store_left(
-    session: Session, account: Account, left: Sequence[LeftBehind], at: datetime
+    session: Session, account: Account, left: Sequence[LeftBehind] | None, at: datetime
 ) -> None:
     """Store them as paused and only observed; a resume needs that somebody adopts them."""
-    if not left:
+    if left is None:
         return
+    account.recovered_at = at
     known = observation.known_endpoints(session, account.id)
     for one in left:
         if one.snapshot.name in known:

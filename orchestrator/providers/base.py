@@ -98,6 +98,7 @@ class Identity:
     """Who the credentials are, and what they may do as far as the cloud tells.
 
     `namespaces` and `regions` are the places that they reach; no regions where a cloud has none.
+    Where it was not told which regions are enabled, `regions_told` is False and all are named.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Identity:
     role: str = ""
     can_pay: bool | None = None
     regions: tuple[str, ...] = ()
+    regions_told: bool = True
     problems: tuple[str, ...] = ()
 
 

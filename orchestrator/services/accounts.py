@@ -83,6 +83,12 @@ def every_region(context: Context, wanted: NewAccount, now: datetime) -> list[Ac
         raise invalid("region", f"{title} accounts have no region.", remedy="Leave it out.")
     first = draft(replace(wanted, region=""), now)
     identity = verify(context, first)
+    if not identity.regions_told:
+        raise invalid(
+            "region",
+            f"The credentials of {identity.name} may not list the enabled regions.",
+            remedy="Allow that (for AWS account:ListRegions), or connect regions one by one.",
+        )
     found = []
     for region in identity.regions or (first.region,):
         account = draft(replace(wanted, region=region, name=f"{wanted.name}-{region}"), now)
@@ -126,6 +132,8 @@ def verify(context: Context, account: Account) -> Identity:
     try:
         identity = _ask(context, account)
     except CredentialsError as error:
+        if isinstance(error.__cause__, ValueError):
+            raise invalid("options", str(error), remedy="Mend that setting.") from error
         raise ServiceError(
             "credentials_refused",
             422,

@@ -18,7 +18,7 @@ from orchestrator.services.requests import Asked, check_changeable, open_operati
 from orchestrator.services.rulebook import Rulebook, listed_activity, means_of
 from orchestrator.store import events, holds, ledger, operations
 from orchestrator.store.ids import new_id
-from orchestrator.store.observation import ManagedRow
+from orchestrator.store.observation import AWAY, ManagedRow
 from orchestrator.store.tables import Account, Endpoint, Hold, Json, Operation
 
 DEFAULT_RUN_HOLD = timedelta(hours=4)
@@ -173,7 +173,8 @@ def _click(session: Session, endpoint: Endpoint, kind: Kind, asked: Asked, terms
 def _check_means(endpoint: Endpoint, kind: Kind) -> None:
     """Raise ServiceError 409 for a stop that its cloud or its owner does not allow."""
     barrier = means_of(endpoint).barrier(kind)
-    if not barrier or (kind is Kind.PAUSE and endpoint.stop_sent_at is not None):
+    is_away = endpoint.stop_sent_at is not None and endpoint.status in AWAY
+    if not barrier or (kind is Kind.PAUSE and is_away):
         return
     if barrier == NO_LEAVE:
         raise conflict(

@@ -92,7 +92,7 @@ def allow_recreate(
             "contract_changed",
             f"The contract of {endpoint.name} is not the one that was shown.",
             remedy=f"Read it again: GET /v1/endpoints/{endpoint.id}/contract.",
-            field="contract",
+            field="digest",
         )
     if contract.obstacles:
         raise conflict(

@@ -242,6 +242,16 @@ def burns(session: Session, account_id: str) -> dict[str, int]:
     return found
 
 
+def with_kept(session: Session, account_id: str) -> Sequence[Endpoint]:
+    """Return the live endpoints of an account of which something is kept to make them again."""
+    query = select(Endpoint).where(
+        Endpoint.account_id == account_id,
+        col(Endpoint.kept_at).is_not(None),
+        col(Endpoint.deleted_at).is_(None),
+    )
+    return session.exec(query).all()
+
+
 def replace_cloud_labels(session: Session, endpoint_id: str, labels: Mapping[str, str]) -> bool:
     """Make the imported labels of an endpoint equal to `labels`; tell whether any changed."""
     query = select(Label).where(Label.endpoint_id == endpoint_id, Label.source == "cloud")

@@ -67,6 +67,8 @@ class Account(SQLModel, table=True):
     observed_at: datetime | None = maybe_instant()
     next_observe_at: datetime | None = maybe_instant()
     rates_at: datetime | None = maybe_instant()
+    # When it was asked what an earlier store has left behind there.
+    recovered_at: datetime | None = maybe_instant()
     health: str = "new"
     health_detail: str = ""
     health_since: datetime | None = maybe_instant()
@@ -160,10 +162,12 @@ class Endpoint(SQLModel, table=True):
     allow_recreate: bool = False
     recreate_terms: Json = document()
     # What is needed to make it again, since when, and since when our deletion may have been sent:
-    # from then on "not there" means paused by us.
+    # from then on "not there" means paused by us. `gone_at` is when it was first seen to be on its
+    # way out or absent since then: what its pause took along is owed to it until that is back.
     kept: Json = document()
     kept_at: datetime | None = maybe_instant()
     stop_sent_at: datetime | None = maybe_instant()
+    gone_at: datetime | None = maybe_instant()
     # The last decision, for pages; recomputed at every pass.
     decided_wish: str = ""
     decided_rule: str = ""

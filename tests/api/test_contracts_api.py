@@ -49,7 +49,7 @@ def test_without_the_leave_a_pause_is_refused_with_the_way_to_it(classic: Site) 
 
 def test_the_leave_is_given_over_the_card_that_was_seen(classic: Site) -> None:
     digest = classic.get(CARD)["digest"]
-    answer = classic.ask("PUT", LEAVE, json={"contract": digest, "reason": "nights"})
+    answer = classic.ask("PUT", LEAVE, json={"digest": digest, "reason": "nights"})
     assert answer.status_code == 200
     assert answer.json()["stops"] == {
         "by": "recreate",
@@ -66,26 +66,26 @@ def test_the_leave_is_given_over_the_card_that_was_seen(classic: Site) -> None:
 def test_another_card_than_the_one_seen_is_refused(classic: Site) -> None:
     digest = classic.get(CARD)["digest"]
     classic.cloud.contract = Contract(document={"digest": "abc"}, kept=("model",), lost=("tags",))
-    problem(classic.ask("PUT", LEAVE, json={"contract": digest}), 409, "contract_changed")
+    problem(classic.ask("PUT", LEAVE, json={"digest": digest}), 409, "contract_changed")
     assert classic.get("/v1/endpoints/ep_search")["stops"]["allowed"] is False
 
 
 def test_an_obstacle_forbids_the_leave(classic: Site) -> None:
     classic.cloud.contract = Contract(obstacles=("the right sagemaker:CreateEndpoint is missing",))
     digest = classic.get(CARD)["digest"]
-    told = problem(classic.ask("PUT", LEAVE, json={"contract": digest}), 409, "contract_obstacle")
+    told = problem(classic.ask("PUT", LEAVE, json={"digest": digest}), 409, "contract_obstacle")
     assert "sagemaker:CreateEndpoint" in told["detail"]
 
 
 def test_what_another_tool_manages_needs_force(classic: Site) -> None:
     classic.cloud.contract = Contract(kept=("model",), foreign=("made by CloudFormation",))
-    body = {"contract": classic.get(CARD)["digest"]}
+    body = {"digest": classic.get(CARD)["digest"]}
     problem(classic.ask("PUT", LEAVE, json=body), 409, "managed_elsewhere")
     assert classic.ask("PUT", LEAVE, json={**body, "forced": True}).status_code == 200
 
 
 def test_the_leave_can_be_taken_back(classic: Site) -> None:
-    classic.ask("PUT", LEAVE, json={"contract": classic.get(CARD)["digest"]})
+    classic.ask("PUT", LEAVE, json={"digest": classic.get(CARD)["digest"]})
     answer = classic.ask("DELETE", LEAVE)
     assert answer.json()["stops"]["allowed"] is False
     problem(classic.ask("POST", PAUSE, json={}), 409, "recreate_not_allowed")
@@ -93,7 +93,7 @@ def test_the_leave_can_be_taken_back(classic: Site) -> None:
 
 def test_where_the_cloud_keeps_a_paused_endpoint_no_leave_is_needed(lab: Site) -> None:
     digest = lab.get(CARD)["digest"]
-    problem(lab.ask("PUT", LEAVE, json={"contract": digest}), 409, "no_contract_needed")
+    problem(lab.ask("PUT", LEAVE, json={"digest": digest}), 409, "no_contract_needed")
     assert lab.get("/v1/endpoints/ep_search")["stops"]["allowed"] is True
 
 

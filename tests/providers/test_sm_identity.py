@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.resources import files
+from typing import Any
 
 import httpx2
 import pytest
@@ -14,12 +15,22 @@ from tests.providers.aws_wire import ACCOUNT, AwsWire, caller, invalid, refusal
 from tests.providers.sm_world import SmWorld
 
 DENIED = refusal("AccessDeniedException", "User is not authorized to perform: x:Y on resource: z")
+SCALING = "application-autoscaling"
+Caplog = pytest.LogCaptureFixture
 REGIONS = "account:listRegions"
 
 
 @pytest.fixture
 def scene() -> SmWorld:
     return SmWorld()
+
+
+def lenient(**answers: object) -> AwsWire:
+    """A cloud with one endpoint, which does not look at configurations."""
+    row = {"EndpointName": "chat", "EndpointStatus": "InService"}
+    described = {**row, "EndpointConfigName": "chat-config"}
+    scripts: dict[str, Any] = {"DescribeEndpoint": described, "DeleteEndpoint": {}, **answers}
+    return AwsWire(ListEndpoints={"Endpoints": [row]}, **scripts)
 
 
 def everything(scene: SmWorld) -> list[object]:
@@ -94,11 +105,18 @@ class TestIdentity:
         assert any("us-east-1 is not enabled" in problem for problem in found.problems)
 
 
-UNKNOWABLE = {"sagemaker:CreateModel", "iam:PassRole", "cloudwatch:PutMetricAlarm"}
+UNKNOWABLE = {
+    "sagemaker:CreateModel",
+    "sagemaker:CreateEndpointConfig",
+    "sagemaker:CreateInferenceComponent",
+    "iam:PassRole",
+    "cloudwatch:PutMetricAlarm",
+}
 
 
 class TestRights:
     def test_all_are_there(self, scene: SmWorld) -> None:
+        scene.add("chat")
         found = told(scene)
         assert {name for name, allowed in found.items() if allowed is None} == UNKNOWABLE
         assert all(allowed for name, allowed in found.items() if name not in UNKNOWABLE)
@@ -107,6 +125,7 @@ class TestRights:
         "action", sorted({probe.action for probe in (*READS, *CHANGES)} - UNKNOWABLE)
     )
     def test_each_that_is_missing_is_found(self, scene: SmWorld, action: str) -> None:
+        scene.add("chat")
         with scene.denied(action):
             (right,) = scene.driver.rights_for([action])
         assert (right.name, right.allowed) == (action, False)
@@ -119,6 +138,60 @@ class TestRights:
         scene.driver.rights()
         assert not scene.world.calls.mutating(committed=True)
         assert everything(scene) == before
+
+    def test_making_an_endpoint_is_unknown_without_one(self, scene: SmWorld) -> None:
+        (right,) = scene.driver.rights_for(["sagemaker:CreateEndpoint"])
+        assert right.allowed is None
+        assert "sagemaker:CreateEndpoint" not in scene.driver.calls()
+
+    def test_making_an_endpoint_is_tried_with_one_that_is_there(self) -> None:
+        wire = lenient(CreateEndpoint=invalid('Cannot create already existing endpoint "x".'))
+        driver = make_sagemaker(wire.account(), wire.hooks())
+        (right,) = driver.rights_for(["sagemaker:CreateEndpoint"], "chat")
+        assert right.allowed
+        (params,) = wire.params("sagemaker:CreateEndpoint")
+        assert params["EndpointName"] == "chat"
+        assert params["EndpointConfigName"].startswith("chat-")
+        assert "sagemaker:DeleteEndpoint" not in wire.asked
+
+    def test_an_endpoint_that_was_there_is_not_undone(self, caplog: Caplog) -> None:
+        wire = lenient(CreateEndpoint={"EndpointArn": "arn:x"})
+        driver = make_sagemaker(wire.account(), wire.hooks())
+        (right,) = driver.rights_for(["sagemaker:CreateEndpoint"], "chat")
+        assert right.allowed
+        assert "took a probe" in caplog.text
+        assert "sagemaker:DeleteEndpoint" not in wire.asked
+
+    def test_an_endpoint_that_the_probe_made_is_undone(self) -> None:
+        wire = lenient(CreateEndpoint={"EndpointArn": "arn:x"})
+        wire.on(
+            "DescribeEndpoint",
+            lambda params: {
+                **params,
+                "EndpointConfigName": wire.params("sagemaker:CreateEndpoint")[0][
+                    "EndpointConfigName"
+                ],
+            },
+        )
+        driver = make_sagemaker(wire.account(), wire.hooks())
+        driver.rights_for(["sagemaker:CreateEndpoint"], "chat")
+        assert wire.params("sagemaker:DeleteEndpoint") == [{"EndpointName": "chat"}]
+
+    @pytest.mark.parametrize(
+        ("action", "undo"),
+        [
+            ("sagemaker:AddTags", "sagemaker:DeleteTags"),
+            (f"{SCALING}:RegisterScalableTarget", f"{SCALING}:DeregisterScalableTarget"),
+            (f"{SCALING}:PutScalingPolicy", f"{SCALING}:DeleteScalingPolicy"),
+            (f"{SCALING}:PutScheduledAction", f"{SCALING}:DeleteScheduledAction"),
+        ],
+    )
+    def test_a_probe_that_was_taken_is_undone(self, action: str, undo: str) -> None:
+        wire = AwsWire().on(action, {"PolicyARN": "arn:x"}).on(undo, {})
+        driver = make_sagemaker(wire.account(), wire.hooks())
+        (right,) = driver.rights_for([action])
+        assert right.allowed
+        assert wire.asked[undo] == 1
 
     def test_names_begin_as_a_policy_may_want(self) -> None:
         wire = AwsWire(DeleteEndpoint=invalid('Could not find endpoint "x".'))

@@ -19,7 +19,7 @@ from orchestrator.providers.base import (
 )
 from orchestrator.providers.sagemaker.factory import make_sagemaker
 from orchestrator.providers.sagemaker.provider import SageMakerProvider
-from orchestrator.sandbox.faults import error, partial_listing
+from orchestrator.sandbox.faults import Fault, aws_error, error, partial_listing
 from tests.providers.aws_wire import ACCOUNT, NOW, AwsWire, caller, invalid, refusal
 from tests.providers.sm_world import SmWorld
 
@@ -57,7 +57,8 @@ class TestPages:
     def test_rows_of_all_pages_come_once(self) -> None:
         listing = listed(page("a", "b", token="1"), page(token="2"), page("c", start=2))
         assert [item.name for item in listing.sightings] == ["a", "b", "c"]
-        assert (listing.complete, listing.calls, listing.error) == (True, 3, None)
+        # Three pages, and the question whose keys these are.
+        assert (listing.complete, listing.calls, listing.error) == (True, 4, None)
 
     def test_pages_are_large_and_the_oldest_come_first(self) -> None:
         wire = AwsWire(ListEndpoints=page("a"))
@@ -76,11 +77,23 @@ class TestPages:
         assert not listing.complete
         assert "order" in listing.problem
 
+    def test_a_cloud_that_does_not_sort_is_believed(self) -> None:
+        rows = page("a", "b", "c")["Endpoints"]
+        listing = listed({"Endpoints": rows[::-1]})
+        assert (listing.complete, len(listing.sightings)) == (True, 3)
+        newer = page("d", "e", start=9)["Endpoints"]
+        listing = listed({"Endpoints": newer[::-1], "NextToken": "1"}, {"Endpoints": rows[::-1]})
+        assert (listing.complete, len(listing.sightings)) == (True, 5)
+
+    def test_a_name_twice_in_one_page_is_a_problem(self) -> None:
+        listing = listed({"Endpoints": [row("a"), row("a")]})
+        assert "listed twice" in listing.problem
+
     def test_a_token_that_comes_back_ends_the_list(self) -> None:
         listing = listed(page("a", token="1"), page("b", token="1", start=1))
         assert not listing.complete
         assert isinstance(listing.error, UnavailableError)
-        assert listing.calls == 2
+        assert listing.calls == 3
 
     @pytest.mark.parametrize("broken", [{}, {"Endpoints": None}])
     def test_a_page_without_its_list_is_no_empty_account(self, broken: dict[str, Any]) -> None:
@@ -242,6 +255,23 @@ class TestCost:
         assert [(item.tags, item.gaps) for item in found] == [
             ((f"of={name}",), ()) for name in ("a", "b", "c")
         ]
+
+    @pytest.mark.parametrize(
+        "operation", ["GetResources", "DescribeScalableTargets", "DescribeScalingPolicies"]
+    )
+    @pytest.mark.parametrize(
+        "fault", [error(500), aws_error("UnknownOperationException", "not here")]
+    )
+    def test_a_service_that_is_out_keeps_no_endpoint_from_being_seen(
+        self, scene: SmWorld, operation: str, fault: Fault
+    ) -> None:
+        for name in ("a", "b", "c"):
+            scene.add(name, tags={"of": name})
+        scene.wait()
+        with scene.fault(fault, operation):
+            found = [item.snapshot() for item in scene.driver.list_endpoints().sightings]
+        assert [item.tags for item in found] == [(f"of={name}",) for name in ("a", "b", "c")]
+        assert all(item.status is Status.RUNNING for item in found)
 
     def test_a_row_reads_as_a_direct_look(self, scene: SmWorld) -> None:
         scene.add("chat", tags={"team": "search"})

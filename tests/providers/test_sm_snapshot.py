@@ -230,7 +230,7 @@ class TestGaps:
         [
             ("DescribeEndpointConfig", "config: not allowed"),
             ("DescribeModel", "model: not allowed"),
-            ("ListTags", "tags: not allowed"),
+            ("ListTags", "tags"),
             ("application-autoscaling:DescribeScalableTargets", "scaling: not allowed"),
         ],
     )
@@ -252,7 +252,20 @@ class TestGaps:
         scene.config["CreationTime"] = CHANGED.timestamp() + 60
         assert any("made again" in gap for gap in scene.seen().gaps)
 
-    @pytest.mark.parametrize("operation", ["DescribeEndpointConfig", "ListTags", "DescribeModel"])
+    @pytest.mark.parametrize(
+        ("operation", "gap"),
+        [
+            ("ListTags", "tags"),
+            ("application-autoscaling:DescribeScalableTargets", "scaling: could not be read"),
+        ],
+    )
+    def test_what_is_besides_may_be_out(self, scene: Scene, operation: str, gap: str) -> None:
+        scene.on(operation, refusal("InternalFailure", status=500))
+        found = scene.seen()
+        assert found.status is Status.RUNNING
+        assert gap in found.gaps
+
+    @pytest.mark.parametrize("operation", ["DescribeEndpointConfig", "DescribeModel"])
     def test_an_outage_is_no_gap(self, scene: Scene, operation: str) -> None:
         scene.on(operation, refusal("InternalFailure", status=500))
         with pytest.raises(UnavailableError):

@@ -50,10 +50,10 @@ def allow_recreate(
         _tell(run, answer, "may no longer be deleted to stop it", dry_run=dry_run)
         return
     card: Json = run.api.get(f"{base}/contract")
-    if run.out.form == "table":
+    if run.out.form == "table" and not run.quiet:
         _show(run, card)
     run.confirm(f"May {formats.plain(endpoint)} be deleted and made again?", yes=yes or dry_run)
-    body = {"contract": card["digest"], "forced": forced, "reason": reason or ""}
+    body = {"digest": card["digest"], "forced": forced, "reason": reason or ""}
     answer = change.send("PUT", f"{base}/allow-recreate", body=body)
     _tell(run, answer, "may be deleted to stop it, and is made again", dry_run=dry_run)
 
@@ -75,6 +75,7 @@ def _show(run: Session, card: Json) -> None:
             *_lines("forbidden now", card["obstacles"]),
             ("digest", card["digest"]),
         ],
+        key="digest",
     )
 
 
@@ -83,7 +84,7 @@ def _lines(name: str, texts: list[str]) -> list[tuple[str, str]]:
 
 
 def _tell(run: Session, answer: Json, what: str, *, dry_run: bool) -> None:
-    if run.out.form == "json" or dry_run:
+    if run.out.form == "json" or run.quiet or dry_run:
         changes.tell(run, answer)
     else:
         run.out.say(f"{changes.full_name(answer)} {what}")

@@ -185,6 +185,10 @@ def _risks(
     for name, count in _needed(document).items():
         if limits is not None and limits.get(name, count) < count:
             yield f"the quota of {limits[name]} x {name} is less than the {count} that it has now"
+    for what in found.untold:
+        yield f"{what} could not be read: if there are any, they are not put back"
+    if limits is None:
+        yield "the quotas of its instances could not be read"
     if not found.alarms_told:
         yield "alarms may watch it: they could not be read"
     yield "a resource policy on the endpoint cannot be read here and is not put back"

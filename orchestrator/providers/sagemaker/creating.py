@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.domain.endpoints import EndpointSpec
 from orchestrator.providers.base import (
+    AmbiguousError,
     BusyError,
     CapacityError,
     ConflictError,
@@ -45,14 +46,14 @@ def create(desk: Desk, spec: EndpointSpec) -> None:
     if found is None:
         _make(desk, plan)
         return
-    tags = desk.tags("endpoint", spec.name)
+    tags = desk.tags("endpoint", spec.name, found)
     same = found.get("EndpointConfigName") == plan.config["EndpointConfigName"]
     if tags.get(ENDPOINT_TAG) != spec.name or not (same or UNFINISHED_TAG in tags):
         raise ConflictError(f"endpoint {spec.name} exists already, and is not what was asked for")
     if found.get("EndpointStatus") == "Deleting":
         raise BusyError(f"endpoint {spec.name} is being deleted: its name is free after that")
     if UNFINISHED_TAG in tags and found.get("EndpointStatus") == "InService":
-        _finish(desk, spec, plan)
+        _finish(desk, spec, plan, desk.arn("endpoint", spec.name, found))
 
 
 def checked_plan(desk: Desk, spec: EndpointSpec) -> Plan:
@@ -133,23 +134,43 @@ def _make(desk: Desk, plan: Plan) -> None:
         for field, request in steps:
             if ensure(desk, field, request):
                 made.append((field, str(request[field])))
-        create_endpoint(desk, plan.endpoint)
+        # Possibly an earlier attempt's: in doubt, so that it counts as ours once it is seen.
+        create_endpoint(desk, plan.endpoint, unseen=AmbiguousError)
     except RefusedError as error:
         if not isinstance(error, CapacityError):
             undo(desk, made)
         raise
 
 
-def create_endpoint(desk: Desk, request: Request) -> None:
-    """Create an endpoint whose configuration was seen a moment ago."""
+def create_endpoint(
+    desk: Desk, request: Request, *, unseen: type[ProviderError] = BusyError
+) -> None:
+    """Create an endpoint whose configuration was seen a moment ago; one that uses it is success.
+
+    Raises ConflictError when the name is taken by another, `unseen` when that cannot be told yet.
+    """
     try:
         desk.session.change("sagemaker", "CreateEndpoint", **request)
+    except ConflictError as error:
+        # Possibly from an earlier attempt, of which no answer came; descriptions follow later.
+        found = desk.endpoint(request["EndpointName"])
+        if found is None and not _is_taken_in_other_letters(desk, request["EndpointName"]):
+            raise unseen(f"AWS does not show the endpoint of this name yet: {error}") from None
+        if found is None or found.get("EndpointConfigName") != request["EndpointConfigName"]:
+            raise
     except NotFoundError as error:
         # AWS reads its own configurations with a delay, and says to try again.
         raise UnavailableError(f"AWS does not see the new configuration yet: {error}") from None
 
 
-def _finish(desk: Desk, spec: EndpointSpec, plan: Plan) -> None:
+def _is_taken_in_other_letters(desk: Desk, name: str) -> bool:
+    """Return whether an endpoint has this name in other letters, small or large: AWS has one."""
+    rows = desk.session.pages("sagemaker", "ListEndpoints", "Endpoints", NameContains=name)
+    names = [str(row.get("EndpointName", "")) for row in rows]
+    return any(other != name and other.lower() == name.lower() for other in names)
+
+
+def _finish(desk: Desk, spec: EndpointSpec, plan: Plan, arn: str) -> None:
     """Make what can only be made once the endpoint serves, then take the mark away."""
     if plan.component is not None:
         ensure(desk, "ModelName", plan.model)
@@ -160,7 +181,7 @@ def _finish(desk: Desk, spec: EndpointSpec, plan: Plan) -> None:
     desk.session.change(
         "sagemaker",
         "DeleteTags",
-        ResourceArn=desk.session.arn("endpoint", spec.name),
+        ResourceArn=arn,
         TagKeys=[UNFINISHED_TAG],
     )
 

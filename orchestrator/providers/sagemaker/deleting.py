@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 
 from orchestrator.domain.endpoints import JsonObject
-from orchestrator.providers.base import BusyError, NotFoundError
+from orchestrator.providers.base import BusyError, NotFoundError, ProviderError
 from orchestrator.providers.sagemaker import scaling
 from orchestrator.providers.sagemaker.components import name_of
 from orchestrator.providers.sagemaker.creating import remove
 from orchestrator.providers.sagemaker.desk import Answer, Desk, model_names, require_still
+from orchestrator.providers.sagemaker.failures import is_unknown_operation
 from orchestrator.providers.sagemaker.kept import config_name
 from orchestrator.providers.sagemaker.naming import ENDPOINT_TAG
-from orchestrator.providers.sagemaker.pausing import delete_endpoint
+from orchestrator.providers.sagemaker.pausing import delete_endpoint, unmark
+from orchestrator.providers.sagemaker.reading import utc
 
+_CONFIG = "EndpointConfigName"
+_EVER = datetime.min.replace(tzinfo=UTC)
 # With more endpoints than this, what could be shared with one of them stays.
 _MOST_LOOKED_AT = 300
 
@@ -31,21 +35,31 @@ def delete(desk: Desk, name: str, kept: JsonObject) -> None:
     _delete_components(desk, name)
     if found is not None and found.get("EndpointStatus") != "Deleting":
         delete_endpoint(desk, name)
-    configs = _ours(desk, "endpoint-config", name, _configs_of(desk, name, found, kept))
+    every = list(_configs_of(desk, name, found, kept))
+    configs = _ours(desk, "endpoint-config", name, every)
     models = _ours(desk, "model", name, _models_of(desk, name, configs, kept))
     used = _used_by_others(desk, name, _oldest(desk, configs, models))
+    gone = {item for item in configs if used is not None and (_CONFIG, item) not in used}
+    for config in dict.fromkeys(filter(None, every)):
+        if config in gone:
+            remove(desk, _CONFIG, config)
+        else:
+            # One that stays must not tell for ever that its endpoint is paused.
+            unmark(desk, name, config)
     if used is None:
         return
-    for config in configs:
-        if ("EndpointConfigName", config) not in used:
-            remove(desk, "EndpointConfigName", config)
     for model in models:
         if ("ModelName", model) not in used:
             remove(desk, "ModelName", model)
 
 
 def _delete_components(desk: Desk, name: str) -> None:
-    found = desk.components(name)
+    try:
+        found = desk.components(name)
+    except ProviderError as error:
+        if not is_unknown_operation(error):
+            raise
+        return
     for component in found:
         _delete_component(desk, component)
     left = [name_of(item) for item in desk.components(name)] if found else []
@@ -105,23 +119,34 @@ def _models_of(desk: Desk, name: str, configs: Iterable[str], kept: JsonObject) 
     yield from (str(row["ModelName"]) for row in rows)
 
 
-def _ours(desk: Desk, kind: str, name: str, found: Iterator[str]) -> list[str]:
+def _ours(desk: Desk, kind: str, name: str, found: Iterable[str]) -> list[str]:
     """Return those that exist and carry our mark with this endpoint's name."""
     named = [item for item in dict.fromkeys(found) if item]
     return [item for item in named if _tags(desk, kind, item).get(ENDPOINT_TAG) == name]
 
 
 def _tags(desk: Desk, kind: str, name: str) -> dict[str, str]:
+    described = desk.config(name) if kind == "endpoint-config" else desk.model(name)
     try:
-        return desk.tags(kind, name)
+        return desk.tags(kind, name, described) if described else {}
     except NotFoundError:
         return {}
 
 
 def _oldest(desk: Desk, configs: list[str], models: list[str]) -> datetime | None:
-    """Return when the first of what we made was made: what is older cannot use it."""
+    """Return when the first of what we made was made: what is older cannot use it.
+
+    None without anything of ours; before all times where AWS does not tell.
+    """
     described = [*map(desk.config, configs), *map(desk.model, models)]
-    return min((item["CreationTime"] for item in described if item), default=None)
+    made = [utc(item.get("CreationTime")) or _EVER for item in described if item]
+    return min(made, default=None)
+
+
+def _is_since(value: object, since: datetime) -> bool:
+    """Return whether an instant is not before another; one that is not told may be any."""
+    at = utc(value)
+    return at is None or at >= since
 
 
 def _used_by_others(desk: Desk, name: str, since: datetime | None) -> set[tuple[str, str]] | None:
@@ -133,10 +158,12 @@ def _used_by_others(desk: Desk, name: str, since: datetime | None) -> set[tuple[
         return set()
     rows = desk.session.pages("sagemaker", "ListEndpoints", "Endpoints", MaxResults=100)
     others = [
-        str(row["EndpointName"])
+        str(row.get("EndpointName", ""))
         for row in rows
-        if row["EndpointName"] != name and row["LastModifiedTime"] >= since
+        if row.get("EndpointName") != name and _is_since(row.get("LastModifiedTime"), since)
     ]
+    if "" in others:
+        return None
     if len(others) > _MOST_LOOKED_AT:
         return None
     used: set[tuple[str, str]] = set()

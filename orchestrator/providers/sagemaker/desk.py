@@ -16,6 +16,9 @@ from orchestrator.providers.sagemaker.specs import Place
 # States that pass by themselves and in which AWS refuses every change.
 MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 
+# The field that tells an ARN, by the kind that is in it.
+_ARNS = {"endpoint": "EndpointArn", "endpoint-config": "EndpointConfigArn", "model": "ModelArn"}
+
 Answer = dict[str, Any]
 # The rights to some actions on things whose names begin with a text; see `rights.rights_for`.
 Rights = Callable[[Sequence[str], str], Sequence[Right]]
@@ -70,9 +73,16 @@ class Desk:
         """Return an endpoint. Raises NotFoundError."""
         return self.session.read("sagemaker", "DescribeEndpoint", EndpointName=name)
 
-    def tags(self, kind: str, name: str) -> dict[str, str]:
-        """Return the tags of an `endpoint`, `endpoint-config`, `model` or `inference-component`."""
-        arn = self.session.arn(kind, name)
+    def arn(self, kind: str, name: str, described: Mapping[str, Any] | None = None) -> str:
+        """Return the ARN of an `endpoint`, `endpoint-config` or `model`, best as AWS tells it."""
+        told = (described or {}).get(_ARNS[kind])
+        return str(told) if told else self.session.arn(kind, name)
+
+    def tags(
+        self, kind: str, name: str, described: Mapping[str, Any] | None = None
+    ) -> dict[str, str]:
+        """Return the tags of an `endpoint`, `endpoint-config` or `model`."""
+        arn = self.arn(kind, name, described)
         return tag_map(self.session.pages("sagemaker", "ListTags", "Tags", ResourceArn=arn))
 
     def components(self, endpoint: str) -> list[Answer]:

@@ -90,6 +90,19 @@ _CAPACITY_WORDS = re.compile(
     r"|(not enough|insufficient|unable to (provision|obtain)) .{0,40}(resource|capacity|instance)"
 )
 _NO_ENDPOINT = re.compile(r"""(?i)\bcould not find endpoint\s+["'`]?(?!configuration)""")
+# Other texts of absence, with codes of SageMaker's own and about nothing but the endpoint.
+_GONE = re.compile(
+    r"""(?ix)^(?=.*\bendpoint\b)(?=.*\b(not\ found|does\ not\ exist|could\ not\ find)\b)
+    (?!.*(configuration|component|variant|service\ endpoint|vpc\ endpoint))""",
+    re.DOTALL,
+)
+_ABOUT_ENDPOINTS = re.compile(
+    r"(?s)answered (?:ValidationException|ValidationError|ResourceNotFound(?:Exception)?)"
+    r" when asked to sagemaker:(?:Describe|Delete)Endpoint: (.*)"
+)
+_UNKNOWN_OPERATION = re.compile(
+    r"answered (?:UnknownOperation|InvalidAction|UnsupportedOperation)(?:Exception)? when asked"
+)
 _PARAMETER = re.compile(r"""parameter (?:in [\w.\[\]]+: "?)?([\w.\[\]-]+)""")
 
 
@@ -120,6 +133,8 @@ def failure(
     message += f": {shown}" if shown else ""
     details: dict[str, Any] = {"status": status, "request_id": str(about.get("RequestId") or "")}
     kind = _kind(code, text, status if isinstance(status, int) else 0, change=change)
+    if kind is RefusedError and _tells_absence(message):
+        kind = NotFoundError
     if kind is ThrottledError:
         wait = retry_after(about.get("HTTPHeaders") or {}, now)
         return ThrottledError(message, retry_after=wait, **details)
@@ -171,7 +186,19 @@ def lost(error: Exception, *, doing: str, change: bool, secrets: Iterable[str]) 
 
 def says_no_endpoint(error: NotFoundError) -> bool:
     """Return whether the words are those for an endpoint that does not exist, and no other."""
-    return bool(_NO_ENDPOINT.search(str(error)))
+    return bool(_NO_ENDPOINT.search(str(error))) or _tells_absence(str(error))
+
+
+def is_unknown_operation(error: ProviderError) -> bool:
+    """Return whether a cloud does not have this call at all: a right or an outage is none."""
+    if isinstance(error, NotFoundError | CredentialsError):
+        return False
+    return error.status in (404, 501) or bool(_UNKNOWN_OPERATION.search(str(error)))
+
+
+def _tells_absence(message: str) -> bool:
+    told = _ABOUT_ENDPOINTS.search(message)
+    return told is not None and bool(_GONE.match(told[1]))
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> timedelta | None:

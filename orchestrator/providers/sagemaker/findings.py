@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.providers.base import NotFoundError, RefusedError
+from orchestrator.providers.base import NotFoundError, ProviderError, RefusedError
 from orchestrator.providers.sagemaker import scaling
 from orchestrator.providers.sagemaker.components import copies_of, name_of, suspended_state
 from orchestrator.providers.sagemaker.desk import (
@@ -17,6 +17,7 @@ from orchestrator.providers.sagemaker.desk import (
     model_names,
     variants,
 )
+from orchestrator.providers.sagemaker.failures import is_unknown_operation
 from orchestrator.providers.sagemaker.kept import (
     CONFIG_FIELDS,
     VERSION,
@@ -48,18 +49,38 @@ class Findings:
     alarms: list[str] = field(default_factory=list)
     alarms_told: bool = True
     unknown: list[str] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
+
+    @property
+    def is_classic(self) -> bool:
+        """Return whether the configuration itself names a model, so that it hosts no components."""
+        return any(item.get("ModelName") for item in variants(self.config or {}))
+
+    def without(self, error: ProviderError, what: str, *, dispensable: bool = False) -> None:
+        """Note what a classic endpoint is judged without; raises `error` where it must be known."""
+        if not self.is_classic or not (dispensable or is_unknown_operation(error)):
+            raise error
+        if what not in self.untold:
+            _log.warning("%s of endpoint %s: %s", what, self.endpoint.get("EndpointName"), error)
+            self.untold.append(what)
 
     def __repr__(self) -> str:
         return f"Findings(endpoint={self.endpoint.get('EndpointName')!r})"
 
 
 def read_findings(desk: Desk, name: str) -> Findings:
-    """Read an endpoint and all that belongs to it. Raises NotFoundError without an endpoint."""
+    """Read an endpoint and all that belongs to it. Raises NotFoundError without an endpoint.
+
+    Calls that a cloud does not have leave a gap in `untold` for an endpoint without components.
+    """
     endpoint, raw = desk.session.read_raw("sagemaker", "DescribeEndpoint", EndpointName=name)
-    found = Findings(endpoint, tags=desk.tags("endpoint", name))
+    found = Findings(endpoint, tags=desk.tags("endpoint", name, endpoint))
     found.unknown += unknown_fields("DescribeEndpoint", raw)
     _read_config(desk, found)
-    found.components = desk.components(name)
+    try:
+        found.components = desk.components(name)
+    except ProviderError as error:
+        found.without(error, "inference components", dispensable=True)
     _read_scaling(desk, found, name)
     _read_alarms(desk, found, name)
     return found
@@ -107,11 +128,12 @@ def _read_config(desk: Desk, found: Findings) -> None:
     if config is None:
         return
     found.config = config
-    found.config_tags = desk.tags("endpoint-config", name)
+    found.config_tags = desk.tags("endpoint-config", name, config)
     for model in model_names(config):
-        found.models[model] = _raw(desk, found, "DescribeModel", ModelName=model)
-        if found.models[model] is not None:
-            found.model_tags[model] = desk.tags("model", model)
+        described = _raw(desk, found, "DescribeModel", ModelName=model)
+        found.models[model] = described
+        if described is not None:
+            found.model_tags[model] = desk.tags("model", model, described)
 
 
 def _raw(desk: Desk, found: Findings, operation: str, **params: str) -> Answer | None:
@@ -129,10 +151,19 @@ def _read_scaling(desk: Desk, found: Findings, name: str) -> None:
     names = dict.fromkeys(str(item["VariantName"]) for item in every)
     resources = [scaling.variant_resource(name, variant) for variant in names]
     resources += [scaling.component_resource(name_of(item)) for item in found.components]
-    found.targets = scaling.read_targets(desk.session, resources)
+    try:
+        found.targets = scaling.read_targets(desk.session, resources)
+    except ProviderError as error:
+        found.without(error, "autoscaling targets")
     for resource in resources:
-        found.policies += scaling.read_policies(desk.session, resource)
-        found.actions += scaling.read_actions(desk.session, resource)
+        try:
+            found.policies += scaling.read_policies(desk.session, resource)
+        except ProviderError as error:
+            found.without(error, "scaling policies")
+        try:
+            found.actions += scaling.read_actions(desk.session, resource)
+        except ProviderError as error:
+            found.without(error, "scheduled actions")
 
 
 def _read_alarms(desk: Desk, found: Findings, name: str) -> None:
@@ -150,7 +181,9 @@ def _read_alarms(desk: Desk, found: Findings, name: str) -> None:
     try:
         rows = desk.session.pages("cloudwatch", "DescribeAlarms", "MetricAlarms")
         watching = {str(row.get("AlarmName")) for row in rows if _watches(row, name)}
-    except RefusedError as error:
+    except ProviderError as error:
+        if not isinstance(error, RefusedError) and not is_unknown_operation(error):
+            raise
         found.alarms_told = False
         _log.warning("alarms of endpoint %s: %s", name, error)
     found.alarms = sorted((called | watching) - managed)

@@ -37,6 +37,7 @@ def read_identity(session: AwsSession, clock: Clock) -> Identity:
         namespaces=(account,),
         role=name if kind == "role" else "",
         regions=regions,
+        regions_told=not doubt,
         problems=tuple(problems),
     )
 

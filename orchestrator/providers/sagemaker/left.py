@@ -43,21 +43,36 @@ def _marked(desk: Desk) -> Iterator[tuple[str, str]]:
             yield name, config
 
 
-def _left(desk: Desk, mapper: Mapper, name: str, config_name: str) -> LeftBehind | None:
-    config = desk.config(config_name)
-    if config is None or desk.endpoint(name) is not None:
+def _config(desk: Desk, name: str) -> Answer | None:
+    """Return a configuration by its name in any case: ARNs may have it in small letters."""
+    found = desk.config(name)
+    if found is not None:
+        return found
+    rows = desk.session.pages(
+        "sagemaker", "ListEndpointConfigs", "EndpointConfigs", NameContains=name
+    )
+    named = [str(row.get("EndpointConfigName", "")) for row in rows]
+    return next((desk.config(item) for item in named if item.lower() == name.lower()), None)
+
+
+def _left(desk: Desk, mapper: Mapper, name: str, told_name: str) -> LeftBehind | None:
+    config = None if desk.endpoint(name) is not None else _config(desk, told_name)
+    if config is None:
         _log.info("%s is marked as paused, but its endpoint is there or its parts are gone", name)
         return None
+    config_name = str(config.get("EndpointConfigName") or told_name)
     endpoint = {
         "EndpointName": name,
-        "EndpointConfigName": config["EndpointConfigName"],
+        "EndpointConfigName": config_name,
         "ProductionVariants": [_as_configured(item) for item in variants(config)],
     }
-    found = Findings(endpoint, config, config_tags=desk.tags("endpoint-config", config_name))
+    found = Findings(
+        endpoint, config, config_tags=desk.tags("endpoint-config", config_name, config)
+    )
     for model in model_names(config):
-        found.models[model] = desk.model(model)
-        if found.models[model] is not None:
-            found.model_tags[model] = desk.tags("model", model)
+        found.models[model] = described = desk.model(model)
+        if described is not None:
+            found.model_tags[model] = desk.tags("model", model, described)
     return LeftBehind(_snapshot(desk, mapper, found, config), document_of(desk, found))
 
 

@@ -4,7 +4,8 @@ AWS tells no total, and whether its page tokens hold a position or a name is not
 the oldest first, an endpoint that is made meanwhile comes last and shifts nothing; with tokens
 that hold a position one that goes meanwhile would shift a row out of sight. Such a row is not
 lost: absence from a listing is only a reason to read that endpoint directly. A name that comes
-twice, or an order that goes back, tells that the pages did shift, and is admitted.
+twice, or an order that goes back from one page to the next, tells that the pages did shift, and is
+admitted. An order that goes back within a page tells only that a cloud does not sort.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class _Rows:
     nameless: int = 0
     newest: datetime | None = None
     back: bool = False
+    unsorted: bool = False
     accounts: set[str] = field(default_factory=set)
 
 
@@ -131,11 +133,11 @@ def _read_pages(session: AwsSession, rows: _Rows) -> None:
         items = page.get("Endpoints")
         if not isinstance(items, list):
             raise UnavailableError(f"page {rows.calls} of the endpoints has no list of endpoints")
-        for item in items:
-            _take(item, rows)
+        for place, item in enumerate(items):
+            _take(item, rows, first=place == 0)
 
 
-def _take(item: object, rows: _Rows) -> None:
+def _take(item: object, rows: _Rows, *, first: bool) -> None:
     name = item.get("EndpointName") if isinstance(item, dict) else None
     if not isinstance(item, dict) or not isinstance(name, str) or not name:
         rows.nameless += 1
@@ -147,7 +149,9 @@ def _take(item: object, rows: _Rows) -> None:
         rows.accounts.add(parts[4])
     created = utc(item.get("CreationTime"))
     if created is not None:
-        rows.back = rows.back or (rows.newest is not None and created < rows.newest)
+        back = rows.newest is not None and created < rows.newest
+        rows.back = rows.back or (back and first)
+        rows.unsorted = rows.unsorted or (back and not first)
         rows.newest = created
 
 
@@ -169,5 +173,5 @@ def _check_order(rows: _Rows) -> None:
         rows.problems.append(
             f"{rows.repeated} endpoints were listed twice: the pages shifted meanwhile"
         )
-    if rows.back and not rows.repeated:
+    if rows.back and not rows.unsorted and not rows.repeated:
         rows.problems.append("the list is not in the order that was asked for: its pages shifted")

@@ -38,9 +38,10 @@ def pause(desk: Desk, name: str, kept: JsonObject) -> None:
 def is_marked(desk: Desk, name: str, kept: JsonObject) -> bool:
     """Return whether the kept configuration says that we paused the endpoint."""
     config = config_name(kept)
-    if not config or desk.config(config) is None:
+    found = desk.config(config) if config else None
+    if found is None:
         return False
-    return desk.tags("endpoint-config", config).get(PAUSED_TAG) == name
+    return desk.tags("endpoint-config", config, found).get(PAUSED_TAG) == name
 
 
 def _paused_before(desk: Desk, name: str, kept: JsonObject, *, gone: bool) -> None:
@@ -62,17 +63,35 @@ def _pause_by_deletion(desk: Desk, name: str, kept: JsonObject) -> None:
     if forbidding:
         raise RefusedError(f"endpoint {name} cannot be paused: {'; '.join(forbidding)}")
     document = document_of(desk, now)
-    if document["digest"] != kept.get("digest"):
+    if now.endpoint.get("EndpointStatus") == "Failed":
+        same = all(document[part] == kept.get(part) for part in ("config", "models"))
+    else:
+        same = document["digest"] == kept.get("digest")
+    if not same:
         changed = differences(dict(kept), document)
         raise ChangedError(f"endpoint {name} is not what was kept: {'; '.join(changed[:5])}")
     config = str(now.endpoint["EndpointConfigName"])
     desk.session.change(
         "sagemaker",
         "AddTags",
-        ResourceArn=desk.session.arn("endpoint-config", config),
-        Tags=tag_list({PAUSED_TAG: name, KEPT_TAG: str(document["digest"])}),
+        ResourceArn=desk.arn("endpoint-config", config, now.config),
+        Tags=tag_list({PAUSED_TAG: name, KEPT_TAG: str(kept.get("digest"))}),
     )
     delete_endpoint(desk, name)
+
+
+def unmark(desk: Desk, name: str, config: str) -> bool:
+    """Take the marks of an endpoint's pause off a configuration; return whether it had them."""
+    found = desk.config(config)
+    if found is None or desk.tags("endpoint-config", config, found).get(PAUSED_TAG) != name:
+        return False
+    desk.session.change(
+        "sagemaker",
+        "DeleteTags",
+        ResourceArn=desk.arn("endpoint-config", config, found),
+        TagKeys=[PAUSED_TAG, KEPT_TAG],
+    )
+    return True
 
 
 def delete_endpoint(desk: Desk, name: str) -> None:

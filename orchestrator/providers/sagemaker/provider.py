@@ -24,7 +24,6 @@ from orchestrator.providers.base import (
     ConflictError,
     Identity,
     Listing,
-    NotFoundError,
     ProviderError,
     RefusedError,
     Right,
@@ -93,7 +92,7 @@ class SageMakerProvider:
         return read_identity(self._session, self._clock)
 
     def rights(self) -> Sequence[Right]:
-        """Return each right that the driver needs; about 35 calls, none of which can succeed."""
+        """Return each right that the driver needs; about 35 calls that change nothing."""
         return read_rights(self._session, self._clock)
 
     def rights_for(self, actions: Sequence[str], name: str = "") -> Sequence[Right]:
@@ -203,7 +202,11 @@ class SageMakerProvider:
             ) from None
 
     def _after(self, name: str) -> Snapshot:
+        """Look after a change that leaves an endpoint; AWS may show a new one a while later."""
         snapshot = self._seen(name)
         if snapshot is None:
-            raise NotFoundError(f"endpoint {name} does not exist in {self._session.region}")
+            raise AmbiguousError(
+                f"the change of endpoint {name} was accepted, but it cannot be seen yet in "
+                f"{self._session.region}"
+            )
         return snapshot

@@ -14,10 +14,15 @@ from orchestrator.providers.base import (
     CredentialsError,
     NotFoundError,
     RefusedError,
+    ThrottledError,
     UnavailableError,
 )
 from orchestrator.providers.redaction import Redactor
-from orchestrator.providers.sagemaker.failures import DeniedError, says_no_endpoint
+from orchestrator.providers.sagemaker.failures import (
+    DeniedError,
+    is_unknown_operation,
+    says_no_endpoint,
+)
 from orchestrator.providers.sagemaker.memory import Memory
 from orchestrator.providers.sagemaker.models import Model, described_model, model_of_component
 from orchestrator.providers.sagemaker.naming import SECRETS_TAG
@@ -27,6 +32,8 @@ from orchestrator.providers.sagemaker.sweep import Row, Sweep, Tags, read_tags
 # The tagging service may be this far behind.
 FRESH_FOR = timedelta(minutes=15)
 _OURS = re.compile(r".+-[0-9a-f]{8}")
+# What an endpoint can be judged without while a service beside SageMaker's core is out.
+_DISPENSABLE = ("tags", "scaling", "scaling policies")
 T = TypeVar("T")
 
 
@@ -148,16 +155,17 @@ class Reader:
     def _model(self, name: str, key: tuple[str, ...]) -> Model | None:
         def describe() -> Model:
             raw = self._session.read("sagemaker", "DescribeModel", ModelName=name)
-            return described_model(raw, self._redactor, self._secret_names(name))
+            names = self._secret_names(name, str(raw.get("ModelArn") or ""))
+            return described_model(raw, self._redactor, names)
 
         return self._models.recall(key, describe)
 
-    def _secret_names(self, model: str) -> frozenset[str] | None:
+    def _secret_names(self, model: str, arn: str) -> frozenset[str] | None:
         """Return which settings of a model of ours are secrets; None: it cannot be told."""
         if not _OURS.fullmatch(model):
             return frozenset()
         try:
-            tags = read_tags(self._session, self._session.arn("model", model))
+            tags = read_tags(self._session, arn or self._session.arn("model", model))
         except DeniedError:
             return None
         return frozenset(tags.get(SECRETS_TAG, "").split())
@@ -213,16 +221,25 @@ class Reader:
         return {**policy, "Alarms": found.get("MetricAlarms") or []}
 
     def _optional(self, facts: Facts, what: str, read: Callable[[], T], without: T) -> T:
-        """Return what is read; what is refused is a gap, and an outage is still an error."""
+        """Return what is read; what is refused is a gap.
+
+        An outage is one only for what an endpoint can be judged without; else it is an error.
+        """
         try:
             return read()
+        except ThrottledError:
+            raise
+        except UnavailableError as error:
+            if what not in _DISPENSABLE and not is_unknown_operation(error):
+                raise
+            reason = "could not be read"
         except DeniedError:
-            facts.gaps.append(f"{what}: not allowed to read")
+            reason = "not allowed to read"
         except CredentialsError:
             raise
         except RefusedError as error:
-            missing = isinstance(error, NotFoundError)
-            facts.gaps.append(f"{what}: {'is gone' if missing else 'AWS refuses to tell'}")
+            reason = "is gone" if isinstance(error, NotFoundError) else "AWS refuses to tell"
+        facts.gaps.append("tags" if what == "tags" else f"{what}: {reason}")
         return without
 
 

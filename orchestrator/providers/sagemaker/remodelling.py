@@ -83,7 +83,9 @@ def new_model(desk: Desk, present: Present, change: EndpointChange) -> str | Non
     if "PrimaryContainer" not in before:
         raise RefusedError(f"model {old_name} has several containers: change it by hand")
     tags = {
-        key: value for key, value in desk.tags("model", old_name).items() if not is_reserved(key)
+        key: value
+        for key, value in desk.tags("model", old_name, old).items()
+        if not is_reserved(key)
     }
     secrets = set(secret_names(tags))
     options = Choices.read(change.options or {})

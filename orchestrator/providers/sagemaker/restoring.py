@@ -34,8 +34,8 @@ from orchestrator.providers.sagemaker.kept import (
     redacted_names,
     require_whole,
 )
-from orchestrator.providers.sagemaker.naming import KEPT_TAG, PAUSED_TAG, tag_list
-from orchestrator.providers.sagemaker.pausing import delete_endpoint
+from orchestrator.providers.sagemaker.naming import tag_list
+from orchestrator.providers.sagemaker.pausing import delete_endpoint, unmark
 
 
 def resume(desk: Desk, name: str, kept: JsonObject) -> bool:
@@ -74,11 +74,20 @@ def restore(desk: Desk, name: str, kept: JsonObject) -> Restored:
     require_whole(kept)
     found = desk.existing(name)
     require_still(found)
+    used = found.get("EndpointConfigName")
+    if used != config_name(kept):
+        # Somebody made another of this name: what was kept is about an endpoint that is no more.
+        unmark(desk, name, config_name(kept))
+        difference = (
+            f"it was made with another configuration, {used} in place of {config_name(kept)}: "
+            "its scaling was not put back"
+        )
+        return Restored(differences=(difference,))
     # Counts first: a target moves a count that is outside of its bounds.
     done = [*_variants_back(desk, found, kept)]
     try:
         done += [*_targets_back(desk, kept), *_policies_back(desk, kept)]
-        done += [*_actions_back(desk, kept), *_unmarked(desk, kept)]
+        done += [*_actions_back(desk, kept), *_unmarked(desk, name, kept)]
     except RefusedError:
         # Autoscaling may refuse an endpoint whose count is being changed just now.
         require_still(desk.existing(name))
@@ -96,13 +105,7 @@ def _recreate(desk: Desk, name: str, kept: JsonObject) -> None:
         "EndpointConfigName": config_name(kept),
         "Tags": tag_list(kept.get("tags") or {}),
     }
-    try:
-        create_endpoint(desk, request)
-    except ConflictError:
-        found = desk.endpoint(name)
-        same = found and found.get("EndpointConfigName") == request["EndpointConfigName"]
-        if not same:
-            raise
+    create_endpoint(desk, request)
 
 
 def _model_back(desk: Desk, model: Mapping[str, Any], tags: Mapping[str, str]) -> None:
@@ -110,7 +113,7 @@ def _model_back(desk: Desk, model: Mapping[str, Any], tags: Mapping[str, str]) -
     name = str(model["ModelName"])
     found = desk.model(name)
     if found is not None:
-        if kept_model(found, desk.tags("model", name), desk.redactor) != model:
+        if kept_model(found, desk.tags("model", name, found), desk.redactor) != model:
             raise RefusedError(f"model {name} is not the one that was kept: somebody replaced it")
         return
     missing = redacted_names(model)
@@ -217,17 +220,10 @@ def is_over(action: Mapping[str, Any], desk: Desk) -> bool:
     return once or bool(now is not None and end and end <= now.isoformat())
 
 
-def _unmarked(desk: Desk, kept: JsonObject) -> Iterator[str]:
+def _unmarked(desk: Desk, name: str, kept: JsonObject) -> Iterator[str]:
     config = config_name(kept)
-    if PAUSED_TAG not in desk.tags("endpoint-config", config):
-        return
-    desk.session.change(
-        "sagemaker",
-        "DeleteTags",
-        ResourceArn=desk.session.arn("endpoint-config", config),
-        TagKeys=[PAUSED_TAG, KEPT_TAG],
-    )
-    yield f"the mark of the pause on configuration {config} removed"
+    if unmark(desk, name, config):
+        yield f"the mark of the pause on configuration {config} removed"
 
 
 def _differences(desk: Desk, name: str, kept: JsonObject) -> list[str]:

@@ -7,15 +7,17 @@ this takes twice the calls of the better way.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from orchestrator.providers.base import NotFoundError
-from orchestrator.providers.sagemaker.failures import DeniedError
+from orchestrator.providers.base import NotFoundError, ProviderError
 from orchestrator.providers.sagemaker.naming import tag_map
 from orchestrator.providers.sagemaker.session import AwsSession
+
+_log = logging.getLogger(__name__)
 
 SCALING = "application-autoscaling"
 TAGGING = "resourcegroupstaggingapi"
@@ -46,7 +48,9 @@ class _Bulk:
             if self._asked >= self._pages:
                 try:
                     self._all = self._fetch()
-                except DeniedError:
+                except ProviderError as error:
+                    # Whatever fails in bulk is asked for singly: that tells what is the matter.
+                    _log.warning("a bulk read is replaced by single ones: %s", error)
                     self._refused = True
             return self._all
 

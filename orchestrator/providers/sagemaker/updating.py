@@ -44,7 +44,7 @@ def update(desk: Desk, name: str, change: EndpointChange) -> None:
     if change == EndpointChange():
         return
     if change.tags is not None:
-        _update_tags(desk, name, change.tags)
+        _update_tags(desk, found, change.tags)
         change = replace(change, tags=None)
     if change == EndpointChange():
         return
@@ -96,12 +96,13 @@ def _refuse_unfit(present: Present, named: set[str]) -> None:
         )
 
 
-def _update_tags(desk: Desk, name: str, tags: tuple[str, ...]) -> None:
+def _update_tags(desk: Desk, found: Answer, tags: tuple[str, ...]) -> None:
     """Make the tags those that were asked for, but for AWS's own and ours."""
-    arn = desk.session.arn("endpoint", name)
+    name = str(found["EndpointName"])
+    arn = desk.arn("endpoint", name, found)
     now = {
         key: value
-        for key, value in desk.tags("endpoint", name).items()
+        for key, value in desk.tags("endpoint", name, found).items()
         if not is_ours(key) and not is_reserved(key)
     }
     wanted = asked_tags(tags)

@@ -1,0 +1,97 @@
+"""What is kept to make endpoints again, brought to an end where no operation does it any more.
+
+An operation may be superseded or fail between storing, deleting and putting back. Whatever is then
+left of it is settled here at every pass: what never went is forgotten, what came back by itself
+gets back what its pause took along, and what waits for nobody is shown as paused.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from orchestrator.domain.endpoints import Stop
+from orchestrator.domain.plan import Kind
+from orchestrator.domain.status import Status, Wish
+from orchestrator.engine.apply import ENGINE, Sight, Watch, away, forget_kept, record_meter, refresh
+from orchestrator.services.context import Context
+from orchestrator.store import events, observation, operations
+from orchestrator.store.ids import new_id
+from orchestrator.store.tables import Account, Endpoint, Operation
+
+# A deletion that was sent shows within this time, or it never took effect.
+SETTLED = timedelta(minutes=10)
+OWED = "what its last pause took along has not been put back yet"
+_UP = (Status.RUNNING, Status.UPDATE_FAILED)
+
+
+def settle_kept(context: Context, account: Account, watch: Watch, *, frozen: bool) -> None:
+    """Settle what is kept of an account's endpoints that no operation works on."""
+    now = context.clock.now()
+    with context.database.read() as session:
+        rows = observation.with_kept(session, account.id)
+        busy = {op.endpoint_id for op in operations.active_in_account(session, account.id)}
+    for row in rows:
+        if row.id in busy or not _due(row, now, frozen=frozen):
+            continue
+        with context.database.write() as session:
+            endpoint = session.get_one(Endpoint, row.id, with_for_update=True)
+            if operations.active_for(session, endpoint.id) is None:
+                _settle(session, account, endpoint, watch, now)
+
+
+def _due(row: Endpoint, now: datetime, *, frozen: bool) -> bool:
+    if row.status == Status.WAITING_FOR_CAPACITY:
+        return row.stop_sent_at is not None and not row.cloud_state  # absent: nothing waits there
+    if row.status not in _UP:
+        return False
+    if not _is_owed(row):
+        return now - (row.stop_sent_at or row.kept_at or now) > SETTLED
+    waits = row.not_before is not None and row.not_before > now
+    return row.managed and not frozen and not waits and row.decided_wish != Wish.PAUSED
+
+
+def _is_owed(row: Endpoint) -> bool:
+    """Tell whether it has been away, or its scaling may be suspended by us."""
+    return row.gone_at is not None or row.stop == Stop.PAUSE
+
+
+def _settle(
+    session: Session, account: Account, endpoint: Endpoint, watch: Watch, now: datetime
+) -> None:
+    if endpoint.status == Status.WAITING_FOR_CAPACITY:
+        account = session.get_one(Account, account.id)
+        sight = Sight(away(endpoint), "", now, now, inferred=True)
+        change = refresh(session, account, endpoint, sight)
+        record_meter(session, account.id, watch, change.metered)
+    elif _is_owed(endpoint):
+        _put_back(session, endpoint, now)
+    else:
+        forget_kept(endpoint)
+        session.add(endpoint)
+
+
+def _put_back(session: Session, endpoint: Endpoint, now: datetime) -> None:
+    operation = Operation(
+        id=new_id("op", now),
+        account_id=endpoint.account_id,
+        endpoint_id=endpoint.id,
+        endpoint_name=endpoint.name,
+        kind=Kind.RESUME,
+        status="pending",
+        actor=ENGINE,
+        reason=OWED,
+        created_at=now,
+    )
+    session.add(operation)
+    events.record(
+        session,
+        at=now,
+        kind="operation.requested",
+        actor=ENGINE,
+        message=f"{operation.kind} of {endpoint.name}: {OWED}",
+        account_id=endpoint.account_id,
+        endpoint_id=endpoint.id,
+        operation_id=operation.id,
+    )
