@@ -398,7 +398,7 @@ class Operator:
                 self._keeper.not_sent(session, held, error)
             self._end(operation_id, "failed", str(error))
             return
-        self._try_later(operation_id, error)
+        self._try_later(operation_id, error, sent=not looking)
 
     def _taken(self, operation: Operation, error: ProviderError) -> None:
         """A conflict on a create: ours if an earlier attempt may have gone through, else not."""
@@ -408,14 +408,14 @@ class Operator:
         else:
             self._end(operation.id, "failed", str(error))
 
-    def _try_later(self, operation_id: str, error: ProviderError) -> None:
+    def _try_later(self, operation_id: str, error: ProviderError, *, sent: bool = True) -> None:
         now = self._context.clock.now()
         with self._change(operation_id) as (session, operation):
             if operation.status in ENDED:
                 return
             wait = wait_for(operation, error)
             state = "unknown" if isinstance(error, AmbiguousError) else "refused for now"
-            if isinstance(error, UnavailableError) and operation.kind == Kind.CREATE:
+            if sent and isinstance(error, UnavailableError) and operation.kind == Kind.CREATE:
                 state = NOT_RECEIVED
             add_step(operation, operation.kind, now, state, str(error))
             operation.next_attempt_at = now + wait

@@ -25,13 +25,13 @@ def add_step(operation: Operation, name: str, at: datetime, state: str, detail: 
 
 def first_posted(operation: Operation) -> datetime | None:
     """Return when a create may first have reached the cloud; None when it certainly did not."""
-    posted: datetime | None = None
+    posted: list[datetime] = []
     for step in operation.steps:
         if step["state"] == POSTED:
-            posted = posted or datetime.fromisoformat(step["at"])
-        elif step["state"] == NOT_RECEIVED:
-            posted = None
-    return posted
+            posted.append(datetime.fromisoformat(step["at"]))
+        elif step["state"] == NOT_RECEIVED and posted:
+            posted.pop()  # of an earlier one, whose answer was lost, nothing is known by that
+    return posted[0] if posted else None
 
 
 def end(session: Session, operation: Operation, status: str, outcome: str, at: datetime) -> None:

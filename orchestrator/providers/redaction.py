@@ -27,7 +27,7 @@ _USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@]+@")
 _LONG_RUN = re.compile(r"[A-Za-z0-9+/_=-]{32,}")
 # `token` but not `MAX_TOKENS` or `TOKENIZERS_PARALLELISM`, which are settings.
 _SECRET_NAME = re.compile(
-    r"(?i)token(?!s|iz)|secret|passw|passphrase|(^|[_-])pwd|credential|api[_-]?key|access[_-]?key"
+    r"(?i)token(?!s|iz)|secret|passw|passphrase|(^|[_-])pwd|credential|(^|[_-])creds?($|[_-])|api[_-]?key|access[_-]?key"
     r"|private|(^|[_-])auth|bearer|cookie|session|signature|(^|[_-])salt|(^|[_-])dsn"
     r"|connection[_-]?string|webhook|(^|[_-])key(s|$|[_-])|encrypt|license"
 )
@@ -35,6 +35,11 @@ _SECRET_NAME = re.compile(
 _PAIR = re.compile(
     r"""--?([A-Za-z][\w-]*)[ =](\S+) | \b([A-Z_][A-Z0-9_]*)=(\S+) | "([\w-]+)"\s*:\s*"([^"]+)\"""",
     re.VERBOSE,
+)
+# Settings of model servers and of the libraries under them, by how their names begin.
+_USUAL_SETTING = re.compile(
+    r"(?i)(hf|sm|sagemaker|max|min|option|serving|ts|omp|neuron|nccl|cuda|pytorch|torch|vllm|tgi|num"
+    r"|batch|sequence|model|messages|rope|log|dtype|transformers|tokenizers|tensor)(_|$)"
 )
 _REVISION_NAME = re.compile(r"(?i)revision|commit|sha|digest")
 _HARMLESS = re.compile(r"(?i)|true|false|yes|no|on|off|none|null|-?\d{1,7}(\.\d{1,6})?")
@@ -104,6 +109,14 @@ class Redactor:
     def setting(self, name: str, value: str) -> str:
         """Return `value`, or its marker when it may be a secret."""
         return self.marker(name, value) if looks_secret(name, value) else value
+
+    def foreign(self, name: str, value: str) -> str:
+        """Return `value` only where its name is that of a usual setting, or it cannot be a secret.
+
+        For settings that others made: their names need not tell what they hold.
+        """
+        usual = _USUAL_SETTING.match(name) is not None or _HARMLESS.fullmatch(value) is not None
+        return self.setting(name, value) if usual else self.marker(name, value)
 
     def arguments(self, words: Sequence[str]) -> list[str]:
         """Return a command line whose secret values are markers (`--api-key x`, `--token=x`)."""

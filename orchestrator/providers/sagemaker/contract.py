@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator.domain.endpoints import Contract
-from orchestrator.providers.base import ProviderError
+from orchestrator.providers.base import BusyError, ProviderError
 from orchestrator.providers.sagemaker.components import name_of
 from orchestrator.providers.sagemaker.desk import (
     MOVING,
@@ -50,13 +50,29 @@ _MINUTES_OF_THE_LARGEST = 40
 
 
 def read_contract(desk: Desk, name: str) -> Contract:
-    """Return the contract of an endpoint, read twice. Raises NotFoundError; changes nothing."""
+    """Return the contract of an endpoint, read twice; changes nothing.
+
+    Raises NotFoundError, and BusyError when it changed between the two readings.
+    """
     first, second = read_findings(desk, name), read_findings(desk, name)
-    document = document_of(desk, first)
-    found = [*obstacles(first), *_missing_rights(desk, name, document)]
+    document, limits = document_of(desk, first), _limits(desk)
     if document["digest"] != document_of(desk, second)["digest"]:
-        found.append("it changed while it was read: try again")
-    return _contract(document, first, tuple(found), _limits(desk))
+        raise BusyError(f"endpoint {name} changed while it was read: try again")
+    found = (
+        *obstacles(first),
+        *_missing_rights(desk, name, document),
+        *_short(document, limits),
+    )
+    return _contract(document, first, found, limits)
+
+
+def _short(document: Mapping[str, Any], limits: Mapping[str, int] | None) -> Iterator[str]:
+    """Yield the quotas that are known to have no room for what it has now."""
+    if document["kind"] == "components" or limits is None:
+        return
+    for name, count in _needed(document).items():
+        if limits.get(name, count) < count:
+            yield f"the quota of {limits[name]} x {name} is less than the {count} that it has now"
 
 
 def _missing_rights(desk: Desk, name: str, document: Mapping[str, Any]) -> Iterator[str]:
@@ -182,9 +198,6 @@ def _risks(
     yield f"{types or 'instances'} may be short when it is resumed"
     if not classic:
         return
-    for name, count in _needed(document).items():
-        if limits is not None and limits.get(name, count) < count:
-            yield f"the quota of {limits[name]} x {name} is less than the {count} that it has now"
     for what in found.untold:
         yield f"{what} could not be read: if there are any, they are not put back"
     if limits is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from orchestrator.domain.endpoints import JsonObject
 from orchestrator.providers.base import RefusedError
 from orchestrator.providers.redaction import Redactor, is_redacted
 from orchestrator.providers.sagemaker.desk import containers
-from orchestrator.providers.sagemaker.naming import SECRETS_TAG, digest_of
+from orchestrator.providers.sagemaker.naming import ENDPOINT_TAG, FOREIGN, SECRETS_TAG, digest_of
 
 VERSION = 1
 # What CreateEndpointConfig and CreateModel take again from what the Describe calls answer.
@@ -47,16 +47,30 @@ def redacted_environment(
     environment: Mapping[str, str], redactor: Redactor, secret_names: Iterable[str]
 ) -> dict[str, str]:
     """Return an environment with markers for what was given as a secret or looks like one."""
-    secret = set(secret_names)
-    return {
-        name: (redactor.marker if name in secret else redactor.setting)(name, str(value))
-        for name, value in sorted(environment.items())
-    }
+    secret = frozenset(secret_names)
+
+    def shown(name: str) -> Callable[[str, str], str]:
+        if secret == FOREIGN:
+            return redactor.foreign
+        return redactor.marker if name in secret else redactor.setting
+
+    return {name: shown(name)(name, str(value)) for name, value in sorted(environment.items())}
 
 
 def secret_names(model_tags: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the entries of a model's environment that were given as secrets."""
+    """Return the entries of a model's environment that were given as secrets.
+
+    FOREIGN for a model that others made, of which that is not known.
+    """
+    if ENDPOINT_TAG not in model_tags:
+        return tuple(FOREIGN)
     return tuple(model_tags.get(SECRETS_TAG, "").split())
+
+
+def hidden_names(environment: Mapping[str, str], redactor: Redactor) -> set[str]:
+    """Return the settings of a model that others made whose values are not shown."""
+    shown = redacted_environment(environment, redactor, FOREIGN)
+    return {name for name, value in shown.items() if is_redacted(value)}
 
 
 def kept_model(

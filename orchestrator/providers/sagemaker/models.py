@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.providers.redaction import Redactor
 from orchestrator.providers.sagemaker.dialects import NAMES, dialect_of, repository_of
+from orchestrator.providers.sagemaker.naming import FOREIGN
 
 # Settings that say what is served; they are shown even where nothing else may be.
 _PUBLIC = frozenset(
@@ -73,7 +74,7 @@ def model_of_component(component: Mapping[str, Any], redactor: Redactor) -> Mode
         "ModelDataUrl": container.get("ArtifactUrl"),
     }
     name = str(component.get("InferenceComponentName") or "")
-    return _container(name, flat, redactor, frozenset())
+    return _container(name, flat, redactor, FOREIGN)
 
 
 def _container(
@@ -97,6 +98,8 @@ def _container(
 def _shown(key: str, value: str, redactor: Redactor, secrets: frozenset[str] | None) -> str:
     if key in _PUBLIC:
         return redactor.setting(key, value)
+    if secrets == FOREIGN:
+        return redactor.foreign(key, value)
     if secrets is None or key in secrets:
         return redactor.marker(key, value)
     return redactor.setting(key, value)

@@ -15,6 +15,8 @@ KEPT_TAG = f"{PREFIX}kept"
 UNFINISHED_TAG = f"{PREFIX}unfinished"
 REPOSITORY_TAG = f"{PREFIX}repository"
 SECRETS_TAG = f"{PREFIX}secrets"
+# Stands for "made by somebody else": which settings are secret is not known.
+FOREIGN: frozenset[str] = frozenset({"*"})
 VARIANT = "AllTraffic"
 LONGEST_NAME = 63
 _LONGEST_TAG_VALUE = 256

@@ -25,7 +25,7 @@ from orchestrator.providers.sagemaker.failures import (
 )
 from orchestrator.providers.sagemaker.memory import Memory
 from orchestrator.providers.sagemaker.models import Model, described_model, model_of_component
-from orchestrator.providers.sagemaker.naming import SECRETS_TAG
+from orchestrator.providers.sagemaker.naming import ENDPOINT_TAG, FOREIGN, SECRETS_TAG
 from orchestrator.providers.sagemaker.session import AwsSession
 from orchestrator.providers.sagemaker.sweep import Row, Sweep, Tags, read_tags
 
@@ -163,12 +163,12 @@ class Reader:
     def _secret_names(self, model: str, arn: str) -> frozenset[str] | None:
         """Return which settings of a model of ours are secrets; None: it cannot be told."""
         if not _OURS.fullmatch(model):
-            return frozenset()
+            return FOREIGN
         try:
             tags = read_tags(self._session, arn or self._session.arn("model", model))
         except DeniedError:
             return None
-        return frozenset(tags.get(SECRETS_TAG, "").split())
+        return frozenset(tags.get(SECRETS_TAG, "").split()) if ENDPOINT_TAG in tags else FOREIGN
 
     def _components(self, endpoint: str) -> Sequence[Row]:
         rows = self._session.pages(

@@ -33,11 +33,13 @@ from orchestrator.providers.sagemaker.kept import (
     CONFIG_FIELDS,
     MODEL_FIELDS,
     creatable,
+    hidden_names,
     secret_names,
 )
 from orchestrator.providers.sagemaker.limits import check_environment
 from orchestrator.providers.sagemaker.naming import (
     ENDPOINT_TAG,
+    FOREIGN,
     is_reserved,
     resource_name,
     secrets_tag,
@@ -88,6 +90,8 @@ def new_model(desk: Desk, present: Present, change: EndpointChange) -> str | Non
         if not is_reserved(key)
     }
     secrets = set(secret_names(tags))
+    if secrets == FOREIGN:
+        secrets = hidden_names(before["PrimaryContainer"].get("Environment") or {}, desk.redactor)
     options = Choices.read(change.options or {})
     container = _container(desk, present, before["PrimaryContainer"], change, secrets)
     content = before | {"PrimaryContainer": container} | role_and_network(options)
