@@ -16,9 +16,9 @@ from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import Status, Wish
 from orchestrator.engine.apply import ENGINE, Sight, Watch, away, forget_kept, record_meter, refresh
 from orchestrator.services.context import Context
-from orchestrator.store import events, observation, operations
-from orchestrator.store.ids import new_id
-from orchestrator.store.tables import Account, Endpoint, Operation
+from orchestrator.services.requests import Asked, open_operation
+from orchestrator.store import observation, operations
+from orchestrator.store.tables import Account, Endpoint
 
 # A deletion that was sent shows within this time, or it never took effect.
 SETTLED = timedelta(minutes=10)
@@ -66,32 +66,11 @@ def _settle(
         change = refresh(session, account, endpoint, sight)
         record_meter(session, account.id, watch, change.metered)
     elif _is_owed(endpoint):
-        _put_back(session, endpoint, now)
+        _put_back(session, account, endpoint, now)
     else:
         forget_kept(endpoint)
         session.add(endpoint)
 
 
-def _put_back(session: Session, endpoint: Endpoint, now: datetime) -> None:
-    operation = Operation(
-        id=new_id("op", now),
-        account_id=endpoint.account_id,
-        endpoint_id=endpoint.id,
-        endpoint_name=endpoint.name,
-        kind=Kind.RESUME,
-        status="pending",
-        actor=ENGINE,
-        reason=OWED,
-        created_at=now,
-    )
-    session.add(operation)
-    events.record(
-        session,
-        at=now,
-        kind="operation.requested",
-        actor=ENGINE,
-        message=f"{operation.kind} of {endpoint.name}: {OWED}",
-        account_id=endpoint.account_id,
-        endpoint_id=endpoint.id,
-        operation_id=operation.id,
-    )
+def _put_back(session: Session, account: Account, endpoint: Endpoint, now: datetime) -> None:
+    open_operation(session, account, endpoint, Kind.RESUME, Asked(ENGINE, now, OWED))
