@@ -90,12 +90,12 @@ class Session:
         except ValueError as error:
             raise CliError(str(error), ExitCode.USAGE) from None
 
-    def confirm(self, question: str, *, yes: bool) -> None:
-        """Ask before a step that cannot be undone easily; without a terminal `--yes` is needed."""
+    def confirm(self, question: str, *, yes: bool, instead: str = "--yes") -> None:
+        """Ask before a step that is hard to undo; without a terminal `instead` is needed."""
         if yes:
             return
         if not sys.stdin.isatty():
-            raise CliError(f"{question} needs a yes", ExitCode.USAGE, "add --yes")
+            raise CliError(f"{question} needs a yes", ExitCode.USAGE, f"add {instead}")
         if self.ask(f"{question} [y/N]").lower() not in ("y", "yes"):
             raise typer.Abort
 

@@ -196,7 +196,7 @@ def update(
         if label or unlabel:
             body["labels"] = _labels(present, options.pairs(label), unlabel or [])
         if hardware:
-            body["hardware"] = _hardware(run, present["account"]["id"], hardware)
+            body["hardware"] = _hardware(run, present["account"]["name"], hardware)
         if touched:
             body["scaling"] = _new_scaling(present, minimum, maximum, idle)
     if not body:

@@ -189,7 +189,11 @@ def _tell(run: Session, answer: Json) -> None:
 
 
 def _ask_for_name(run: Session, name: str) -> str:
-    run.confirm(f"Deleting {formats.plain(name)} cannot be undone. Go on?", yes=False)
+    run.confirm(
+        f"Deleting {formats.plain(name)} cannot be undone. Go on?",
+        yes=False,
+        instead=f"--confirm {name}",
+    )
     return run.ask("Its name")
 
 
