@@ -1,4 +1,4 @@
-"""The bodies of create and update (fact sheet 3.1 and 3.2), and what is refused before sending."""
+"""The bodies of create and update, and what is refused before sending."""
 
 from __future__ import annotations
 

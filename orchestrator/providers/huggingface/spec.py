@@ -22,7 +22,7 @@ _KNOWN: Mapping[str, frozenset[str]] = {
     "experimentalFeatures.kvRouter": frozenset({"tag"}),
     "customRouter": frozenset({"tag", "port"}),
 }
-# Texts of the image variants (fact sheet 3.4); texts of other names are kept as markers.
+# Texts of the image variants; texts of other names are kept as markers.
 _IMAGE_TEXTS = frozenset(
     {
         "url",
