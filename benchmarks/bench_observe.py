@@ -43,7 +43,7 @@ from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Account, Endpoint, Schedule
 
 TOKEN = "benchmark"
-AWS_ACCOUNT, AWS_KEY = "111122223333", "AKIAEXAMPLEBENCHMARK"
+AWS_ACCOUNT, AWS_KEY = "111122223333", "AKIAEXAMPLEBENCH"
 AWS_SECRET = "benchmark"
 REGIONS = ("us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1")
 INSTANCES = ("ml.g5.xlarge", "ml.g6.2xlarge", "ml.inf2.8xlarge")

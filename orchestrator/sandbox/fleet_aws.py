@@ -22,7 +22,7 @@ from orchestrator.sandbox.world import World
 AWS_ACCOUNT = "111122223333"
 AWS_REGIONS = ("us-east-1", "eu-west-1")
 """Where it has endpoints; eu-central-1, where prices are asked for too, is enabled and empty."""
-AWS_KEY = "AKIAEXAMPLESANDBOX00"
+AWS_KEY = "AKIAEXAMPLEDEMO"
 """The access key id that opens the simulated AWS account, and nothing else."""
 AWS_SECRET = "sandbox-owner"  # noqa: S105 - opens nothing but the sandbox
 AWS_CREDENTIALS = f"{AWS_KEY}:{AWS_SECRET}"
