@@ -12,9 +12,9 @@ holds from when it was *answered*, and what lies between is a gap. How a gap is 
   stretch is called unobserved. Paused before and after with `updated_at` unmoved stays certain.
 
 Not bounded: a change that was undone between two looks and left no trace in the cloud's answer;
-hardware that no look ever saw; a price that changed twice between two readings; and, for a bill
-in whole minutes, stops of less than a minute. A report that ends inside the gap in which a run
-began may not yet hold the rounding of that run.
+hardware that no look ever saw, or more replicas than any look or bound told; a price that changed
+twice between two readings; and, for a bill in whole minutes, stops of less than a minute. A report
+that ends inside the gap in which a run began may not yet hold the rounding of that run.
 
 What is billed beside replicas (an `Extra`, such as a disk) is a stream of stretches of its own
 under the same rules: so many units for each replica. One that an endpoint has no more goes on
