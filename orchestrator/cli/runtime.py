@@ -16,6 +16,7 @@ import uvicorn
 from orchestrator.api.app import create_app
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.clock import Clock, SystemClock
+from orchestrator.engine.claims import SoleOwner
 from orchestrator.engine.engine import Cadence, Engine
 from orchestrator.engine.exclusive import EngineBusyError, Exclusive, acquire
 from orchestrator.engine.timer import EngineTimer
@@ -60,6 +61,7 @@ def service(
     database = Database(settings.database_url)
     hooks = ProviderHooks(clock=clock, digest_key=digest_key(settings.state_dir))
     timer: EngineTimer | None = None
+    lock: Exclusive | None = None
     pool = ProviderPool(provider_maker(settings, hooks))
     try:
         lock = _lock(database) if engine else None
@@ -69,14 +71,17 @@ def service(
             context.nudge = lambda: nudges.leave(database, clock.now())
         else:
             bell = nudges.Bell(database)
-            loop = Engine(context, cadence_of(settings))
-            timer = EngineTimer(loop, clock, lock, speed=speed, watch=bell.rung)
+            claims = SoleOwner()
+            loop = Engine(context, cadence_of(settings), claims=claims)
+            timer = EngineTimer(loop, clock, claims, speed=speed, watch=bell.rung)
             context.nudge = timer.nudge
             timer.start()
         yield Running(context, timer)
     finally:
         if timer is not None:
             timer.stop()
+        if lock is not None:
+            lock.release()
         pool.close()
         database.dispose()
 

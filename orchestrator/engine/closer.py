@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -104,7 +105,9 @@ def _each(
     if parallel <= 1 or len(wanted) <= 1:
         return [_read(clock, sighting) for sighting in wanted]
     with ThreadPoolExecutor(parallel, thread_name_prefix="look") as pool:
-        return list(pool.map(lambda sighting: _read(clock, sighting), wanted))
+        # Each with a context of its own: the permit of this pass holds in these threads too.
+        jobs = [pool.submit(copy_context().run, _read, clock, sighting) for sighting in wanted]
+        return [job.result() for job in jobs]
 
 
 def _read(clock: Clock, sighting: Sighting) -> Sight | ProviderError:

@@ -20,9 +20,8 @@ from orchestrator.engine.evidence import (
     merge_usage,
     usage_watch,
 )
-from orchestrator.engine.observe import Look
+from orchestrator.engine.observe import Look, Pass
 from orchestrator.engine.steps import supersede
-from orchestrator.providers.base import Provider
 from orchestrator.services.context import Context
 from orchestrator.services.rulebook import Rulebook, listed_activity, means_of
 from orchestrator.store import events, freeze, holds, observation, operations
@@ -59,20 +58,23 @@ class _Reading:
 
 
 class Decider:
-    """Keeps, between passes, only what saves calls: readings of usage and what was announced."""
+    """Decides for one account.
 
-    def __init__(self, context: Context, limits: Limits) -> None:
-        self._context = context
+    Keeps, between passes, only what saves calls: readings of usage and what was announced.
+    """
+
+    def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._usage = UsageReader()
         self._announced: set[tuple[str, str]] = set()
 
-    def run(self, account: Account, provider: Provider, look: Look, now: datetime) -> Verdicts:
+    def run(self, work: Pass, now: datetime) -> Verdicts:
         """Decide for every managed endpoint of the account and write the operations needed."""
-        reading = self._read(account, now)
+        context, account, look = work.context, work.account, work.look
+        reading = _read(context, account, now)
         self._usage.begin_pass()
-        self._read_usage(account, provider, reading, look, now)
-        judged = [self._judge(provider, reading.book, row, look, now) for row in reading.rows]
+        self._read_usage(work, reading, now)
+        judged = [self._judge(work, reading.book, row, now) for row in reading.rows]
         wanted = [_wanted(item, reading.burns.get(item.row.id)) for item in judged]
         # An endpoint that this pass did not see is left to the next one that does.
         todo = plan([w for w in wanted if w.endpoint_id in look.seen], self._limits, now)
@@ -80,7 +82,7 @@ class Decider:
         changed = [item for item in judged if _differs(item)]
         said = self._new_proposals(judged) | self._new_deferrals(todo.deferred)
         if changed or todo.actions or stale or said:
-            with self._context.database.write() as session:
+            with context.database.write() as session:
                 self._write_decisions(session, changed, now)
                 for event in said.values():
                     events.record(session, at=now, actor=ENGINE, account_id=account.id, **event)
@@ -94,20 +96,8 @@ class Decider:
         edges = [item.decision.next_edge for item in judged if item.decision.next_edge is not None]
         return Verdicts(min(edges, default=None))
 
-    def _read(self, account: Account, now: datetime) -> _Reading:
-        with self._context.database.read() as session:
-            active = operations.active_in_account(session, account.id)
-            return _Reading(
-                book=Rulebook.load(session, session.get_one(Account, account.id), now),
-                rows=observation.managed(session, account.id),
-                active={op.endpoint_id: op for op in active if op.endpoint_id is not None},
-                burns=observation.burns(session, account.id),
-            )
-
-    def _judge(
-        self, provider: Provider, book: Rulebook, row: ManagedRow, look: Look, now: datetime
-    ) -> _Judged:
-        activity = listed_activity(row, look.asked_at if row.id in look.tells_use else None)
+    def _judge(self, work: Pass, book: Rulebook, row: ManagedRow, now: datetime) -> _Judged:
+        activity = _listed(work.look, row)
         key, span = (row.id, row.name), book.longest_idle_timeout(row.id)
         if _watched(book, row) and activity.covered_to is None:
             usage = self._usage.held(key)
@@ -115,42 +105,37 @@ class Decider:
         decision = decide(book.facts(row, activity, now), now)
         if _would_act(row, decision, now) and _rests_on_use(book, row, decision, now):
             # Nobody is stopped on a reading that is not of this moment, or in mid-request.
-            activity = self._look_again(provider, key, max(span, SHORTEST_SPAN), look, row)
+            span = max(span, SHORTEST_SPAN)
+            activity = self._look_again(work, key, span, row)
             decision = decide(book.facts(row, activity, now), now)
         return _Judged(row, decision, _next_wish(book, row, decision))
 
-    def _read_usage(
-        self, account: Account, provider: Provider, reading: _Reading, look: Look, now: datetime
-    ) -> None:
+    def _read_usage(self, work: Pass, reading: _Reading, now: datetime) -> None:
         """Read the counts that idle rules want, and store how often and at what cost.
 
         A listing that tells the last use makes counting needless until a stop is at hand.
         """
+        context, account, provider = work.context, work.account, work.provider
         wanted = {
             (row.id, row.name): reading.book.longest_idle_timeout(row.id)
             for row in reading.rows
-            if _watched(reading.book, row) and row.id not in look.tells_use
+            if _watched(reading.book, row) and row.id not in work.look.tells_use
         }
-        cap = to_nano(self._context.settings.usage_budget_usd_per_month)
+        cap = to_nano(context.settings.usage_budget_usd_per_month)
         watch = usage_watch(len(wanted), provider.capabilities.usage_nano_per_reading, cap)
         self._usage.refresh(provider, wanted, watch.every, now)
         if account.usage_watch != watch.to_json():
-            with self._context.database.write() as session:
+            with context.database.write() as session:
                 row = session.get_one(Account, account.id)
                 row.usage_watch = watch.to_json()
                 session.add(row)
 
     def _look_again(
-        self,
-        provider: Provider,
-        key: tuple[str, str],
-        span: timedelta,
-        look: Look,
-        row: ManagedRow,
+        self, work: Pass, key: tuple[str, str], span: timedelta, row: ManagedRow
     ) -> Activity:
-        listed = listed_activity(row, look.asked_at if row.id in look.tells_use else None)
+        listed, now = _listed(work.look, row), work.context.clock.now()
         try:
-            usage = self._usage.read_anew(provider, key, span, self._context.clock.now())
+            usage = self._usage.read_anew(work.provider, key, span, now)
         except NoReadingError:
             return listed_activity(row, None)  # unknown for now: idleness is not proven
         return listed if usage is None else merge_usage(listed, usage)
@@ -247,6 +232,21 @@ class Decider:
         current |= {_deferral_key(action) for action, _ in deferred}
         ours = {item.row.id for item in judged}
         self._announced = {k for k in self._announced if k[0] not in ours or k in current}
+
+
+def _read(context: Context, account: Account, now: datetime) -> _Reading:
+    with context.database.read() as session:
+        active = operations.active_in_account(session, account.id)
+        return _Reading(
+            book=Rulebook.load(session, session.get_one(Account, account.id), now),
+            rows=observation.managed(session, account.id),
+            active={op.endpoint_id: op for op in active if op.endpoint_id is not None},
+            burns=observation.burns(session, account.id),
+        )
+
+
+def _listed(look: Look, row: ManagedRow) -> Activity:
+    return listed_activity(row, look.asked_at if row.id in look.tells_use else None)
 
 
 def is_frozen(session: Session, account_id: str) -> bool:

@@ -6,8 +6,8 @@ from what is, so that a pass may be lost, repeated or run late without harm.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -16,10 +16,12 @@ from orchestrator.costs import rates
 from orchestrator.domain.plan import Limits
 from orchestrator.domain.status import IN_TRANSITION
 from orchestrator.engine.apply import ENGINE
+from orchestrator.engine.claims import Claim, Claims, SoleOwner
 from orchestrator.engine.deciding import Decider
-from orchestrator.engine.observe import Look, observe
+from orchestrator.engine.observe import Pass, observe
 from orchestrator.engine.operate import Operator
 from orchestrator.providers.base import Provider, ProviderError
+from orchestrator.providers.permit import NotPermittedError, permitted
 from orchestrator.services.context import Context
 from orchestrator.store import events, observation
 from orchestrator.store.tables import Account, Operation
@@ -49,64 +51,113 @@ class Cadence:
 
 
 class Engine:
-    """Works through all accounts; one instance per store at a time."""
+    """Works through the accounts that this process has claimed.
+
+    `due` and `work` are what a timer with several threads calls; one account is worked by one
+    thread at a time. `step` does both in turn, without threads.
+    """
 
     def __init__(
-        self, context: Context, cadence: Cadence | None = None, limits: Limits | None = None
+        self,
+        context: Context,
+        cadence: Cadence | None = None,
+        limits: Limits | None = None,
+        claims: Claims | None = None,
     ) -> None:
         self._context = context
         self._cadence = cadence or Cadence()
-        self._decider = Decider(context, limits or Limits())
+        self._limits = limits or Limits()
+        self._claims = claims or SoleOwner()
+        self._deciders: dict[str, Decider] = {}
         self._due: dict[str, datetime] = {}
+        self._nudges = 0
         self._rates_retry: dict[str, datetime] = {}
-        self._stepped_at: datetime | None = None
+        self._looked_at: datetime | None = None
 
     def nudge(self) -> None:
         """Make every account due at the next step; safe to call from any thread."""
+        self._nudges += 1
         self._due = {}
+
+    def due(self, now: datetime) -> Sequence[str]:
+        """Return the claimed accounts that are due now, the longest due first."""
+        if self._looked_at is not None and now < self._looked_at:
+            self.nudge()  # the clock was set back: what was due by it may be far off now
+        self._looked_at = now
+        due = self._due
+        found = [(due.get(one, now), one) for one in self._ours()]
+        return [account_id for at, account_id in sorted(found) if at <= now]
+
+    def next_at(self, now: datetime, *, without: Collection[str] = ()) -> datetime:
+        """Return when an account is due next, but for some; at the latest after a rest."""
+        due = self._due
+        times = [due.get(one, now) for one in self._ours() if one not in without]
+        return max(min(times, default=now + self._cadence.rest), now)
+
+    def work(self, account_id: str, now: datetime) -> None:
+        """Give one account its pass; a nudge meanwhile makes it due again at once.
+
+        What goes wrong is told with the account, which is tried again later.
+        """
+        nudges = self._nudges
+        self._due[account_id] = now + FIRST_BACK_OFF  # should the store fail this pass
+        with self._context.database.read() as session:
+            account = session.get_one(Account, account_id)
+        next_at = self._guarded_pass(account, now)
+        self._due[account_id] = next_at if nudges == self._nudges else now
 
     def step(self, now: datetime) -> datetime:
         """Give every account that is due one pass; return when to call again."""
+        for account_id in self.due(now):
+            self.work(account_id, now)
+        return self.next_at(now)
+
+    def _ours(self) -> Sequence[str]:
         with self._context.database.read() as session:
-            accounts = observation.active_accounts(session)
-        if self._stepped_at is not None and now < self._stepped_at:
-            self._due = {}  # the clock was set back: what was due by it may be far off now
-        self._stepped_at = now
-        due = dict(self._due)
-        for account in accounts:
-            if due.get(account.id, now) <= now:
-                self._due[account.id] = due[account.id] = self._guarded_pass(account, now)
-        times = [due[account.id] for account in accounts]
-        return max(min(times, default=now + self._cadence.rest), now)
+            ids = observation.active_account_ids(session)
+        claimed = self._claims.of(ids)
+        return [account_id for account_id in ids if account_id in claimed]
 
     def _guarded_pass(self, account: Account, now: datetime) -> datetime:
         """Keep the fault of one account from stopping the others; it is tried again soon."""
         try:
-            return self._pass(account, now)
-        except Exception as error:
-            log.exception("the pass of an account failed", account=account.name)
-            return self._unwell(account, "failing", f"{type(error).__name__}, see the log", now)
+            claim = self._claims.claim(account.id)
+            return self._claimed_pass(account, claim, now)
+        except NotPermittedError as lost:
+            log.info("a pass was broken off", account=account.name, reason=str(lost))
+            return now + FIRST_BACK_OFF
 
-    def _pass(self, account: Account, now: datetime) -> datetime:
+    def _claimed_pass(self, account: Account, claim: Claim, now: datetime) -> datetime:
+        context = replace(self._context, database=claim.fenced(self._context.database))
+        with permitted(claim.check):
+            try:
+                return self._pass(context, account, now)
+            except NotPermittedError:
+                raise
+            except Exception as error:
+                log.exception("the pass of an account failed", account=account.name)
+                why = f"{type(error).__name__}, see the log"
+                return self._unwell(context, account, "failing", why, now)
+
+    def _pass(self, context: Context, account: Account, now: datetime) -> datetime:
         try:
-            provider = self._context.provider_for(account)
+            provider = context.provider_for(account)
         except ProviderError as error:
-            return self._unwell(account, "no_credentials", str(error), now)
-        self._read_rates(account, provider, now)
-        look = observe(self._context, account, provider, self._cadence.gap_limit)
-        account = self._reload(account)
+            return self._unwell(context, account, "no_credentials", str(error), now)
+        self._read_rates(context, account, provider, now)
+        look = observe(context, account, provider, self._cadence.gap_limit)
+        work = Pass(context, _reload(context, account), provider, look)
+        decider = self._deciders.setdefault(account.id, Decider(self._limits))
         # Decided by the time it is now: the listing took a while, and people click meanwhile.
-        verdicts = self._decider.run(account, provider, look, self._context.clock.now())
-        active = Operator(self._context, account, provider, look).run()
-        return self._next(account, look, active, verdicts.next_edge, now)
+        verdicts = decider.run(work, context.clock.now())
+        active = Operator(work).run()
+        return self._next(work, active, verdicts.next_edge, now)
 
-    def _reload(self, account: Account) -> Account:
-        with self._context.database.read() as session:
-            return session.get_one(Account, account.id)
-
-    def _unwell(self, account: Account, health: str, detail: str, now: datetime) -> datetime:
+    def _unwell(
+        self, context: Context, account: Account, health: str, detail: str, now: datetime
+    ) -> datetime:
         """Note that an account could not be worked; tell it once, and try again later."""
-        with self._context.database.write() as session:
+        with context.database.write() as session:
             row = session.get_one(Account, account.id)
             if row.health != health:
                 events.record(
@@ -123,19 +174,21 @@ class Engine:
             session.add(row)
             return now + _back_off(row.failures)
 
-    def _read_rates(self, account: Account, provider: Provider, now: datetime) -> None:
+    def _read_rates(
+        self, context: Context, account: Account, provider: Provider, now: datetime
+    ) -> None:
         known = account.rates_at is not None and now - account.rates_at < self._cadence.rates
         if known or self._rates_retry.get(account.id, now) > now:
             return
-        asked_at = self._context.clock.now()
+        asked_at = context.clock.now()
         try:
             offers = provider.hardware()
         except ProviderError as error:
             log.warning("price list could not be read", account=account.name, error=str(error))
             self._rates_retry[account.id] = now + LONGEST_BACK_OFF
             return
-        at = self._context.clock.now()
-        with self._context.database.write() as session:
+        at = context.clock.now()
+        with context.database.write() as session:
             row = session.get_one(Account, account.id)
             changes = rates.record_offers(
                 session,
@@ -162,31 +215,33 @@ class Engine:
                     )
 
     def _next(
-        self,
-        account: Account,
-        look: Look,
-        active: Sequence[Operation],
-        edge: datetime | None,
-        now: datetime,
+        self, work: Pass, active: Sequence[Operation], edge: datetime | None, now: datetime
     ) -> datetime:
+        look = work.look
         if look.retry_after is not None:
             return now + max(look.retry_after, FIRST_BACK_OFF)
         if look.more:
             return now + timedelta(seconds=1)
         if not look.complete:
-            return now + min(_back_off(account.failures), self._cadence.rest)
+            return now + min(_back_off(work.account.failures), self._cadence.rest)
         fresh = [op for op in active if now - op.created_at < HURRY_FOR]
-        moving = bool(fresh) or self._moves(account, now)
+        moving = bool(fresh) or _moves(work.context, work.account, now)
         times = [now + (self._cadence.transition if moving else self._cadence.rest)]
         times += [at for at in (op.next_attempt_at for op in active) if at is not None and at > now]
         if edge is not None:
             times.append(edge)
         return max(min(times), now + timedelta(seconds=1))
 
-    def _moves(self, account: Account, now: datetime) -> bool:
-        """Tell whether something changes soon; what has hung for long is no reason to hurry."""
-        with self._context.database.read() as session:
-            return observation.any_moving(session, account.id, IN_TRANSITION, now - HURRY_FOR)
+
+def _reload(context: Context, account: Account) -> Account:
+    with context.database.read() as session:
+        return session.get_one(Account, account.id)
+
+
+def _moves(context: Context, account: Account, now: datetime) -> bool:
+    """Tell whether something changes soon; what has hung for long is no reason to hurry."""
+    with context.database.read() as session:
+        return observation.any_moving(session, account.id, IN_TRANSITION, now - HURRY_FOR)
 
 
 def _back_off(failures: int) -> timedelta:

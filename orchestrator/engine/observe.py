@@ -75,6 +75,16 @@ class Look:
     more: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One pass over one account, once it has been looked at."""
+
+    context: Context
+    account: Account
+    provider: Provider
+    look: Look
+
+
 def observe(context: Context, account: Account, provider: Provider, gap_limit: timedelta) -> Look:
     """Look at the whole account once and store what changed."""
     listing = provider.list_endpoints()

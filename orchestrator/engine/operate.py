@@ -31,7 +31,7 @@ from orchestrator.engine.calls import Calls, restored_scaling
 from orchestrator.engine.deciding import is_frozen
 from orchestrator.engine.goals import Progress, progress
 from orchestrator.engine.keeping import Keeper
-from orchestrator.engine.observe import Look, Reading, store_read
+from orchestrator.engine.observe import Pass, Reading, store_read
 from orchestrator.engine.retries import capacity_wait, cool_down, final, kind_of, wait_for
 from orchestrator.engine.steps import (
     ENDED,
@@ -48,13 +48,11 @@ from orchestrator.providers.base import (
     CapacityError,
     ConflictError,
     NotFoundError,
-    Provider,
     ProviderError,
     RefusedError,
     UnavailableError,
 )
 from orchestrator.providers.errors import EchoMismatchError
-from orchestrator.services.context import Context
 from orchestrator.store import events, observation, operations
 from orchestrator.store.tables import Account, Endpoint, Operation
 
@@ -66,13 +64,13 @@ LONGEST_WAIT = timedelta(hours=2)
 class Operator:
     """Works through one account's operations during one pass."""
 
-    def __init__(self, context: Context, account: Account, provider: Provider, look: Look) -> None:
-        self._context = context
-        self._account = account
-        self._look = look
-        self._provider = provider
-        self._calls = Calls(provider, context.vault)
-        self._keeper = Keeper(context.clock, provider, self._change)
+    def __init__(self, work: Pass) -> None:
+        self._context = work.context
+        self._account = work.account
+        self._look = work.look
+        self._provider = work.provider
+        self._calls = Calls(work.provider, work.context.vault)
+        self._keeper = Keeper(work.context.clock, work.provider, self._change)
 
     def run(self) -> Sequence[Operation]:
         """Give every operation that is due its next step; return those that are not done."""

@@ -1,9 +1,13 @@
-"""The engine's timer: one coalescing APScheduler job at `next_at`, earlier when nudged."""
+"""The engine's timer: one coalescing APScheduler job that hands due accounts to a few threads.
+
+Each account is worked by one thread at a time, so that a slow or throttled one delays no other.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -15,8 +19,8 @@ from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from orchestrator.clock import Clock, SystemClock
+from orchestrator.engine.claims import Claims
 from orchestrator.engine.engine import Engine
-from orchestrator.engine.exclusive import Exclusive
 
 log = structlog.get_logger(__name__)
 
@@ -24,10 +28,11 @@ RETRY_AFTER_FAULT = timedelta(seconds=10)
 OVERDUE_AFTER = timedelta(minutes=5)
 LOST_AFTER = timedelta(seconds=10)
 WATCH = "watch"
+THREADS = 8
 
 
 class EngineTimer:
-    """Calls `engine.step` when it is due; a missed call is made late, never dropped.
+    """Works accounts when they are due; what was missed is done late, never dropped.
 
     `speed` maps virtual to real time for the demo. `watch` is asked every two seconds whether
     another process wants attention.
@@ -37,57 +42,67 @@ class EngineTimer:
         self,
         engine: Engine,
         clock: Clock,
-        lock: Exclusive,
+        claims: Claims,
         *,
+        threads: int = THREADS,
         speed: float = 1.0,
         watch: Callable[[], bool] | None = None,
     ) -> None:
-        self._engine, self._clock, self._lock = engine, clock, lock
+        self._engine, self._clock, self._claims = engine, clock, claims
         self._speed, self._watch = speed, watch
         self._wall = SystemClock()
-        self._running = threading.Lock()
+        self._dispatching = threading.Lock()
         self._arming = threading.Lock()
-        self._nudged = threading.Event()
+        self._busy: dict[str, Future[None]] = {}
         self._due_at: datetime | None = None
         self._worked_at: datetime | None = None
         self._job: Job | None = None
         self._failing = False
         self._stopping = False
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="pass")
         self._scheduler = BackgroundScheduler(
             timezone=UTC, job_defaults={"coalesce": True, "misfire_grace_time": None}
         )
 
     def start(self) -> None:
-        """Begin; the first step is made at once."""
+        """Begin; what is due is worked at once."""
         self._worked_at = self._wall.now()
         self._scheduler.start()
         self._arm(timedelta(0))
         self._scheduler.add_job(self._look, IntervalTrigger(seconds=2), id=WATCH)
 
     def nudge(self) -> None:
-        """Ask for a step now; many nudges make one step."""
-        self._nudged.set()
-        if not self._running.locked():
-            self._arm(timedelta(0))
+        """Ask for a pass of every account now; many nudges make one."""
+        self._engine.nudge()
+        self._arm(timedelta(0))
+
+    def look(self) -> None:
+        """Look at what is due now, because other accounts are ours than before."""
+        self._arm(timedelta(0))
 
     def punctual(self) -> bool:
-        """Tell whether the engine works: its last good step is not long overdue for a next one."""
+        """Tell whether the engine works: its last good work is not long overdue for a next one."""
         worked, due = self._worked_at, self._due_at
         if worked is None or due is None:
             return False
         return self._wall.now() < max(due, worked) + OVERDUE_AFTER and not self._failing
 
-    def stop(self) -> None:
-        """End after the step that is under way, and give the lock back."""
+    def stop(self, within: timedelta = timedelta(seconds=40)) -> bool:
+        """End: passes under way break off at their next call. False if one outlived `within`."""
         with self._arming:
             self._stopping = True
-        with self._running:
-            self._scheduler.remove_all_jobs()
+        self._claims.stop()
         self._scheduler.shutdown(wait=True)
-        self._lock.release()
+        _, late = wait(list(self._busy.values()), timeout=within.total_seconds())
+        self._pool.shutdown(wait=not late, cancel_futures=True)
+        if late:
+            log.error("passes under way did not end", number=len(late))
+            return False
+        self._claims.release()
+        return True
 
     def _arm(self, delay: timedelta) -> None:
-        """Make one job for the next step; each is a new one, so that none is skipped as running."""
+        """Make one job for the next look; each is a new one, so that none is skipped as running."""
         with self._arming:
             if self._stopping:
                 return
@@ -95,38 +110,43 @@ class EngineTimer:
                 with suppress(JobLookupError):  # it has begun already
                     self._job.remove()
             self._due_at = self._wall.now() + delay
-            self._job = self._scheduler.add_job(self._step, DateTrigger(self._due_at))
+            self._job = self._scheduler.add_job(self._dispatch, DateTrigger(self._due_at))
 
     def _look(self) -> None:
-        """Look every two seconds whether somebody wants attention, or a step was lost."""
+        """Look every two seconds whether somebody wants attention, or a job was lost."""
         if self._watch is not None and self._watch():
             self.nudge()
         due = self._due_at
-        lost = due is not None and self._wall.now() > due + LOST_AFTER
-        if lost and not self._running.locked():
+        if due is not None and self._wall.now() > due + LOST_AFTER:
             self._arm(timedelta(0))
 
-    def _step(self) -> None:
-        if not self._running.acquire(blocking=False):
-            self._nudged.set()
-            return
-        try:
-            delay = self._step_once()
-        finally:
-            self._running.release()
-        self._arm(timedelta(0) if self._nudged.is_set() else delay)
+    def _dispatch(self) -> None:
+        with self._dispatching:
+            try:
+                delay = self._hand_out()
+            except Exception:
+                log.exception("the engine could not look at what is due; it is tried again")
+                self._failing = True
+                delay = RETRY_AFTER_FAULT
+            else:
+                self._failing, self._worked_at = False, self._wall.now()
+        self._arm(delay)
 
-    def _step_once(self) -> timedelta:
-        if self._nudged.is_set():
-            self._nudged.clear()
-            self._engine.nudge()
-        try:
-            self._lock.verify()
-            now = self._clock.now()
-            next_at = self._engine.step(now)
-        except Exception:
-            log.exception("a step of the engine failed; it is tried again")
-            self._failing = True
-            return RETRY_AFTER_FAULT
-        self._failing, self._worked_at = False, self._wall.now()
+    def _hand_out(self) -> timedelta:
+        """Give every due account to a thread; return how long to wait for the next one."""
+        now = self._clock.now()
+        for account_id in self._engine.due(now):
+            if account_id not in self._busy and not self._stopping:
+                self._busy[account_id] = self._pool.submit(self._work, account_id)
+        next_at = self._engine.next_at(now, without=tuple(self._busy))
         return max(next_at - self._clock.now(), timedelta(0)) / self._speed
+
+    def _work(self, account_id: str) -> None:
+        try:
+            self._engine.work(account_id, self._clock.now())
+        except Exception:
+            log.exception("a pass failed; it is tried again", account_id=account_id)
+        finally:
+            with self._dispatching:
+                self._busy.pop(account_id, None)
+            self._arm(timedelta(0))

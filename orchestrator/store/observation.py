@@ -94,6 +94,12 @@ def active_accounts(session: Session) -> Sequence[Account]:
     return session.exec(query).all()
 
 
+def active_account_ids(session: Session) -> Sequence[str]:
+    """Return the ids of all accounts that are connected, in a stable order."""
+    query = select(Account.id).where(col(Account.removed_at).is_(None)).order_by(Account.id)
+    return session.exec(query).all()
+
+
 def known_endpoints(session: Session, account_id: str) -> dict[str, Known]:
     """Return what is known of an account's live endpoints, by name."""
     rows = session.execute(

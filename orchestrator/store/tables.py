@@ -447,3 +447,33 @@ class Setting(SQLModel, table=True):
     key: str = Field(primary_key=True)
     value: Json = document()
     updated_at: datetime = instant()
+
+
+class Worker(SQLModel, table=True):
+    """A process that runs the engine; its instants are the database's, not its own."""
+
+    __tablename__ = "worker"
+
+    id: str = Field(primary_key=True)
+    host: str
+    pid: int
+    version: str
+    started_at: datetime = instant()
+    seen_at: datetime = instant()
+    stopping: bool = False
+
+
+class Claim(SQLModel, table=True):
+    """A worker's ownership of an account until `expires_at` of the database's clock.
+
+    `owner` is empty where it was given back. Each taking raises the epoch, which every write of
+    the owner is checked against.
+    """
+
+    __tablename__ = "claim"
+
+    account_id: str = Field(foreign_key="account.id", primary_key=True)
+    owner: str = ""
+    epoch: int = 0
+    taken_at: datetime = instant()
+    expires_at: datetime = instant()

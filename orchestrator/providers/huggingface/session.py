@@ -29,6 +29,7 @@ from orchestrator.providers.huggingface.failures import (
     lost,
     unreadable,
 )
+from orchestrator.providers.permit import check_permit
 
 ATTEMPTS = 3
 FIRST_DELAY_S = 0.5
@@ -184,6 +185,7 @@ class Session:
     def _send(self, call: Call, secret: str) -> httpx2.Response | httpx2.RequestError:
         """Return the failure as a value: raised, it would carry the request with its headers."""
         headers = {"authorization": f"Bearer {secret}"} if secret else {}
+        check_permit()
         try:
             return self._client.request(
                 call.method, call.url, params=call.params, json=call.body, headers=headers

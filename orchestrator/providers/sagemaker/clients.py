@@ -24,6 +24,7 @@ from botocore.config import Config
 from orchestrator import __version__
 from orchestrator.providers.account import ProviderAccount, ProviderHooks
 from orchestrator.providers.base import CredentialsError
+from orchestrator.providers.permit import check_permit
 from orchestrator.providers.sagemaker.credentials import Reference, assumed, keys_of
 from orchestrator.providers.sagemaker.failures import UnreadableError
 from orchestrator.providers.sagemaker.options import SageMakerOptions
@@ -156,6 +157,7 @@ class Clients:
         with self._counting:
             self.sent += 1
             self._counts[f"{_SHORT.get(service, service)}:{operation}"] += 1
+        check_permit()
         if self._hooks.transport is None:
             return None
         return bridge(self._hooks.transport, request, self._options)

@@ -1,0 +1,1 @@
+"""Where notifications go: signed webhooks, and whatever apprise can reach."""
