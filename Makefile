@@ -41,8 +41,10 @@ format: dev ## Format the code and repair what ruff can repair
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-soak: dev browser ## The same tests with many more examples, and the long simulations
-	@HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "" $(ARGS)
+soak: dev ## Play random histories: make soak MINUTES=60, or SEED=… to play a failure again
+	@exec $(BIN)/python -m tests.simulator.soak $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(SEED),--seed $(SEED)) $(if $(HISTORIES),--histories $(HISTORIES)) \
+		$(if $(CLOUD),--cloud $(CLOUD)) $(ARGS)
 
 bench: dev ## Run the benchmarks; see benchmarks/README.md
 	@for file in benchmarks/bench_*.py; do \

@@ -13,12 +13,16 @@ from orchestrator.api.deps import read_access, refuse_unknown_query
 from orchestrator.api.pages import routes as pages
 from orchestrator.api.routers import (
     accounts,
+    bulk,
     contracts,
     endpoint_changes,
+    endpoint_ends,
     endpoints,
     freeze,
     health,
     login,
+    metrics,
+    notifications,
     operations,
     overview,
     policies,
@@ -68,7 +72,9 @@ def _add_routes(app: FastAPI) -> None:
         tokens,
         accounts,
         contracts,
+        bulk,
         endpoint_changes,
+        endpoint_ends,
         endpoints,
         operations,
         schedules,
@@ -76,10 +82,12 @@ def _add_routes(app: FastAPI) -> None:
         reports,
         freeze,
         overview,
+        notifications,
     ):
         v1.include_router(module.router)
     v1.include_router(operations.holds_router)
     app.include_router(v1)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.include_router(login.router)
     app.include_router(pages.router)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
@@ -23,11 +23,12 @@ from orchestrator.services.tokens import Caller
 from orchestrator.store import events, idempotency
 from orchestrator.store.idempotency import IdempotentAnswer
 
-KEPT_FOR = timedelta(days=7)
 SECRET_FIELDS = ("environment", "secrets")
 CONFLICT = 409
 DRY_RUN_HEADER = "Dry-Run"
 REPLAY_HEADER = "Idempotency-Replayed"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,14 @@ class Change:
             self.context.nudge()
         return response
 
+    def before(self, caller: Caller, read: Callable[[], T]) -> T:
+        """Do what has to come before the transaction; its refusal is on record all the same."""
+        try:
+            return read()
+        except ServiceError as refused:
+            self._record_refusal(caller, refused)
+            raise
+
     def _record_refusal(self, caller: Caller, refused: ServiceError) -> None:
         """Record a refusal for the state of things; a mistyped request is no event."""
         if self.dry_run or refused.status != CONFLICT:
@@ -134,8 +143,12 @@ class Change:
             raise _key_conflict()
         return _respond(kept.status, kept.body, kept.location, {REPLAY_HEADER: "true"})
 
+    @property
+    def _kept_for(self) -> timedelta:
+        return timedelta(days=self.context.settings.keep_answers_days)
+
     def _keep(self, session: Session, caller: Caller, done: Done, body: Any) -> None:
-        idempotency.forget_before(session, self.now - KEPT_FOR)
+        idempotency.forget_before(session, self.now - self._kept_for)
         answer = IdempotentAnswer(
             actor=caller.name,
             key=self.key or "",

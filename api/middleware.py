@@ -17,7 +17,7 @@ from orchestrator.api.problems import problem, unexpected
 from orchestrator.clock import Clock
 
 MAX_BODY_BYTES = 1024 * 1024
-PROBES = frozenset({"/healthz", "/readyz"})
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})  # asked often, under any host name
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ANY_ADDRESS = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, never bound
 REQUEST_ID = "X-Request-Id"

@@ -74,7 +74,9 @@ def problem(
 
 def of_service_error(error: ServiceError) -> Response:
     """Return the response for an error of a use case."""
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
     return problem(
         error.status,
         error.code,

@@ -14,6 +14,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 REDACTED = "[redacted]"
 _CHATTY = ("httpx2", "httpcore2", "huggingface_hub", "botocore", "boto3", "urllib3")
+_PREAMBLES = ("Context impl ", "Will assume ")
 _MAX_DEPTH = 12
 
 _SECRET_KEY = re.compile(
@@ -166,6 +167,12 @@ def _route_standard_logging(handler: logging.Handler, level: str) -> None:
     quiet = logging.NOTSET if level == "DEBUG" else logging.WARNING
     for name in (*_CHATTY, "apscheduler", "sqlalchemy.engine"):
         logging.getLogger(name).setLevel(quiet)
+    logging.getLogger("alembic.runtime.migration").addFilter(_is_no_preamble)
+
+
+def _is_no_preamble(record: logging.LogRecord) -> bool:
+    """Drop what Alembic says at every look at the revision, which probes make all the time."""
+    return not record.getMessage().startswith(_PREAMBLES)
 
 
 def _redact(value: object, depth: int) -> Any:

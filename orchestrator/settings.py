@@ -72,6 +72,24 @@ class Settings(BaseSettings):
         description="Where the store is: a SQLite file, or Postgres.",
         examples=["postgresql://USER:PASSWORD@HOST/NAME or sqlite:////var/lib/orchestrator.db"],
     )
+    database_direct_url: str | None = Field(
+        None,
+        repr=False,
+        description="Address of the same Postgres without a connection pooler, for the locks and "
+        "notices of workers; `database_url` if unset.",
+        examples=["postgresql://USER:PASSWORD@HOST/NAME"],
+    )
+    claim_lease_s: Seconds = Field(
+        15,
+        description="Seconds for which a worker on Postgres owns an account without renewing.",
+        examples=["15"],
+    )
+    stop_within_s: Seconds = Field(
+        40,
+        description="Longest time, in seconds, that a worker takes to stop; one call to a cloud "
+        "may take as long as its time-outs.",
+        examples=["40"],
+    )
     host: str = Field(
         "127.0.0.1", description="Address that the server listens on.", examples=["127.0.0.1"]
     )
@@ -121,8 +139,94 @@ class Settings(BaseSettings):
         description="Longest hold, in hours, that a click against a rule makes.",
         examples=["4"],
     )
+    delete_grace_hours: float = Field(
+        24.0,
+        ge=0,
+        le=2160,
+        description="For how long, in hours, what is deleted is only paused and can be brought "
+        "back, where a request does not say; 0 deletes at once.",
+        examples=["24"],
+    )
+    bulk_confirm_above: int = Field(
+        5,
+        ge=0,
+        le=10_000,
+        description="How many endpoints one bulk request may change without a confirmed preview.",
+        examples=["5"],
+    )
+    bulk_confirm_percent: int = Field(
+        30,
+        ge=1,
+        le=100,
+        description="The same as a percentage of the managed endpoints that are awake; a single "
+        "endpoint is never too large a share.",
+        examples=["30"],
+    )
     allowed_cloud_labels: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Keys of cloud tags that rules may bind to.", examples=["team,stage"]
+    )
+    require_delivered_warnings: bool = Field(
+        default=False,
+        description="Whether deletions wait until somebody was told, also where no notification "
+        "target wants their warnings.",
+        examples=["true"],
+    )
+    allow_private_webhooks: bool = Field(
+        default=False,
+        description="Whether webhooks may lead to private machines, and by http.",
+        examples=["true"],
+    )
+    keep_events_days: int = Field(
+        400,
+        ge=0,
+        le=36_500,
+        description="Days for which events are kept; 0 keeps them for ever.",
+        examples=["400"],
+    )
+    keep_operations_days: int = Field(
+        400,
+        ge=0,
+        le=36_500,
+        description="Days for which ended operations are kept; 0 keeps them for ever.",
+        examples=["400"],
+    )
+    keep_meter_days: int = Field(
+        0,
+        ge=0,
+        le=36_500,
+        description="Days for which closed stretches of the ledger are kept; 0 keeps them for "
+        "ever, and any other number makes the costs of earlier days incomplete.",
+        examples=["0"],
+    )
+    keep_answers_days: int = Field(
+        7,
+        ge=7,
+        le=365,
+        description="Days for which a request with the same `Idempotency-Key` gets the same "
+        "answer.",
+        examples=["7"],
+    )
+    metrics_public: bool = Field(
+        False,
+        description="Whether /metrics is served without a token.",
+        examples=["true"],
+    )
+    metrics_per_endpoint: bool = Field(
+        False,
+        description="Whether /metrics names every endpoint; large fleets make many series.",
+        examples=["true"],
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port on which a worker serves its own metrics and probes; none if unset.",
+        examples=["9464"],
+    )
+    metrics_host: str = Field(
+        "127.0.0.1",
+        description="Address on which a worker serves its own metrics.",
+        examples=["127.0.0.1"],
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severity that is logged.", examples=["info"]
@@ -162,6 +266,13 @@ class Settings(BaseSettings):
     def _known_database(cls, value: str) -> str:
         if not value.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
             raise ValueError("it names no supported database")
+        return value
+
+    @field_validator("database_direct_url")
+    @classmethod
+    def _postgres_address(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("postgresql://", "postgresql+psycopg://")):
+            raise ValueError("it names no Postgres")
         return value
 
     @field_validator("public_url", "server_url")
@@ -330,7 +441,9 @@ def _sentence(error: ErrorDetails, origins: Mapping[str, tuple[str, str]]) -> st
 def _value_of(name: str, error: ErrorDetails) -> str:
     value = error["input"]
     # A refused address may carry a password, so it is not repeated.
-    if name in ("token", "database_url") or not isinstance(value, str | int | float):
+    if name in ("token", "database_url", "database_direct_url") or not isinstance(
+        value, str | int | float
+    ):
         return ""
     return "" if "@" in str(value) else f"{value!r} is refused: "
 

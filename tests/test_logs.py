@@ -255,3 +255,12 @@ class TestConfigure:
         captured = capsys.readouterr()
         assert captured.out == ""
         assert "seen" in captured.err
+
+
+def test_looks_at_the_revision_are_not_logged_but_upgrades_are(stream: io.StringIO) -> None:
+    logs.configure("info", "json", stream)
+    logger = logging.getLogger("alembic.runtime.migration")
+    logger.info("Context impl %s.", "PostgresqlImpl")
+    logger.info("Will assume %s DDL.", "transactional")
+    logger.info("Running upgrade 0001 -> 0002")
+    assert [line["event"] for line in written(stream)] == ["Running upgrade 0001 -> 0002"]

@@ -20,6 +20,7 @@ _TEXTS = {
     "adopt": "Adopt",
     "release": "Release",
     "delete": "Delete",
+    "undelete": "Undelete",
 }
 
 
@@ -39,6 +40,8 @@ def actions_for(endpoint: Endpoint, operation: Operation | None) -> list[Action]
 def _names(endpoint: Endpoint, operation: Operation | None) -> list[str]:
     if endpoint.deleted_at is not None or (endpoint.observe_only and not endpoint.managed):
         return []
+    if endpoint.delete_after is not None:
+        return ["undelete"]
     if not endpoint.managed:
         return ["adopt"]
     wanted = _possible(endpoint, _switches(Status(endpoint.status), operation))

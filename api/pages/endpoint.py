@@ -129,6 +129,7 @@ def _values(session: Session, endpoint: Endpoint, now: datetime) -> dict[str, An
         "at": endpoint,
         "account": account,
         "operation": operation,
+        "stuck": words.stuck(operation, now) if operation else "",
         "actions": actions_for(endpoint, operation),
         "seen": seen,
         "stale": now - seen > STALE_AFTER,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
 from orchestrator.costs.figures import Figure
 from orchestrator.domain.money import SECONDS_PER_HOUR, format_dollars, to_dollars
 from orchestrator.domain.status import IN_TRANSITION, Status, Wish
+from orchestrator.services.lengths import brief
+from orchestrator.store.tables import Operation
 
 JUST_NOW = 5
 _CENT = Decimal("0.01")
@@ -234,6 +236,16 @@ _KINDS = {
 def doing(kind: str) -> str:
     """Return an operation under way for people: `Pausing`."""
     return _KINDS.get(kind.replace("-", "_"), kind.replace("_", " ").capitalize())
+
+
+def stuck(operation: Operation, now: datetime) -> str:
+    """Return that an operation lasts longer than usual, and what the cloud says; or nothing."""
+    if operation.stuck_since is None:
+        return ""
+    usual = brief(timedelta(seconds=operation.usual_s or 0))
+    said = ": ".join(filter(None, (operation.cloud_state, operation.cloud_message)))
+    told = f"; the cloud says {said}" if said else ""
+    return f"usually {usual}, now {brief(now - operation.created_at)}{told}"
 
 
 def plural(count: int, one: str, many: str = "") -> str:

@@ -41,7 +41,7 @@ def allow_recreate(
     ref: EndpointRef, body: AllowBody, caller: Operator, context: Ctx, change: ChangeDep
 ) -> Response:
     """Allow that it be stopped by deleting it and made again, over the card that was seen."""
-    card = _card(context, ref)
+    card = change.before(caller, lambda: _card(context, ref))
 
     def work(session: Session) -> Done:
         row = find.endpoint(session, ref)

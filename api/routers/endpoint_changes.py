@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Annotated
+from functools import partial
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from sqlmodel import Session
 
 from orchestrator.api.changes import ChangeDep, Done
@@ -20,7 +20,6 @@ from orchestrator.api.schemas.endpoint_bodies import (
     AdoptManyBody,
     CreateBody,
     PatchBody,
-    ReleaseBody,
     SkippedOut,
 )
 from orchestrator.api.schemas.endpoints import EndpointOut, endpoint_out
@@ -29,11 +28,9 @@ from orchestrator.api.schemas.operations import (
     ClickBody,
     ClickOut,
     EstimateOut,
-    OperationOut,
     Ref,
     hold_out,
     operation_fields,
-    operation_out,
 )
 from orchestrator.services import adoption, clicks, creation, find, selectors
 from orchestrator.services.clicks import Clicked, Terms
@@ -60,14 +57,15 @@ def create_endpoint(body: CreateBody, caller: Operator, change: ChangeDep) -> Re
     creation.check_references(caller, body.environment, body.secrets)
     with change.context.database.read() as session:
         there = find.account(session, body.account)
-    warnings = creation.checked(change.context, there, body.spec())
+    spec = body.spec()
+    warnings = change.before(caller, lambda: creation.checked(change.context, there, spec))
 
     def work(session: Session) -> Done:
         account = find.account(session, body.account)
         requested = creation.request_create(
             session,
             account,
-            body.spec(),
+            spec,
             change.asked(caller, body.reason),
             labels=body.labels,
             owner=body.owner,
@@ -122,26 +120,6 @@ def adopt_endpoint(
         row = find.endpoint(session, ref)
         asked = change.asked(caller, given.reason)
         adoption.adopt(session, row, asked, labels=given.labels, owner=given.owner)
-        return _shown(session, row, change.now)
-
-    return change.run(caller, work)
-
-
-@router.post(
-    "/{id:path}/release",
-    operation_id="release_endpoint",
-    response_model=EndpointOut,
-    responses=problems(*CHANGE),
-)
-def release_endpoint(
-    ref: EndpointRef, caller: Operator, change: ChangeDep, body: ReleaseBody | None = None
-) -> Response:
-    """Only observe an endpoint from now on, and leave it as it is."""
-    reason = "" if body is None else body.reason
-
-    def work(session: Session) -> Done:
-        row = find.endpoint(session, ref)
-        adoption.release(session, row, change.asked(caller, reason))
         return _shown(session, row, change.now)
 
     return change.run(caller, work)
@@ -224,7 +202,8 @@ def change_endpoint(
         with change.context.database.read() as session:
             held = find.endpoint(session, ref)
             there = _account(session, held)
-        warnings = creation.checked(change.context, there, wanted, held.spec)
+        checked = partial(creation.checked, change.context, there, wanted, held.spec)
+        warnings = change.before(caller, checked)
 
     def work(session: Session) -> Done:
         row = find.endpoint(session, ref)
@@ -241,34 +220,9 @@ def change_endpoint(
             asked,
             warnings=warnings,
             engine_here=change.context.engine_here,
+            usual_s=creation.usual_update_s(change.context, _account(session, row)),
         )
         return _estimated(requested, _account(session, row))
-
-    return change.run(caller, work)
-
-
-@router.delete(
-    "/{id:path}",
-    operation_id="delete_endpoint",
-    status_code=202,
-    response_model=OperationOut,
-    responses=problems(*CHANGE),
-)
-def delete_endpoint(
-    ref: EndpointRef,
-    caller: Operator,
-    change: ChangeDep,
-    confirm: Annotated[str, Query(max_length=120, description="The endpoint's name.")] = "",
-    reason: Annotated[str, Query(max_length=500)] = "",
-) -> Response:
-    """Delete an endpoint for good."""
-
-    def work(session: Session) -> Done:
-        row = find.endpoint(session, ref)
-        asked = change.asked(caller, reason)
-        operation = clicks.request_delete(session, row, asked, confirm=confirm)
-        shown = operation_out(operation, _account(session, row).name)
-        return Done(202, shown, _location(operation))
 
     return change.run(caller, work)
 
@@ -309,6 +263,10 @@ def _estimated(requested: Requested, account: Account) -> Done:
         price_per_hour_most=price(requested.most_hour),
         price_per_month=price(requested.least_month),
         price_per_month_most=price(requested.most_month),
+        price_per_hour_before=price(requested.rollout.before),
+        price_per_hour_rollout=price(requested.rollout.both),
+        rollout_seconds=requested.rollout.seconds,
+        rollout_cost=price(requested.rollout.cost),
         payload=operation.request["spec"],
         warnings=list(requested.warnings),
         **operation_fields(operation, account.name),

@@ -46,6 +46,12 @@ def list_operations(
     account: Annotated[str | None, Query(description="Id or name.")] = None,
     status: Annotated[list[OperationStatus] | None, Query()] = None,
     kind: Kind | None = None,
+    stuck: Annotated[
+        bool | None, Query(description="Only those whose step lasts longer than usual, or not.")
+    ] = None,
+    bulk: Annotated[
+        str | None, Query(max_length=60, description="Id of the bulk request they belong to.")
+    ] = None,
 ) -> Listing[OperationOut]:
     """List operations, newest first."""
     del caller
@@ -56,6 +62,8 @@ def list_operations(
             account_id=None if account is None else find.account(session, account).id,
             statuses=tuple(status or ()),
             kind=kind,
+            stuck=stuck,
+            bulk_id=bulk,
         )
         found = operations.page(session, wanted, after, window.limit + 1)
         shown, cursor = window.cut(found, "operations", lambda row: (row.id,))
@@ -74,13 +82,25 @@ async def get_operation(
     wait: Annotated[
         int, Query(ge=0, le=LONGEST_WAIT_S, description="Seconds to wait until it has ended.")
     ] = 0,
+    version: Annotated[
+        str | None,
+        Query(
+            max_length=40,
+            description="With `wait`: the version that is known; any other is answered at once.",
+        ),
+    ] = None,
 ) -> OperationOut:
-    """Return an operation; with `wait` as soon as it has ended, at the latest after so long."""
+    """Return an operation; with `wait` as soon as it has ended, at the latest after so long.
+
+    With `version` also as soon as it has come further than that.
+    """
     del caller
     sleep: Sleep = request.app.state.sleep
     found = await anyio.to_thread.run_sync(_read, context, ref)
     for _ in range(int(wait / LOOK_EVERY_S)):
-        if found.status not in operations.ACTIVE or await request.is_disconnected():
+        if found.status not in operations.ACTIVE or version not in (None, found.version):
+            break
+        if await request.is_disconnected():
             break
         await sleep(LOOK_EVERY_S)
         found = await anyio.to_thread.run_sync(_read, context, ref)

@@ -12,12 +12,12 @@ from orchestrator.api.openapi import READ, problems
 from orchestrator.api.routers.endpoints import LabelFilter, parse_label
 from orchestrator.api.schemas.base import Instant, Listing
 from orchestrator.api.schemas.costs import CostsOut, costs_out
-from orchestrator.api.schemas.misc import EventOut, OfferOut, event_out, offer_out
+from orchestrator.api.schemas.misc import EventsOut, OfferOut, event_out, offer_out
 from orchestrator.api.spans import DayGrouping, From, To, span
 from orchestrator.costs.report import check_grouping, cost_report
 from orchestrator.services import find
 from orchestrator.services.errors import invalid
-from orchestrator.store import accounts, events
+from orchestrator.store import accounts, events, retention
 from orchestrator.store.events import EventFilter
 from orchestrator.store.ledger_reads import SpanFilter
 
@@ -59,7 +59,9 @@ def get_costs(
             ),
             by_day=by is not None,
         )
-    return costs_out(report)
+        dropped = retention.dropped_before(session, "meter_interval")
+    reaches = dropped is not None and begin < dropped
+    return costs_out(report).model_copy(update={"dropped_before": dropped if reaches else None})
 
 
 @router.get("/hardware", operation_id="list_hardware", tags=["costs"], responses=problems(*READ))
@@ -92,7 +94,7 @@ def list_events(
         str | None, Query(max_length=80, description="`operation.failed`, or `hold.*`.")
     ] = None,
     since: Instant | None = None,
-) -> Listing[EventOut]:
+) -> EventsOut:
     """List what happened, newest first."""
     del caller
     after = window.after("events", (int,))
@@ -105,8 +107,14 @@ def list_events(
             before_id=None if after is None else after[0],
         )
         found = events.newest(session, wanted, window.limit + 1)
+        dropped = retention.dropped_before(session, "event")
     shown, cursor = window.cut(found, "events", lambda event: (event.id,))
-    return Listing(items=[event_out(event) for event in shown], next_cursor=cursor)
+    reaches = dropped is not None and (since is None or since < dropped)
+    return EventsOut(
+        items=[event_out(event) for event in shown],
+        next_cursor=cursor,
+        dropped_before=dropped if reaches else None,
+    )
 
 
 def _check_group(group_by: str) -> None:

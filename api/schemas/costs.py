@@ -56,6 +56,9 @@ class CostsOut(Answer):
     )
     items: list[CostLineOut]
     days: list[DayOut]
+    dropped_before: Instant | None = Field(
+        None, description="Set where the span reaches before what is kept of the ledger."
+    )
 
 
 def costs_out(report: CostReport) -> CostsOut:

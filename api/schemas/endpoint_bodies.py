@@ -8,7 +8,7 @@ from pydantic import Field
 
 from orchestrator.api.schemas.base import Answer, Body, Labels, Reason
 from orchestrator.api.schemas.endpoints import EndpointOut
-from orchestrator.api.schemas.operations import Ref
+from orchestrator.api.schemas.operations import HoldOut, Ref
 from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, Hardware, Scaling
 
 Part = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -198,9 +198,51 @@ class AdoptManyBody(AdoptBody):
 
 
 class ReleaseBody(Body):
-    """Why it is given back."""
+    """Why it is given back, and whether one that was deleted to pause it is handed over."""
 
     reason: Reason = ""
+    handover: bool = Field(
+        default=False,
+        description="Answer with all that makes it again, without secrets, and forget it.",
+    )
+
+
+class UndeleteBody(Body):
+    """Why it is brought back."""
+
+    reason: Reason = ""
+
+
+class UndeletedOut(EndpointOut):
+    """An endpoint that was brought back, and the holds that its deletion ended for good."""
+
+    holds_not_revived: list[HoldOut]
+
+
+class HandoverOut(Answer):
+    """All that makes an endpoint again that was deleted to pause it; it is forgotten here."""
+
+    endpoint: Ref
+    commands: list[str] = Field(
+        description="Commands of the cloud's own tool, in order.",
+        examples=[["aws sagemaker create-endpoint --endpoint-name search-prod …"]],
+    )
+    remains: list[str] = Field(
+        description="What is still there at the cloud.",
+        examples=[["endpoint configuration search-prod-3f9c1e"]],
+    )
+    lacks: list[str] = Field(
+        description="What is not kept, such as values of secrets.",
+        examples=[["the value of HF_TOKEN"]],
+    )
+    document: dict[str, Any] = Field(description="The kept document, without secret values.")
+
+
+class ReleasedOut(EndpointOut):
+    """An endpoint that is only observed now; `handover` where it was handed over."""
+
+    handover: HandoverOut | None = None
+    cloud_goes_on: str = Field("", description="What the cloud is still doing, if anything.")
 
 
 class SkippedOut(Answer):

@@ -101,6 +101,15 @@ class ComponentOut(Answer):
     burn_per_hour: Price | None
 
 
+class DeletionOut(Answer):
+    """A deletion with grace: until `after` it is paused, and can be brought back."""
+
+    after: Instant
+    actor: str = Field(examples=["alice"])
+    reason: str
+    asked_at: Instant
+
+
 class EndpointOut(Answer):
     """All that is known of an endpoint."""
 
@@ -140,6 +149,7 @@ class EndpointOut(Answer):
     operation: OperationOut | None
     gaps: list[str]
     stops: StopsOut
+    deletion: DeletionOut | None = Field(description="Where it is to be deleted after a grace.")
     unfinished: str = Field(description="What a creation in several steps still lacks.")
 
 
@@ -198,10 +208,25 @@ def endpoint_out(view: EndpointView) -> EndpointOut:
         else operation_out(view.operation, view.account.name),
         gaps=row.gaps,
         stops=stops_out(row),
+        deletion=_deletion(row),
         unfinished=row.unfinished,
         **_shape(row),
         **_wanted(row),
         **_instants(row),
+    )
+
+
+def _deletion(row: Endpoint) -> DeletionOut | None:
+    if row.delete_after is None:
+        return None
+    stone = row.tombstone
+    return DeletionOut.model_validate(
+        {
+            "after": row.delete_after,
+            "actor": stone["actor"],
+            "reason": stone["reason"],
+            "asked_at": stone["at"],
+        }
     )
 
 

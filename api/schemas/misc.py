@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from orchestrator.api.schemas.accounts import FreezeOut
-from orchestrator.api.schemas.base import Answer, Body, Instant
+from orchestrator.api.schemas.base import Answer, Body, Instant, Listing
 from orchestrator.api.schemas.endpoints import HardwareOut, hardware_out
 from orchestrator.api.schemas.money import Price, price
 from orchestrator.api.schemas.operations import Ref
@@ -136,6 +136,14 @@ class TimelineOut(Answer):
     end: Instant
     intervals: list[IntervalOut]
     truncated: bool
+
+
+class EventsOut(Listing[EventOut]):
+    """A page of events; `dropped_before` is set where the span asked for reaches before it."""
+
+    dropped_before: Instant | None = Field(
+        None, description="Older events may have been dropped, because they are kept for a time."
+    )
 
 
 def token_out(row: ApiToken) -> TokenOut:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, Literal
 
 from pydantic import Field
 
 from orchestrator.api.schemas.base import Answer, Body, Instant, Reason
 from orchestrator.api.schemas.money import Price, price
+from orchestrator.store.operations import ACTIVE
 from orchestrator.store.tables import Hold, Operation
 
 OperationStatus = Literal[
@@ -32,6 +35,13 @@ class Step(Answer):
     detail: str = Field("", examples=["attempt 1"])
 
 
+class CloudWords(Answer):
+    """What a cloud said last: its own word for the state, and its message."""
+
+    state: str = Field("", examples=["initializing"])
+    message: str = Field("", examples=["Endpoint is initializing"])
+
+
 class OperationOut(Answer):
     """A change under way or done."""
 
@@ -51,7 +61,21 @@ class OperationOut(Answer):
     finished_at: Instant | None
     next_attempt_at: Instant | None
     outcome: str = Field("", examples=["it is paused"])
-    superseded_by: str | None = None
+    superseded_by: str | None = Field(None, examples=["op_01jd2w9k4v8m5r0aq7t3xzbcde"])
+    cancelling: bool = Field(
+        default=False, description="A create, cancelled when it may have been sent already."
+    )
+    cloud: CloudWords = Field(description="What the cloud last said of the endpoint.")
+    stuck_since: Instant | None = Field(
+        None, description="Since when its step lasts longer than usual; null if it does not."
+    )
+    usual_seconds: int | None = Field(
+        None, description="How long a step usually takes that was stuck.", examples=[240]
+    )
+    version: str = Field(
+        description="Changes with every step: give it to a long poll.", examples=["3f9c1e20a4b7"]
+    )
+    bulk_id: str | None = Field(None, description="The bulk request that it belongs to.")
 
 
 class HoldOut(Answer):
@@ -86,6 +110,14 @@ class EstimateOut(OperationOut):
     price_per_hour_most: Price | None = None
     price_per_month: Price | None = Field(None, description="At the least replicas.")
     price_per_month_most: Price | None = None
+    price_per_hour_before: Price | None = Field(None, description="Of an update: until then.")
+    price_per_hour_rollout: Price | None = Field(
+        None, description="Of an update: at most while the old and the new replicas both run."
+    )
+    rollout_seconds: int | None = Field(None, description="How long that usually takes.")
+    rollout_cost: Price | None = Field(
+        None, description="What the second fleet costs over that time, at most."
+    )
     payload: dict[str, Any] = Field(default_factory=dict, description="Without secret values.")
     warnings: list[str] = Field(default_factory=list)
 
@@ -119,7 +151,18 @@ def operation_fields(row: Operation, account_name: str) -> dict[str, Any]:
         "next_attempt_at": row.next_attempt_at,
         "outcome": row.outcome,
         "superseded_by": row.superseded_by,
+        "cancelling": "cancel" in row.request and row.status in ACTIVE,
+        "cloud": CloudWords(state=row.cloud_state, message=row.cloud_message),
+        "stuck_since": row.stuck_since,
+        "usual_seconds": row.usual_s,
+        "version": _version(row),
+        "bulk_id": row.bulk_id,
     }
+
+
+def _version(row: Operation) -> str:
+    told = [row.status, row.steps, row.outcome, str(row.stuck_since), "cancel" in row.request]
+    return sha256(json.dumps(told).encode()).hexdigest()[:12]
 
 
 def operation_out(row: Operation, account_name: str) -> OperationOut:

@@ -11,6 +11,7 @@ const ITEMS = {
   adopt: ["hand", "Adopt…"],
   release: ["eye", "Release: observe only…"],
   delete: ["trash", "Delete…"],
+  undelete: ["play", "Undelete…"],
 };
 const RISKY = new Set(["delete"]);
 

@@ -115,7 +115,24 @@ def _estimate(answer: Json, *, made: bool) -> list[str]:
     warnings = [f"warning: {text}" for text in answer.get("warnings") or []]
     one = formats.price(answer.get("price_per_replica_hour"), "/h")
     price = [f"one replica: {one}", f"price: {hourly}", f"per month of 730 h: {monthly}"]
-    return [*price, *payload, *warnings]
+    return [*price, *_rollout(answer), *payload, *warnings]
+
+
+def _rollout(answer: Json) -> list[str]:
+    """Return what an update costs while the old and the new replicas both run."""
+    if answer.get("price_per_hour_rollout") is None:
+        return []
+    now, both, cost = (
+        formats.price(answer.get(key), unit)
+        for key, unit in (
+            ("price_per_hour_before", "/h"),
+            ("price_per_hour_rollout", "/h"),
+            ("rollout_cost", ""),
+        )
+    )
+    seconds = answer.get("rollout_seconds")
+    usual = f" for usually {formats.duration(seconds)}: up to {cost} more" if seconds else ""
+    return [f"now: {now}", f"while it rolls out: up to {both}{usual}"]
 
 
 def _range(least: Json | None, most: Json | None, unit: str) -> str:

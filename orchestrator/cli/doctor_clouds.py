@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from time import perf_counter
 
 from orchestrator.cli import formats
-from orchestrator.cli.checks import Check, Level, fail, found, ok, warn
+from orchestrator.cli.checks import Check, Level, fail, found, ok, unknown, warn
 from orchestrator.domain.endpoints import Contract, HardwareOffer, Stop
 from orchestrator.domain.money import format_dollars
 from orchestrator.logs import redact_text
@@ -22,6 +22,7 @@ from orchestrator.store.tables import Account, Endpoint
 # More than this, and the engine starts frozen.
 SKEW_FAILS = timedelta(seconds=60)
 SKEW_WARNS = timedelta(seconds=5)
+OLD_PRICES = timedelta(days=1)
 _TOP = 3
 _SHORTEST = timedelta(minutes=1)
 
@@ -61,6 +62,7 @@ def check_account(make: ProviderMaker, looked: Looked) -> Iterator[Check]:
     except ProviderError as error:
         remedy = f"check {looked.account.credential_ref} in the environment of the server"
         yield fail(name, redact_text(str(error)), remedy)
+    yield _price_age(looked)
 
 
 def _identity(looked: Looked, identity: Identity, milliseconds: int) -> Iterator[Check]:
@@ -159,6 +161,18 @@ def _prices(looked: Looked, provider: Provider) -> Iterator[Check]:
     else:
         yield ok(name, f"{len(priced)} read from the cloud's list of now", took)
     yield _quotas(f"{looked.name} quotas", offers)
+
+
+def _price_age(looked: Looked) -> Check:
+    """Say how old the stored price list is, which all costs are counted by."""
+    name, read_at = f"{looked.name} price list", looked.account.rates_at
+    if read_at is None:
+        return unknown(name, "the engine has not read it yet", "orchestrator serve")
+    age = max(looked.now - read_at, timedelta(0))
+    told = f"the engine read it {formats.duration(age.total_seconds())} ago"
+    if age > OLD_PRICES:
+        return warn(name, told, "see its log: costs are counted by old prices")
+    return ok(name, told)
 
 
 def _unpriced(looked: Looked, priced: Sequence[HardwareOffer]) -> list[str]:

@@ -12,24 +12,28 @@ import typer
 from orchestrator import __version__
 from orchestrator.cli.commands import (
     accounts,
+    bulk,
     contracts,
     costs,
     edit,
+    ends,
     endpoints,
     holds,
     local,
     looks,
+    notifications,
     operations,
     policies,
     power,
     schedules,
+    store,
     tokens,
 )
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.output import Format
 from orchestrator.cli.session import Session, Surroundings
 
-__all__ = ["app", "contracts", "main", "power", "run"]
+__all__ = ["app", "contracts", "ends", "main", "power", "run", "store"]
 
 PROGRAM = "orchestrator"
 _FLAGS = frozenset({"-q", "--quiet", "--utc", "--no-color"})
@@ -77,11 +81,13 @@ _NOUNS = (
     ("holds", holds.app),
     ("operations", operations.app),
     ("accounts", accounts.app),
+    ("notifications", notifications.app),
     ("freeze", costs.freeze_app),
     ("tokens", tokens.app),
     ("db", local.db_app),
 )
 _COMMANDS = (
+    (bulk.bulk, "orchestrator bulk pause --label team=search --reason 'over' --dry-run"),
     (costs.costs, "orchestrator costs --by label:team --month 2026-03"),
     (costs.events, "orchestrator events --kind 'operation.*' --since 2h"),
     (edit.hardware, "orchestrator hardware --account acme"),

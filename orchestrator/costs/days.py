@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from orchestrator.domain.schedules.walls import first_reached, wall_at
 
 DAY = timedelta(days=1)
+DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,13 @@ class Days:
     def first(self, second: int) -> int:
         """Return the index of the day in which a second lies."""
         return max(0, bisect_right(self.bounds, second) - 1)
+
+    def whole_until(self, index: int, second: int) -> int:
+        """Return the index after the days of 24 hours from `index` on that end by `second`."""
+        last = min(bisect_right(self.bounds, second) - 1, len(self.bounds) - 1)
+        while last > index and self.bounds[last] - self.bounds[index] != (last - index) * DAY_S:
+            last -= 1
+        return max(last, index)
 
 
 def epoch(instant: datetime) -> int:

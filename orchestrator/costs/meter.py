@@ -6,18 +6,18 @@ keeps both or neither. Looks at one endpoint must follow one another, never over
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session
 
-from orchestrator.costs.observe import Look, Observation, observe, streams
+from orchestrator.costs.observe import UPDATE, Look, Observation, observe, streams
 from orchestrator.costs.stretch import Evidence, next_second, settled, whole_second
-from orchestrator.domain.endpoints import BilledReplicas, Extra
+from orchestrator.domain.endpoints import BilledReplicas, Extra, Rollout
 from orchestrator.domain.status import Status
 from orchestrator.store import ledger
-from orchestrator.store.ledger import COMPUTE, Revision, Stretch, Tails
+from orchestrator.store.ledger import COMPUTE, Price, Revision, Stretch, Tails
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -113,11 +113,12 @@ def _standing(session: Session, account_id: str, but: Collection[str]) -> list[O
         Observation(
             endpoint_id=endpoint_id,
             status=Status(found[COMPUTE][-1].status),
-            billed=_billed(found[COMPUTE][-1]),
+            billed=_billed_in_all(found),
             hardware_key=found[COMPUTE][-1].hardware_key,
             max_replicas=known[endpoint_id].max_replicas,
             updated_at=known[endpoint_id].updated_at,
             extras=_extras(found),
+            rollout=_rollout(found),
         )
         for endpoint_id, found in ledger.tails(session, ids, None).items()
     ]
@@ -127,11 +128,32 @@ def _billed(stretch: Stretch) -> BilledReplicas:
     return BilledReplicas(stretch.replicas_low, stretch.replicas, stretch.replicas_high)
 
 
+def _billed_in_all(found: Tails) -> BilledReplicas:
+    """Return the replicas of both fleets, as an observation counts them."""
+    serving, rollout = _billed(found[COMPUTE][-1]), _rollout(found)
+    if rollout is None:
+        return serving
+    more = rollout.billed
+    return BilledReplicas(serving.low, serving.expected + more.expected, serving.high + more.high)
+
+
+def _rollout(found: Tails) -> Rollout | None:
+    new = found[UPDATE][-1] if UPDATE in found else None
+    if new is None or not new.replicas_high:
+        return None
+    extras = [
+        Extra(component.removeprefix(f"{UPDATE}_"), tail[-1].hardware_key, tail[-1].units)
+        for component, tail in found.items()
+        if component.startswith(f"{UPDATE}_")
+    ]
+    return Rollout(_billed(new), new.hardware_key, tuple(extras))
+
+
 def _extras(found: Tails) -> tuple[Extra, ...]:
     return tuple(
         Extra(component, tail[-1].hardware_key, tail[-1].units)
         for component, tail in found.items()
-        if component != COMPUTE
+        if component != COMPUTE and not component.startswith(UPDATE)
     )
 
 
@@ -150,9 +172,24 @@ def _meter(
         for seen in streams(endpoint, standing):
             tail = known.get(seen.component, [])
             after = observe(tail, seen, prices.get(seen.hardware_key), look)
+            if seen.component == COMPUTE and endpoint.rollout is not None:
+                after = _at_least(after, endpoint, prices)
             revisions.append(Revision(seen.endpoint_id, tail, after, seen.component))
     ledger.save(session, account_id, revisions)
     return _notes(revisions, look)
+
+
+def _at_least(
+    after: list[Stretch], seen: Observation, prices: Mapping[str, Price]
+) -> list[Stretch]:
+    """Bound an update below by its new fleet alone, where the cloud does not tell what serves."""
+    new = prices.get(seen.hardware_key)
+    if seen.rollout is None or seen.rollout.hardware_key or new is None or not after:
+        return after
+    last, least = after[-1], seen.rollout.billed.high * new.nano_per_hour
+    if last.ended_at is not None or last.burn_low is None:
+        return after
+    return [*after[:-1], replace(last, burn_low=min(last.burn_low, least))]
 
 
 def _with_stored_bounds(session: Session, observations: Sequence[Observation]) -> list[Observation]:

@@ -17,8 +17,10 @@ twice between two readings; and, for a bill in whole minutes, stops of less than
 that ends inside the gap in which a run began may not yet hold the rounding of that run.
 
 What is billed beside replicas (an `Extra`, such as a disk) is a stream of stretches of its own
-under the same rules: so many units for each replica. One that an endpoint has no more goes on
-with no units until the endpoint ends, so that the ledger has no hole if it comes back.
+under the same rules: so many units for each replica. So is the new fleet of an update, which has
+hardware of its own and may be billed beside the one that serves until that is gone. What an
+endpoint has no more goes on with no units until the endpoint ends, so that the ledger has no hole
+if it comes back.
 """
 
 from __future__ import annotations
@@ -41,11 +43,13 @@ from orchestrator.costs.stretch import (
     whole_second,
     widened,
 )
-from orchestrator.domain.endpoints import NOT_BILLED, BilledReplicas, Extra
+from orchestrator.domain.endpoints import NOT_BILLED, BilledReplicas, Extra, Rollout
 from orchestrator.domain.money import amount_for
 from orchestrator.domain.status import Status
 from orchestrator.store.ledger import COMPUTE, Price, Stretch
 
+# The component of the new fleet of an update; `update_disk` are the disks of its replicas.
+UPDATE = "update"
 # How far the clock of a cloud may differ from ours before the engine freezes itself.
 CLOCK_SKEW = timedelta(seconds=60)
 
@@ -58,8 +62,10 @@ class Observation:
     cloud's `updated_at` differs from the last look's; say so too where a cloud has no such field
     and the state differs. `cause` None keeps the cause of an unchanged state. `confirmed_at` and
     `seen_at` stand for the look's own where this endpoint was read by a look of its own.
-    `extras` are what is billed beside each replica, one of a component at most; `component` and
-    `units` are set by `streams` alone. Raises ValueError for extras that cannot be told apart.
+    `extras` are what is billed beside each replica, one of a component at most. `rollout` is the
+    new fleet of an update, counted in `billed`; `rebuilt` says that the settings differ from the
+    last look's, so that an update may have come and gone. `component` and `units` are set by
+    `streams` alone. Raises ValueError for extras that cannot be told apart.
     """
 
     endpoint_id: str
@@ -75,6 +81,8 @@ class Observation:
     confirmed_at: datetime | None = None
     seen_at: datetime | None = None
     extras: tuple[Extra, ...] = ()
+    rollout: Rollout | None = None
+    rebuilt: bool = False
     component: str = COMPUTE
     units: int = 1
 
@@ -90,11 +98,38 @@ class Observation:
         return replace(
             self,
             extras=(),
+            rollout=None,
             component=extra.component,
             hardware_key=extra.hardware_key,
             units=units,
             billed=BilledReplicas(low * units, expected * units, high * units),
         )
+
+    def serving(self, current: Stretch | None) -> Observation:
+        """Return what was seen of the fleet that serves; `current` is its open stretch.
+
+        A cloud that shows the new settings alone does not tell on what the old replicas run:
+        that is what they ran on before.
+        """
+        if self.rollout is None:
+            return self
+        billed, key = self.billed.without(self.rollout.billed), self.hardware_key
+        known = current is not None and current.replicas_high > 0
+        if known and current is not None and not self.rollout.hardware_key and billed.high:
+            key = current.hardware_key
+        return replace(self, billed=billed, hardware_key=key, rollout=None)
+
+    def incoming(self) -> list[Observation]:
+        """Return what was seen of the new fleet, as components of their own."""
+        if self.rollout is None:
+            return []
+        key = self.rollout.hardware_key or self.hardware_key
+        fleet = replace(self, billed=self.rollout.billed, hardware_key=key, extras=(), rollout=None)
+        beside = [
+            fleet.beside(replace(each, component=f"{UPDATE}_{each.component}"))
+            for each in self.rollout.extras
+        ]
+        return [replace(fleet, component=UPDATE), *beside]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +198,8 @@ class _Sight:
     def ceiling(self, current: Stretch) -> int:
         """Return how many replicas may have run at most, or units of an extra."""
         most = (self.seen.max_replicas or 0) * max(current.units, self.seen.units)
+        if self.seen.rebuilt and not self.seen.component.startswith(UPDATE):
+            most = 2 * max(most, current.replicas_high, self.seen.billed.high)
         return max(current.replicas_high, self.seen.billed.high, most)
 
     def doubt(self, current: Stretch, after: Stretch | None) -> Evidence | None:
@@ -181,11 +218,16 @@ def streams(seen: Observation, standing: Iterable[tuple[str, Stretch]]) -> list[
     `standing` are the components with an open stretch, and that stretch: one that was not seen
     has no units now.
     """
-    extras = {each.component: each for each in seen.extras}
-    for component, stretch in standing:
-        if component != COMPUTE and component not in extras:
-            extras[component] = Extra(component, stretch.hardware_key, 0)
-    return [replace(seen, extras=()), *(seen.beside(each) for each in extras.values())]
+    known = dict(standing)
+    serving, incoming = seen.serving(known.get(COMPUTE)), seen.incoming()
+    found = [serving.beside(each) for each in seen.extras] + incoming
+    named = {COMPUTE, *(each.component for each in found)}
+    over = [
+        serving.beside(Extra(component, stretch.hardware_key, 0))
+        for component, stretch in known.items()
+        if component not in named
+    ]
+    return [replace(serving, extras=()), *found, *over]
 
 
 def observe(

@@ -80,6 +80,15 @@ class Sum:
         self.billed += part.billed - less.billed
         self.replica_seconds += part.replica_seconds - less.replica_seconds
 
+    def join(self, other: Sum) -> None:
+        """Add another total."""
+        self.nano += other.nano
+        self.low += other.low
+        self.high += other.high
+        self.unpriced += other.unpriced
+        self.billed += other.billed
+        self.replica_seconds += other.replica_seconds
+
     def figure(self) -> Figure:
         """Return the money of it."""
         return Figure(self.nano, self.low, self.high, self.unpriced)

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from sqlmodel import Session
 
-from orchestrator.costs.days import Days, epoch, from_epoch
-from orchestrator.costs.sums import Part, Span, Sum, until
+from orchestrator.costs.days import DAY_S, Days, epoch, from_epoch
+from orchestrator.costs.sums import NOTHING, Part, Span, Sum, until
 from orchestrator.store import ledger_reads
 from orchestrator.store.ledger import COMPUTE
 from orchestrator.store.ledger_reads import AnyRow, SpanFilter
@@ -35,8 +35,10 @@ class Book:
     def __init__(
         self, session: Session, start: datetime, stop: datetime, wanted: SpanFilter
     ) -> None:
+        few = wanted.endpoint_ids if len(wanted.endpoint_ids or ()) <= MANY_IDS else None
         self.looks = {
-            each.endpoint_id: each for each in ledger_reads.last_looks(session, wanted.account_id)
+            each.endpoint_id: each
+            for each in ledger_reads.last_looks(session, wanted.account_id, few)
         }
         self._session = session
         self._start = start
@@ -106,13 +108,18 @@ class Tally:
         self._single = single
         self._days = days
         self.dates: tuple[date, ...] = () if days is None else days.dates
-        self.days_total = [Sum() for _ in self.dates]
+        self._total_days = DayRow(len(self.dates))
         self._each_group = each_group
-        self._group_days: dict[str, list[Sum]] = {}
+        self._group_days: dict[str, DayRow] = {}
+
+    @property
+    def days_total(self) -> list[Sum]:
+        """Return the days of all groups together."""
+        return self._total_days.sums()
 
     def days_of(self, key: str) -> list[Sum]:
         """Return the days of one group."""
-        return self._group_days[key]
+        return self._group_days[key].sums()
 
     def add(self, key: str, item: Item) -> None:
         """Add one interval to its group."""
@@ -120,7 +127,7 @@ class Tally:
         if group is None:
             group = self.groups[key] = Sum()
             if self._each_group:
-                self._group_days[key] = [Sum() for _ in self.dates]
+                self._group_days[key] = DayRow(len(self.dates))
         if item.span.idle:
             return
         less, part = until(item.span, item.first), until(item.span, item.last)
@@ -153,21 +160,67 @@ class Tally:
         else:
             group.add(_timeless(part), _timeless(less))
 
-    def _add_days(self, days: Days, group: list[Sum] | None, item: Item) -> None:
-        less = until(item.span, item.first)
-        if item.component != COMPUTE:
-            less = _timeless(less)
+    def _add_days(self, days: Days, group: DayRow | None, item: Item) -> None:
+        timed = item.component == COMPUTE
+        rows = [self._total_days] if group is None else [self._total_days, group]
+        less = _part(item.span, item.first, timed=timed)
         second, index = item.first, days.first(item.first)
         while second < item.last:
+            end = days.whole_until(index, item.last) if second == days.bounds[index] else index
+            if end - index > 1 and (not item.span.rounding or less.low):
+                for row in rows:
+                    row.repeat(index, end, _day_of(item.span, timed=timed))
+                second, index = days.bounds[end], end
+                less = _part(item.span, second, timed=timed)
+                continue
             ends = days.bounds[index + 1] if index + 1 < len(days.bounds) else item.last
             second = min(item.last, ends)
-            part = until(item.span, second)
-            if item.component != COMPUTE:
-                part = _timeless(part)
-            if group is not None:
-                group[index].add(part, less)
-            self.days_total[index].add(part, less)
+            part = _part(item.span, second, timed=timed)
+            for row in rows:
+                row.days[index].add(part, less)
             less, index = part, index + 1
+
+
+class DayRow:
+    """Totals of days; what is the same on each of many days is added once, by its ends."""
+
+    def __init__(self, count: int) -> None:
+        self.days = [Sum() for _ in range(count)]
+        self._steps: dict[int, Sum] = {}
+
+    def repeat(self, first: int, end: int, part: Part) -> None:
+        """Add a part to every day from `first` to before `end`."""
+        self._steps.setdefault(first, Sum()).add(part)
+        self._steps.setdefault(end, Sum()).add(NOTHING, part)
+
+    def sums(self) -> list[Sum]:
+        """Return the totals, one of a day."""
+        level, out = Sum(), []
+        for index, day in enumerate(self.days):
+            step = self._steps.get(index)
+            if step is not None:
+                level.join(step)
+            total = replace(day)
+            total.join(level)
+            out.append(total)
+        return out
+
+
+def _part(span: Span, second: int, *, timed: bool) -> Part:
+    part = until(span, second)
+    return part if timed else _timeless(part)
+
+
+def _day_of(span: Span, *, timed: bool) -> Part:
+    """Return what any whole day of 24 hours within a span costs: no rounding differs by day."""
+    if span.burn_high is None:
+        part = Part(0, 0, 0, DAY_S, DAY_S if span.replicas else 0, DAY_S * span.replicas)
+    else:
+        least, burn, most = (
+            (each or 0) * 24 for each in (span.burn_low, span.burn, span.burn_high)
+        )
+        part = Part(burn, least, most, 0, DAY_S if span.replicas else 0, DAY_S * span.replicas)
+    return part if timed else _timeless(part)
 
 
 def _timeless(part: Part) -> Part:

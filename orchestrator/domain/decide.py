@@ -1,7 +1,8 @@
 """`decide`: what is wanted of one endpoint at one instant, by which rule, and until when.
 
 Pure. The same function serves the engine, the preview and `why`. The order is: frozen or not
-managed, deletion, holds, (budgets, expiry: not yet), schedules, idle policies, standing wish.
+managed, deletion (paused for its grace first), holds, (budgets, expiry: not yet), schedules,
+idle policies, standing wish.
 """
 
 from __future__ import annotations
@@ -38,6 +39,19 @@ class Standing:
     actor: str
     reason: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A deletion with grace: paused until `due`, then deleted for good.
+
+    `held_back` says why it has to wait nevertheless, empty where nothing holds it back.
+    """
+
+    due: datetime
+    actor: str
+    reason: str
+    held_back: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,7 @@ class Facts:
     activity: Activity = field(default_factory=Activity)
     asleep_rule: str = ""
     asleep_since: datetime | None = None
+    tombstone: Tombstone | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +128,7 @@ class Decision:
     has ended and its pause waits for requests to cease. `next_edge` is the next
     instant at which the same facts could give another answer; None means never by themselves.
     `next_rule_edge` is the next of those that a hold or schedule sets, use left aside.
+    `held_back` says why a deletion that is due has to wait.
     """
 
     wish: Wish | None
@@ -125,6 +141,7 @@ class Decision:
     next_rule_edge: datetime | None = None
     considered: tuple[Considered, ...] = ()
     proposals: tuple[Proposal, ...] = ()
+    held_back: str = ""
 
 
 @dataclass(slots=True)
@@ -175,13 +192,14 @@ class _Deliberation:
             min(self.edges, default=None),
             tuple(self.considered),
             tuple(self.proposals),
+            decision.held_back,
         )
 
 
 def decide(facts: Facts, now: datetime) -> Decision:
     """Return what is wanted of the endpoint at `now`, by the first rule that matches."""
     todo = _Deliberation(facts, now)
-    barred = _barred(facts)
+    barred = _barred(facts) or _doomed(todo)
     if barred is not None:
         return todo.settle(barred)
     held = _held(todo)
@@ -211,6 +229,23 @@ def _barred(facts: Facts) -> Decision | None:
             Wish.DELETED, Rule.DELETION, f"{standing.actor} asked for it: {standing.reason}"
         )
     return None
+
+
+def _doomed(todo: _Deliberation) -> Decision | None:
+    """A deletion with grace outranks holds and rules; what is due may still be held back."""
+    stone = todo.facts.tombstone
+    if stone is None:
+        return None
+    why = f"{stone.actor} asked for its deletion: {stone.reason}"
+    if stone.due > todo.now:
+        todo.edge(stone.due)
+        until = f"it can be brought back until {stone.due:%Y-%m-%d %H:%M} UTC"
+        return Decision(Wish.PAUSED, Rule.DELETION, f"{why}; {until}")
+    held = stone.held_back or ("it is protected" if todo.facts.protected else "")
+    if held:
+        reason = f"{why}; it is due, and waits: {held}"
+        return Decision(Wish.PAUSED, Rule.DELETION, reason, held_back=held)
+    return Decision(Wish.DELETED, Rule.DELETION, f"{why}; its grace is over")
 
 
 def _held(todo: _Deliberation) -> Decision | None:

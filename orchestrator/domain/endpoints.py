@@ -61,6 +61,10 @@ class BilledReplicas:
         if not 0 <= self.low <= self.expected <= self.high:
             raise ValueError(f"billed replicas must be 0 <= low <= expected <= high: {self}")
 
+    def without(self, part: BilledReplicas) -> BilledReplicas:
+        """Return what is left of it without a part that may not be billed at all."""
+        return BilledReplicas(self.low, self.expected - part.expected, self.high - part.high)
+
 
 NOT_BILLED = BilledReplicas(0, 0, 0)
 
@@ -90,6 +94,20 @@ class Extra:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollout:
+    """The new fleet of an update under way, which may be billed beside the one that serves.
+
+    `billed` is its part of the snapshot's. An empty `hardware_key` means that the snapshot's own
+    hardware is that of the new fleet, and that the cloud does not tell what still serves.
+    `extras` are those of its replicas.
+    """
+
+    billed: BilledReplicas
+    hardware_key: str = ""
+    extras: tuple[Extra, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One endpoint as the cloud described it; a field that was missing is None and in `gaps`.
 
@@ -97,7 +115,7 @@ class Snapshot:
     to create the endpoint again together with secrets kept elsewhere. `to_zero` tells whether
     its replicas may go to zero and a request wakes it, `restless` that its replicas change while
     its row in a listing stands still. `unfinished` says in words what a creation in several
-    steps still lacks, empty when it is whole.
+    steps still lacks, empty when it is whole. `billed` counts the replicas of a `rollout` too.
     """
 
     name: str
@@ -126,6 +144,7 @@ class Snapshot:
     to_zero: bool = True
     restless: bool = False
     extras: tuple[Extra, ...] = ()
+    rollout: Rollout | None = None
     unfinished: str = ""
     gaps: tuple[str, ...] = ()
     spec: JsonObject = field(default_factory=dict)
@@ -234,6 +253,19 @@ class LeftBehind:
 
     snapshot: Snapshot
     document: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What makes an endpoint again that was deleted to pause it, for somebody else to do.
+
+    `commands` of the cloud's own tool in order, `remains` at the cloud, `lacks` what is not kept.
+    """
+
+    document: JsonObject = field(default_factory=dict)
+    commands: tuple[str, ...] = ()
+    remains: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

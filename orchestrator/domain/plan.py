@@ -138,6 +138,9 @@ def plan(wanted: Sequence[Wanted], limits: Limits, now: datetime) -> Plan:
     actions: list[tuple[Wanted, Action]] = []
     deferred: list[tuple[Action, str]] = []
     for item in wanted:
+        if item.decision.held_back:
+            held = Action(item.endpoint_id, Kind.DELETE, item.decision)
+            deferred.append((held, item.decision.held_back))
         kind = needed(item.status, item.decision, item.billed)
         if kind is None:
             continue

@@ -10,8 +10,9 @@ from sqlmodel import Session
 from orchestrator.domain.endpoints import Snapshot
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import Wish
-from orchestrator.engine.steps import first_posted
-from orchestrator.services import bindings
+from orchestrator.engine.steps import end, first_posted
+from orchestrator.services import bindings, clicks
+from orchestrator.services.requests import Asked, open_operation
 from orchestrator.store import events, operations
 from orchestrator.store.tables import Account, Endpoint, Label, Operation
 
@@ -57,6 +58,7 @@ def claim_created(
 def own_created(session: Session, endpoint: Endpoint, operation: Operation, at: datetime) -> None:
     """Make the endpoint of our create a managed one, with the labels that were asked for."""
     operation.endpoint_id = endpoint.id
+    operation.cloud_state, operation.cloud_message = endpoint.cloud_state, endpoint.message
     operation.status, operation.accepted_at = "confirming", operation.accepted_at or at
     endpoint.managed, endpoint.managed_since = True, at
     endpoint.owner = str(operation.request.get("owner") or "")
@@ -80,3 +82,20 @@ def own_created(session: Session, endpoint: Endpoint, operation: Operation, at: 
         endpoint_id=endpoint.id,
         operation_id=operation.id,
     )
+    if "cancel" in operation.request:
+        _delete_at_once(session, endpoint, operation, at)
+
+
+def _delete_at_once(
+    session: Session, endpoint: Endpoint, operation: Operation, at: datetime
+) -> None:
+    """A create that was cancelled under way has made it after all."""
+    order = operation.request["cancel"]
+    asked = Asked(order["actor"], at, order["reason"])
+    clicks.set_wish(session, endpoint, Wish.DELETED, asked)
+    end(session, operation, "cancelled", "it had come into being, and is deleted", at)
+    session.flush()
+    account = session.get_one(Account, endpoint.account_id)
+    newer = open_operation(session, account, endpoint, Kind.DELETE, asked)
+    operation.superseded_by = newer.id
+    session.add(operation)

@@ -137,6 +137,7 @@ def refresh(
     before = Status(endpoint.status)
     prior = vouched_until(account, endpoint)
     updated, bound = endpoint.cloud_updated_at, endpoint.max_replicas
+    rebuilt = endpoint.spec != dict(sight.snapshot.spec)
     _keep_scaling(endpoint, before, sight.snapshot.status)
     _take_over(endpoint, sight)
     if endpoint.stop_sent_at is not None and (sight.inferred or _is_leaving(sight.snapshot)):
@@ -152,7 +153,9 @@ def refresh(
     if sight.snapshot.status is not before:
         _status_changed(session, endpoint, before, sight, actor=somebody or "cloud")
     moved = updated != sight.snapshot.updated_at or sight.snapshot.updated_at is None
-    metered = _observation(endpoint, sight, prior, cause=cause, moved=moved, bound=bound)
+    metered = _observation(
+        endpoint, sight, prior, cause=cause, moved=moved, bound=bound, rebuilt=moved and rebuilt
+    )
     return Change(endpoint, before, metered)
 
 
@@ -261,6 +264,7 @@ def _observation(
     moved: bool,
     cause: str | None = None,
     bound: int | None = None,
+    rebuilt: bool = False,
 ) -> Observation:
     bounds = [each for each in (bound, endpoint.max_replicas) if each is not None]
     return Observation(
@@ -268,6 +272,8 @@ def _observation(
         status=sight.snapshot.status,
         billed=sight.snapshot.billed,
         extras=sight.snapshot.extras,
+        rollout=sight.snapshot.rollout,
+        rebuilt=rebuilt,
         hardware_key=endpoint.hardware_key,
         max_replicas=max(bounds, default=None),
         moved=moved,

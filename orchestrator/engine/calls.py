@@ -67,6 +67,14 @@ class Calls:
                 change = specs.to_change(stored, secrets)
                 return self._provider.update_endpoint(name, change)
 
+    def shows(self, operation: Operation, seen: Snapshot) -> bool:
+        """Tell whether an endpoint is as an update asks, so that it need not be sent again."""
+        try:
+            change = specs.to_change(*self._material(operation))
+        except ProviderError:
+            return False  # sending it tells why
+        return self._provider.shows(seen, change)
+
     def set_scaling(self, name: str, scaling: Scaling) -> Snapshot:
         """Set the replica bounds and nothing else."""
         return self._provider.update_endpoint(name, EndpointChange(scaling=scaling))
@@ -101,9 +109,13 @@ def _forms(secret: str) -> Iterator[str]:
 
 
 def restored_scaling(operation: Operation, endpoint: Endpoint) -> Scaling | None:
-    """Return the bounds that were there before the pause, when the resume has changed them."""
+    """Return the bounds that were there before the pause, when the resume has changed them.
+
+    An update may have taken the place of that resume.
+    """
     before = endpoint.scaling_before_pause
-    if operation.kind != Kind.RESUME or not before:
+    updated = operation.kind == Kind.UPDATE and endpoint.status == Status.RUNNING
+    if not before or not (operation.kind == Kind.RESUME or updated):
         return None
     wanted = Scaling(
         before["min_replicas"], before["max_replicas"], before["scale_to_zero_minutes"]

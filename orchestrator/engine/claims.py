@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from orchestrator.providers.permit import NotPermittedError
 from orchestrator.store.database import Database
+
+
+def new_worker_id() -> str:
+    """Return a name for this process that no other one has; Postgres keeps 63 characters."""
+    host = socket.gethostname().encode("ascii", "replace").decode()[:30]
+    return f"{host}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 class Claim(Protocol):
@@ -21,6 +30,10 @@ class Claim(Protocol):
         """Return the store as this pass may use it: a write fails once the claim is lost."""
         ...
 
+    def close(self) -> None:
+        """Tell that the pass has ended, so that the account may be given back."""
+        ...
+
 
 class Claims(Protocol):
     """The claims of this process."""
@@ -31,6 +44,18 @@ class Claims(Protocol):
 
     def claim(self, account_id: str) -> Claim:
         """Return the claim of an account. Raises NotPermittedError when it is not ours."""
+        ...
+
+    def start(self, *, changed: Callable[[], None], nudged: Callable[[], None]) -> None:
+        """Begin to claim; tell when accounts came or went, and when somebody nudged the engines."""
+        ...
+
+    def well(self) -> bool:
+        """Tell whether claims can be had and kept: the store answers."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait between two calls; the end of this process ends it early."""
         ...
 
     def stop(self) -> None:
@@ -57,6 +82,17 @@ class SoleOwner:
         del account_id
         return _SoleClaim(self._stopping)
 
+    def start(self, *, changed: Callable[[], None], nudged: Callable[[], None]) -> None:
+        """Nothing changes, and nobody else nudges."""
+
+    def well(self) -> bool:
+        """Nothing can be lost."""
+        return True
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, but not beyond the end of this process."""
+        self._stopping.wait(seconds)
+
     def stop(self) -> None:
         """Let no further call begin."""
         self._stopping.set()
@@ -75,3 +111,6 @@ class _SoleClaim:
 
     def fenced(self, database: Database) -> Database:
         return database
+
+    def close(self) -> None:
+        """Nothing waits for it."""

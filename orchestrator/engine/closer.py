@@ -11,10 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from threading import Event
 
 from orchestrator.clock import Clock
 from orchestrator.engine.apply import Sight
-from orchestrator.providers.base import Capabilities, Listing, Provider, ProviderError, Sighting
+from orchestrator.providers.base import (
+    Capabilities,
+    Listing,
+    Provider,
+    ProviderError,
+    Sighting,
+    ThrottledError,
+)
 from orchestrator.store.observation import Known
 
 # Endpoints whose replicas change without their row are read so often, at most at every pass.
@@ -45,9 +53,10 @@ def look_closer(
         rows = {s.name: _as_listed(s, listing) for s in due}
         return Closer(listing, rows, listing.complete)
     now, later = due[: capabilities.reads_per_pass], due[capabilities.reads_per_pass :]
-    sights, failed = _read_all(clock, now, capabilities.parallel_reads)
+    sights, failed, unasked = _read_all(clock, now, capabilities.parallel_reads)
     # What was seen before and is only due for a sweep may wait; its row has not changed.
-    waiting = {s.name for s in later if s.name not in known or _changed(s, known[s.name])}
+    rest = [*unasked, *later]
+    waiting = {s.name for s in rest if s.name not in known or _changed(s, known[s.name])}
     readable = _without(listing, waiting, failed)
     unread = frozenset(waiting | failed.keys())
     return Closer(readable, sights, listing.complete, len(waiting), unread)
@@ -88,35 +97,52 @@ def _as_listed(sighting: Sighting, listing: Listing) -> Sight:
 
 def _read_all(
     clock: Clock, wanted: Sequence[Sighting], parallel: int
-) -> tuple[dict[str, Sight], dict[str, ProviderError]]:
+) -> tuple[dict[str, Sight], dict[str, ProviderError], list[Sighting]]:
+    """Return what was read, what could not be, and what was not asked for after a refusal."""
     sights: dict[str, Sight] = {}
     failed: dict[str, ProviderError] = {}
+    unasked: list[Sighting] = []
     for sighting, found in zip(wanted, _each(clock, wanted, parallel), strict=True):
-        if isinstance(found, Sight):
+        if found is None:
+            unasked.append(sighting)
+        elif isinstance(found, Sight):
             sights[sighting.name] = found
         else:
             failed[sighting.name] = found
-    return sights, failed
+    return sights, failed, unasked
 
 
 def _each(
     clock: Clock, wanted: Sequence[Sighting], parallel: int
-) -> Iterable[Sight | ProviderError]:
+) -> Iterable[Sight | ProviderError | None]:
+    refused = Event()
     if parallel <= 1 or len(wanted) <= 1:
-        return [_read(clock, sighting) for sighting in wanted]
+        return [_read(clock, sighting, refused) for sighting in wanted]
     with ThreadPoolExecutor(parallel, thread_name_prefix="look") as pool:
         # Each with a context of its own: the permit of this pass holds in these threads too.
-        jobs = [pool.submit(copy_context().run, _read, clock, sighting) for sighting in wanted]
+        jobs = [pool.submit(copy_context().run, _read, clock, one, refused) for one in wanted]
         return [job.result() for job in jobs]
 
 
-def _read(clock: Clock, sighting: Sighting) -> Sight | ProviderError:
+def _read(clock: Clock, sighting: Sighting, refused: Event) -> Sight | ProviderError | None:
+    """Read one; None once a cloud has refused more calls now, so that the rest are not tried."""
+    if refused.is_set():
+        return None
     asked_at = clock.now()
     try:
         snapshot = sighting.snapshot()
     except ProviderError as error:
+        if isinstance(error, ThrottledError):
+            refused.set()
         return error
     return Sight(snapshot, sighting.digest, asked_at, clock.now())
+
+
+def _telling(errors: Iterable[ProviderError]) -> ProviderError | None:
+    """Return the error that says most on when to come back."""
+    found = list(errors)
+    refusals = (error for error in found if isinstance(error, ThrottledError))
+    return next(refusals, found[0] if found else None)
 
 
 def _without(listing: Listing, waiting: set[str], failed: Mapping[str, ProviderError]) -> Listing:
@@ -134,5 +160,5 @@ def _without(listing: Listing, waiting: set[str], failed: Mapping[str, ProviderE
         sightings=tuple(s for s in listing.sightings if s.name not in waiting | failed.keys()),
         complete=False,
         problem="; ".join(problems),
-        error=listing.error or next(iter(failed.values()), None),
+        error=listing.error or _telling(failed.values()),
     )

@@ -13,6 +13,8 @@ from orchestrator.domain.idle import Activity
 from orchestrator.domain.money import to_nano
 from orchestrator.domain.plan import Action, Kind, Limits, Wanted, needed, plan
 from orchestrator.domain.status import Status, Wish
+from orchestrator.engine import tombstones
+from orchestrator.engine.announcing import deferral_key, gives_way, proposed, refused
 from orchestrator.engine.apply import ENGINE
 from orchestrator.engine.evidence import (
     NoReadingError,
@@ -29,15 +31,22 @@ from orchestrator.store.ids import new_id
 from orchestrator.store.observation import ManagedRow
 from orchestrator.store.tables import Account, Endpoint, Json, Operation
 
+# What a person may have changed since it was read.
+_ASKED = ("wish", "wish_at", "protected", "delete_after")
 # Long enough for the cloud's counts to have a point, where no policy asks for a longer span.
 SHORTEST_SPAN = timedelta(minutes=10)
 
 
 @dataclass(slots=True)
 class Verdicts:
-    """The outcome of one account's decisions."""
+    """The outcome of one account's decisions.
+
+    `lags` are how late edges were noticed, `evidence` how old what idle rules used is, or None.
+    """
 
     next_edge: datetime | None = None
+    lags: tuple[timedelta, ...] = ()
+    evidence: tuple[timedelta | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,7 @@ class _Judged:
     row: ManagedRow
     decision: Decision
     next_wish: str
+    activity: Activity
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +91,11 @@ class Decider:
         stale = [item for item in judged if _is_stale(item, reading.active.get(item.row.id))]
         changed = [item for item in judged if _differs(item)]
         said = self._new_proposals(judged) | self._new_deferrals(todo.deferred)
-        if changed or todo.actions or stale or said:
+        ending = [row for row in reading.rows if tombstones.is_near(row, now)]
+        if changed or todo.actions or stale or said or ending:
             with context.database.write() as session:
                 self._write_decisions(session, changed, now)
+                tombstones.announce(session, ending, now)
                 for event in said.values():
                     events.record(session, at=now, actor=ENGINE, account_id=account.id, **event)
                 if not is_frozen(session, account.id):
@@ -94,7 +106,8 @@ class Decider:
             self._announced.update(said)
         self._forget(judged, todo.deferred)
         edges = [item.decision.next_edge for item in judged if item.decision.next_edge is not None]
-        return Verdicts(min(edges, default=None))
+        evidence = tuple(_age(item, now) for item in judged if _watched(reading.book, item.row))
+        return Verdicts(min(edges, default=None), _lags(changed, now), evidence)
 
     def _judge(self, work: Pass, book: Rulebook, row: ManagedRow, now: datetime) -> _Judged:
         activity = _listed(work.look, row)
@@ -108,7 +121,7 @@ class Decider:
             span = max(span, SHORTEST_SPAN)
             activity = self._look_again(work, key, span, row)
             decision = decide(book.facts(row, activity, now), now)
-        return _Judged(row, decision, _next_wish(book, row, decision))
+        return _Judged(row, decision, _next_wish(book, row, decision), activity)
 
     def _read_usage(self, work: Pass, reading: _Reading, now: datetime) -> None:
         """Read the counts that idle rules want, and store how often and at what cost.
@@ -169,7 +182,7 @@ class Decider:
         if endpoint is None:
             return  # a person was quicker; the next pass decides on what is then
         active = operations.active_for(session, endpoint.id)
-        if active is not None and (active.kind == action.kind or _must_finish(active)):
+        if active is not None and not gives_way(active, endpoint, action.kind):
             return
         decision = action.decision
         operation = Operation(
@@ -185,7 +198,8 @@ class Decider:
             created_at=now,
         )
         if active is not None:
-            supersede(session, active, f"a newer wish: {action.kind}", now, by=operation.id)
+            why = f"{operation.rule} wants {action.kind}: {decision.reason}"
+            supersede(session, active, why, now, by=operation.id)
             session.flush()
         session.add(operation)
         events.record(
@@ -214,31 +228,33 @@ class Decider:
             for proposal in item.decision.proposals:
                 key = _proposal_key(item, proposal)
                 if key not in self._announced:
-                    found[key] = _proposed(item.row, proposal)
+                    found[key] = proposed(item.row, proposal)
         return found
 
     def _new_deferrals(
         self, deferred: tuple[tuple[Action, str], ...]
     ) -> dict[tuple[str, str], Json]:
         return {
-            _deferral_key(action): _refused(action, why)
+            deferral_key(action): refused(action, why)
             for action, why in deferred
-            if _deferral_key(action) not in self._announced
+            if deferral_key(action) not in self._announced
         }
 
     def _forget(self, judged: list[_Judged], deferred: tuple[tuple[Action, str], ...]) -> None:
         """Forget what was announced and has passed, so that it is told again when it returns."""
         current = {_proposal_key(i, p) for i in judged for p in i.decision.proposals}
-        current |= {_deferral_key(action) for action, _ in deferred}
+        current |= {deferral_key(action) for action, _ in deferred}
         ours = {item.row.id for item in judged}
         self._announced = {k for k in self._announced if k[0] not in ours or k in current}
 
 
 def _read(context: Context, account: Account, now: datetime) -> _Reading:
+    require = context.settings.require_delivered_warnings
     with context.database.read() as session:
         active = operations.active_in_account(session, account.id)
+        row = session.get_one(Account, account.id)
         return _Reading(
-            book=Rulebook.load(session, session.get_one(Account, account.id), now),
+            book=Rulebook.load(session, row, now, require_warned=require),
             rows=observation.managed(session, account.id),
             active={op.endpoint_id: op for op in active if op.endpoint_id is not None},
             burns=observation.burns(session, account.id),
@@ -263,11 +279,7 @@ def _unchanged(
     row = next(row for row in reading.rows if row.id == endpoint_id)
     if endpoint is None or not endpoint.managed or endpoint.deleted_at is not None:
         return None
-    if (endpoint.wish, endpoint.wish_at, endpoint.protected) != (
-        row.wish,
-        row.wish_at,
-        row.protected,
-    ):
+    if any(getattr(endpoint, name) != getattr(row, name) for name in _ASKED):
         return None
     held = {hold.id for hold in holds.active_of(session, [endpoint_id], now).get(endpoint_id, ())}
     if held != {hold.id for hold in reading.book.holds.get(endpoint_id, ())}:
@@ -310,11 +322,6 @@ def _would_act(row: ManagedRow, decision: Decision, now: datetime) -> bool:
     billed = BilledReplicas(row.billed_low, row.billed_expected, row.billed_high)
     kind = needed(Status(row.status), decision, billed)
     return kind is not None and not means_of(row).barrier(kind)
-
-
-def _must_finish(active: Operation) -> bool:
-    """A create or update that may have been sent is settled before anything else is done."""
-    return active.kind in ("create", "update") and active.status == "running"
 
 
 def _key(decision: Decision) -> tuple[str, str]:
@@ -363,6 +370,17 @@ def _wanted(item: _Judged, burn_nano: int | None) -> Wanted:
     )
 
 
+def _lags(changed: list[_Judged], now: datetime) -> tuple[timedelta, ...]:
+    """Return how late each edge that was due and changed a decision was noticed."""
+    due = [item.row.next_edge_at for item in changed if _is_news(item)]
+    return tuple(now - at for at in due if at is not None and at <= now)
+
+
+def _age(item: _Judged, now: datetime) -> timedelta | None:
+    covered = item.activity.covered_to
+    return None if covered is None else max(now - covered, timedelta(0))
+
+
 def _watched(book: Rulebook, row: ManagedRow) -> bool:
     """Tell whether an idle rule wants the counts of an endpoint."""
     return row.status == Status.RUNNING and book.has_idle_rule(row.id)
@@ -370,25 +388,3 @@ def _watched(book: Rulebook, row: ManagedRow) -> bool:
 
 def _proposal_key(item: _Judged, proposal: Proposal) -> tuple[str, str]:
     return item.row.id, f"proposal:{proposal.rule_id}:{proposal.wish}"
-
-
-def _deferral_key(action: Action) -> tuple[str, str]:
-    return action.endpoint_id, f"deferred:{action.kind}"
-
-
-def _proposed(row: ManagedRow, proposal: Proposal) -> Json:
-    return {
-        "kind": "decision.proposed",
-        "message": f"{row.name} would be {proposal.wish}: {proposal.reason}",
-        "endpoint_id": row.id,
-        "data": {"rule": proposal.rule, "id": proposal.rule_id, "to_zero": proposal.to_zero},
-    }
-
-
-def _refused(action: Action, why: str) -> Json:
-    return {
-        "kind": "decision.refused",
-        "message": f"{action.kind} put off: {why}",
-        "endpoint_id": action.endpoint_id,
-        "data": {"rule": action.decision.rule, "reason": action.decision.reason},
-    }

@@ -7,10 +7,12 @@ from what is, so that a pass may be lost, repeated or run late without harm.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from orchestrator.costs import rates
 from orchestrator.domain.plan import Limits
@@ -18,9 +20,10 @@ from orchestrator.domain.status import IN_TRANSITION
 from orchestrator.engine.apply import ENGINE
 from orchestrator.engine.claims import Claim, Claims, SoleOwner
 from orchestrator.engine.deciding import Decider
-from orchestrator.engine.observe import Pass, observe
+from orchestrator.engine.observe import SHORT_WAIT, Pass, observe
 from orchestrator.engine.operate import Operator
 from orchestrator.providers.base import Provider, ProviderError
+from orchestrator.providers.pacing import patient
 from orchestrator.providers.permit import NotPermittedError, permitted
 from orchestrator.services.context import Context
 from orchestrator.store import events, observation
@@ -31,6 +34,8 @@ log = structlog.get_logger(__name__)
 FIRST_BACK_OFF = timedelta(seconds=10)
 LONGEST_BACK_OFF = timedelta(minutes=5)
 HURRY_FOR = timedelta(hours=1)
+# So long one pass goes on waiting for the pace of its calls; the next one looks afresh.
+PATIENCE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,7 @@ class Engine:
         self._deciders: dict[str, Decider] = {}
         self._due: dict[str, datetime] = {}
         self._nudges = 0
+        self._held: frozenset[str] = frozenset()
         self._rates_retry: dict[str, datetime] = {}
         self._looked_at: datetime | None = None
 
@@ -103,7 +109,8 @@ class Engine:
         self._due[account_id] = now + FIRST_BACK_OFF  # should the store fail this pass
         with self._context.database.read() as session:
             account = session.get_one(Account, account_id)
-        next_at = self._guarded_pass(account, now)
+        with self._context.instruments.passing(account.name):
+            next_at = self._guarded_pass(account, now)
         self._due[account_id] = next_at if nudges == self._nudges else now
 
     def step(self, now: datetime) -> datetime:
@@ -115,29 +122,45 @@ class Engine:
     def _ours(self) -> Sequence[str]:
         with self._context.database.read() as session:
             ids = observation.active_account_ids(session)
-        claimed = self._claims.of(ids)
+        claimed = frozenset(self._claims.of(ids))
+        for account_id in self._held - claimed:  # what was known of it may be old when it returns
+            self._due.pop(account_id, None)
+            self._deciders.pop(account_id, None)
+        self._held = claimed
         return [account_id for account_id in ids if account_id in claimed]
 
     def _guarded_pass(self, account: Account, now: datetime) -> datetime:
         """Keep the fault of one account from stopping the others; it is tried again soon."""
         try:
-            claim = self._claims.claim(account.id)
-            return self._claimed_pass(account, claim, now)
+            with closing(self._claims.claim(account.id)) as claim:
+                return self._claimed_pass(account, claim, now)
         except NotPermittedError as lost:
+            self._context.instruments.outcome("broken_off")
             log.info("a pass was broken off", account=account.name, reason=str(lost))
             return now + FIRST_BACK_OFF
 
     def _claimed_pass(self, account: Account, claim: Claim, now: datetime) -> datetime:
         context = replace(self._context, database=claim.fenced(self._context.database))
-        with permitted(claim.check):
+        until = self._context.clock.now() + PATIENCE
+        with permitted(claim.check), patient(until):
             try:
                 return self._pass(context, account, now)
             except NotPermittedError:
                 raise
+            except DBAPIError as error:
+                if error.connection_invalidated:
+                    raise  # the store is away, which says nothing of the account
+                log.exception("the pass of an account failed", account=account.name)
+                return self._failing(context, account, error, now)
             except Exception as error:
                 log.exception("the pass of an account failed", account=account.name)
-                why = f"{type(error).__name__}, see the log"
-                return self._unwell(context, account, "failing", why, now)
+                return self._failing(context, account, error, now)
+
+    def _failing(
+        self, context: Context, account: Account, error: Exception, now: datetime
+    ) -> datetime:
+        why = f"{type(error).__name__}, see the log"
+        return self._unwell(context, account, "failing", why, now)
 
     def _pass(self, context: Context, account: Account, now: datetime) -> datetime:
         try:
@@ -150,6 +173,9 @@ class Engine:
         decider = self._deciders.setdefault(account.id, Decider(self._limits))
         # Decided by the time it is now: the listing took a while, and people click meanwhile.
         verdicts = decider.run(work, context.clock.now())
+        context.instruments.outcome(work.account.health)
+        context.instruments.decided(account.name, verdicts.lags)
+        context.instruments.evidence(account.name, verdicts.evidence)
         active = Operator(work).run()
         return self._next(work, active, verdicts.next_edge, now)
 
@@ -157,6 +183,7 @@ class Engine:
         self, context: Context, account: Account, health: str, detail: str, now: datetime
     ) -> datetime:
         """Note that an account could not be worked; tell it once, and try again later."""
+        context.instruments.outcome(health)
         with context.database.write() as session:
             row = session.get_one(Account, account.id)
             if row.health != health:
@@ -219,7 +246,7 @@ class Engine:
     ) -> datetime:
         look = work.look
         if look.retry_after is not None:
-            return now + max(look.retry_after, FIRST_BACK_OFF)
+            return work.context.clock.now() + max(look.retry_after, SHORT_WAIT)
         if look.more:
             return now + timedelta(seconds=1)
         if not look.complete:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from orchestrator.domain.endpoints import Usage
 from orchestrator.domain.idle import Activity
-from orchestrator.providers.base import Provider, ProviderError, RefusedError
+from orchestrator.providers.base import Provider, ProviderError, RefusedError, ThrottledError
 
 # How often the counts are read again for an endpoint that a rule watches.
 USAGE_EVERY = timedelta(minutes=5)
@@ -130,6 +130,8 @@ class UsageReader:
         except RefusedError:
             counts = dict.fromkeys(names)
         except ProviderError as error:
+            if isinstance(error, ThrottledError):
+                self._left = 0
             raise NoReadingError from error
         for key in batch:
             if key[1] in counts:

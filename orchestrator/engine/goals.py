@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 from orchestrator.domain.endpoints import Stop
@@ -23,27 +24,40 @@ class Progress(StrEnum):
     FAILED = "failed"
 
 
-def progress(operation: Operation, endpoint: Endpoint) -> Progress:
+def progress(operation: Operation, endpoint: Endpoint, now: datetime) -> Progress:
     """Return how far `operation` has come; an unknown state counts as under way."""
     status = Status(endpoint.status)
     if status is Status.UNKNOWN:
         return Progress.UNDER_WAY if operation.accepted_at else Progress.NOT_BEGUN
     match Kind(operation.kind):
         case Kind.PAUSE:
-            return _paused(status, endpoint)
+            return _paused(status, endpoint, now)
         case Kind.RESUME | Kind.CREATE:
             return _awake(operation, endpoint)
         case Kind.UPDATE:
             return _updated(operation, status)
-        case Kind.SCALE_TO_ZERO if status in (Status.SCALED_TO_ZERO, Status.PAUSED):
-            return Progress.REACHED
+        case Kind.SCALE_TO_ZERO:
+            return _zeroed(status)
         case _:  # a deletion is reached only by a direct read that finds nothing
             return Progress.NOT_BEGUN
 
 
-def _paused(status: Status, endpoint: Endpoint) -> Progress:
+def _zeroed(status: Status) -> Progress:
+    if status in (Status.SCALED_TO_ZERO, Status.PAUSED):
+        return Progress.REACHED
+    # Its last copies may be going.
+    return Progress.UNDER_WAY if status is Status.PAUSING else Progress.NOT_BEGUN
+
+
+def may_land(endpoint: Endpoint, now: datetime) -> bool:
+    """Tell whether a call of ours whose answer was lost may still make the endpoint."""
+    return endpoint.landing_until is not None and endpoint.landing_until > now
+
+
+def _paused(status: Status, endpoint: Endpoint, now: datetime) -> Progress:
     if status is Status.PAUSED:
-        return Progress.REACHED if endpoint.billed_expected == 0 else Progress.UNDER_WAY
+        stands = endpoint.billed_expected == 0 and not may_land(endpoint, now)
+        return Progress.REACHED if stands else Progress.UNDER_WAY
     if status is Status.PAUSING:
         return Progress.UNDER_WAY
     # Deleted in order to pause it, and not yet gone; a deletion of others is no pause.

@@ -14,7 +14,7 @@ from orchestrator.costs import meter
 from orchestrator.domain.endpoints import Snapshot
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import Status
-from orchestrator.engine import adoption, outside
+from orchestrator.engine import adoption, outside, restored
 from orchestrator.engine.apply import (
     ENGINE,
     Change,
@@ -30,6 +30,7 @@ from orchestrator.engine.apply import (
     refresh,
 )
 from orchestrator.engine.closer import Closer, look_closer
+from orchestrator.engine.goals import may_land
 from orchestrator.engine.recovery import read_left, store_left
 from orchestrator.engine.steps import NO_CAPACITY
 from orchestrator.providers.base import (
@@ -40,6 +41,7 @@ from orchestrator.providers.base import (
     Sighting,
     ThrottledError,
 )
+from orchestrator.services import clocks
 from orchestrator.services.context import Context
 from orchestrator.store import events, observation, operations
 from orchestrator.store.observation import Known
@@ -51,7 +53,8 @@ log = structlog.get_logger(__name__)
 LOSS_FLOOR = 3
 LOSS_SHARE = 0.2
 DIRECT_READS = 20
-SKEW_LIMIT = timedelta(seconds=60)
+# A refusal for the rate that names no time: the pace of the calls itself holds back what follows.
+SHORT_WAIT = timedelta(seconds=1)
 FREEZER = "engine:clock"
 
 
@@ -88,21 +91,27 @@ class Pass:
 def observe(context: Context, account: Account, provider: Provider, gap_limit: timedelta) -> Look:
     """Look at the whole account once and store what changed."""
     listing = provider.list_endpoints()
+    told = (listing.cloud_time, listing.asked_at, listing.answered_at)
+    context.instruments.skew(account.name, *told)
     watch = Watch(gap_limit, provider.capabilities.billing_granularity_s)
     look = Look(listing.asked_at, listing.answered_at, watch)
     with context.database.read() as session:
         known = observation.known_endpoints(session, account.id)
     closer = look_closer(context.clock, provider, listing, known)
-    left = read_left(provider, account, listing)
+    missed = restored.is_missed(account, provider, listing, known, gap_limit)
+    left = read_left(provider, account, listing, missed=missed)
+    why = restored.told_by_cloud(context, account, provider, closer, gap_limit)
     listing, look.more = closer.listing, closer.postponed > 0
     with context.database.write() as session:
         account = session.get_one(Account, account.id)
-        store_left(session, account, left, listing.answered_at)
+        forgotten = store_left(session, account, left, listing.answered_at)
+        restored.freeze(session, account, why, forgotten, listing.answered_at)
         _store_listing(session, account, look, closer)
         _note_health(session, account, listing, look)
-        _note_skew(session, account, listing)
+        _note_skew(session, account, listing, clocks.doubt(session, context.clock))
         account.calls += listing.calls
-    for item in (look.doubtful + look.absent)[:DIRECT_READS]:
+    absent = [] if left.owed else look.absent
+    for item in (look.doubtful + absent)[:DIRECT_READS]:
         if not _settle_absent(context, account, provider, item, look):
             break
     _count_calls(context, account, provider)
@@ -257,6 +266,8 @@ def take_in(
         return discover(session, account, [sight])[0]
     change = refresh(session, account, endpoint, sight)
     outside.notice(session, change, sight.answered_at)
+    if not sight.inferred:
+        endpoint.landing_until = None
     return change
 
 
@@ -278,7 +289,7 @@ def _settle_absent(
     try:
         snapshot = provider.get_endpoint(known.name)
     except ThrottledError as error:
-        look.retry_after = error.retry_after
+        look.retry_after = error.retry_after or SHORT_WAIT
         return False
     except ProviderError as error:
         log.warning("an absent endpoint cannot be read", endpoint=known.name, error=str(error))
@@ -304,6 +315,8 @@ def store_read(context: Context, account_id: str, reading: Reading, watch: Watch
         account = session.get_one(Account, account_id)
         endpoint = session.get_one(Endpoint, reading.endpoint_id)
         sight = _sight(session, endpoint, reading, answered_at)
+        if sight is None and may_land(endpoint, answered_at):
+            return  # a call of ours may still make it
         if sight is None:
             outside.gone(session, account, endpoint, answered_at, watch)
             return
@@ -329,7 +342,7 @@ def _sight(
 def _note_health(session: Session, account: Account, listing: Listing, look: Look) -> None:
     health, detail = _health_of(listing, look)
     if isinstance(listing.error, ThrottledError):
-        look.retry_after = listing.error.retry_after
+        look.retry_after = listing.error.retry_after or SHORT_WAIT
     account.failures = 0 if health == "ok" else account.failures + 1
     if health != account.health:
         if account.health != "new" or health != "ok":
@@ -360,23 +373,18 @@ def _health_of(listing: Listing, look: Look) -> tuple[str, str]:
     return "partial", listing.problem
 
 
-def _note_skew(session: Session, account: Account, listing: Listing) -> None:
-    """Freeze an account whose cloud tells another time than we do: windows would be wrong."""
-    if listing.cloud_time is None:
+def _note_skew(session: Session, account: Account, listing: Listing, doubt: str) -> None:
+    """Freeze an account while our clock is in doubt: windows would be wrong."""
+    if listing.cloud_time is None and not doubt:
         return
-    skew = listing.cloud_time - listing.answered_at
-    # The Date header counts whole seconds, and the answer took a while.
-    doubtful = abs(skew) > SKEW_LIMIT + (listing.answered_at - listing.asked_at)
-    if doubtful and account.frozen_at is None:
+    doubt = doubt or clocks.skew(listing.cloud_time, listing.asked_at, listing.answered_at)
+    if doubt and account.frozen_at is None:
         account.frozen_at, account.frozen_by = listing.answered_at, FREEZER
-        account.frozen_reason = (
-            f"this machine's clock and the cloud's differ by {skew.total_seconds():.0f} s; "
-            "set the clock right, and it thaws by itself"
-        )
+        account.frozen_reason = doubt
         kind, message = "freeze.on", f"{account.name} frozen: {account.frozen_reason}"
-    elif not doubtful and account.frozen_by == FREEZER:
+    elif not doubt and account.frozen_by == FREEZER:
         account.frozen_at, account.frozen_by, account.frozen_reason = None, "", ""
-        kind, message = "freeze.off", f"{account.name} thawed: the clocks agree again"
+        kind, message = "freeze.off", f"{account.name} thawed: the clock is in no doubt any more"
     else:
         return
     events.record(

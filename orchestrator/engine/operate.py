@@ -6,122 +6,92 @@ An operation is `pending` (asked for), `running` (a call was or may have been se
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timedelta
-
-from sqlmodel import Session
+from collections.abc import Sequence
+from datetime import datetime
 
 from orchestrator.domain.endpoints import Snapshot
 from orchestrator.domain.plan import STARTS, Kind
-from orchestrator.domain.status import Status
-from orchestrator.engine import adoption, outside
-from orchestrator.engine.apply import (
-    ENGINE,
-    Sight,
-    asleep_by,
-    away,
-    discover_all,
-    keep_asked_scaling,
-    paused_by_us,
-    record_meter,
-    refresh,
-)
-from orchestrator.engine.calls import Calls, restored_scaling
+from orchestrator.engine import adoption
+from orchestrator.engine.apply import asleep_by, keep_asked_scaling
+from orchestrator.engine.calls import Calls
+from orchestrator.engine.confirming import SOON, Confirmer
 from orchestrator.engine.deciding import is_frozen
 from orchestrator.engine.goals import Progress, progress
 from orchestrator.engine.keeping import Keeper
-from orchestrator.engine.observe import Pass, Reading, store_read
-from orchestrator.engine.retries import capacity_wait, cool_down, final, kind_of, wait_for
-from orchestrator.engine.steps import (
-    ENDED,
-    NO_CAPACITY,
-    NOT_RECEIVED,
-    POSTED,
-    add_step,
-    end,
-    first_posted,
-)
+from orchestrator.engine.observe import Pass
+from orchestrator.engine.records import Records
+from orchestrator.engine.retries import LANDING, final
+from orchestrator.engine.steps import ENDED, POSTED, add_step, first_posted
+from orchestrator.engine.stuck import Watcher
 from orchestrator.engine.upkeep import settle_kept
 from orchestrator.providers.base import (
     AmbiguousError,
-    CapacityError,
     ConflictError,
     NotFoundError,
     ProviderError,
     RefusedError,
-    UnavailableError,
 )
 from orchestrator.providers.errors import EchoMismatchError
-from orchestrator.store import events, observation, operations
-from orchestrator.store.tables import Account, Endpoint, Operation
-
-SOON = timedelta(seconds=15)
-# An accepted change that shows no end by then is given up; the wish stays and is tried anew.
-LONGEST_WAIT = timedelta(hours=2)
+from orchestrator.store import operations
+from orchestrator.store.tables import Endpoint, Operation
 
 
 class Operator:
     """Works through one account's operations during one pass."""
 
     def __init__(self, work: Pass) -> None:
-        self._context = work.context
-        self._account = work.account
-        self._look = work.look
+        self._records = Records(work)
         self._provider = work.provider
         self._calls = Calls(work.provider, work.context.vault)
-        self._keeper = Keeper(work.context.clock, work.provider, self._change)
+        self._keeper = Keeper(work.context.clock, work.provider, self._records.change)
+        self._confirmer = Confirmer(self._records, work.provider, self._keeper, self._calls)
+        self._watcher = Watcher(self._records, work.provider.capabilities.usual_s)
 
     def run(self) -> Sequence[Operation]:
         """Give every operation that is due its next step; return those that are not done."""
-        with self._context.database.read() as session:
-            frozen = is_frozen(session, self._account.id)
-        settle_kept(self._context, self._account, self._look.watch, frozen=frozen)
+        context, account = self._records.context, self._records.account
+        with context.database.read() as session:
+            frozen = is_frozen(session, account.id)
+        settle_kept(context, account, self._records.look.watch, frozen=frozen)
         active = self._active()
         for operation in active:
             self._advance(operation.id)
-        return self._active() if active else active
+            if self._records.throttled:
+                break  # the others stay as they are, to be tried when the cloud wants calls again
+        if not active:
+            return active
+        left = self._active()
+        if not frozen:
+            self._watcher.watch(left)
+        return left
 
     def _active(self) -> Sequence[Operation]:
-        with self._context.database.read() as session:
-            return operations.active_in_account(session, self._account.id)
+        with self._records.context.database.read() as session:
+            return operations.active_in_account(session, self._records.account.id)
 
     def _advance(self, operation_id: str) -> None:
-        operation, endpoint = self._load(operation_id)
-        now = self._context.clock.now()
+        operation, endpoint = self._records.load(operation_id)
+        now = self._records.now()
         if operation.status == "confirming":
-            self._confirm(operation, endpoint, now)
+            self._confirmer.confirm(operation, endpoint, now)
             return
         if operation.next_attempt_at and operation.next_attempt_at > now:
             return
-        doubtful = operation.attempts > 0 or operation.endpoint_id not in self._look.seen
+        if "cancel" in operation.request:
+            self._settle_cancelled(operation, now)
+            return
+        seen = self._records.look.seen
+        doubtful = operation.attempts > 0 or operation.endpoint_id not in seen
         if not self._begin(operation_id, now):
             return
         if doubtful and self._settled_by_looking(operation_id):
             return
         self._call(operation_id)
 
-    def _load(self, operation_id: str) -> tuple[Operation, Endpoint | None]:
-        with self._context.database.read() as session:
-            operation = session.get_one(Operation, operation_id)
-            if operation.endpoint_id is None:
-                return operation, None
-            return operation, session.get_one(Endpoint, operation.endpoint_id)
-
-    @contextmanager
-    def _change(self, operation_id: str) -> Iterator[tuple[Session, Operation]]:
-        """Yield a transaction with the operation read anew and locked."""
-        with self._context.database.write() as session:
-            operation = operations.lock(session, operation_id)
-            if operation is None:
-                raise LookupError(operation_id)
-            yield session, operation
-            session.add(operation)
-
     def _begin(self, operation_id: str, now: datetime) -> bool:
         """Write that a call is about to be made; False when it was frozen or ended meanwhile."""
-        with self._change(operation_id) as (session, operation):
-            if operation.status not in ("pending", "running"):
+        with self._records.change(operation_id) as (session, operation):
+            if operation.status not in ("pending", "running") or "cancel" in operation.request:
                 return False
             if is_frozen(session, operation.account_id):
                 return False
@@ -139,8 +109,8 @@ class Operator:
 
     def _settled_by_looking(self, operation_id: str) -> bool:
         """Look before sending: an earlier call may have gone through, or the state is not fresh."""
-        operation, endpoint = self._load(operation_id)
-        asked_at = self._context.clock.now()
+        operation, endpoint = self._records.load(operation_id)
+        asked_at = self._records.now()
         try:
             snapshot = self._provider.get_endpoint(operation.endpoint_name)
         except ProviderError as error:
@@ -150,34 +120,57 @@ class Operator:
             return self._settle_create(operation_id, snapshot, asked_at)
         if snapshot is None and operation.kind == Kind.DELETE and endpoint.kept:
             return False  # what we made for it may still be there
-        self._store_read(endpoint.id, snapshot, asked_at)
-        operation, endpoint = self._load(operation_id)
+        self._records.store_read(endpoint.id, snapshot, asked_at)
+        operation, endpoint = self._records.load(operation_id)
         if operation.status != "running" or endpoint is None:
             return True
-        if progress(operation, endpoint) is Progress.NOT_BEGUN:
+        reached = progress(operation, endpoint, asked_at)
+        if reached is Progress.NOT_BEGUN and not self._shows(operation, snapshot):
             return False
         self._accepted(operation_id, endpoint.id)
         return True
 
-    def _store_read(self, endpoint_id: str, snapshot: Snapshot | None, asked_at: datetime) -> None:
-        reading = Reading(endpoint_id, snapshot, asked_at)
-        store_read(self._context, self._account.id, reading, self._look.watch)
+    def _shows(self, operation: Operation, snapshot: Snapshot | None) -> bool:
+        """Tell whether an update whose answer was lost went through, by what is seen."""
+        repeated = operation.kind == Kind.UPDATE and operation.attempts > 1
+        return repeated and snapshot is not None and self._calls.shows(operation, snapshot)
 
     def _settle_create(
         self, operation_id: str, snapshot: Snapshot | None, asked_at: datetime
     ) -> bool:
-        operation, _ = self._load(operation_id)
+        operation, _ = self._records.load(operation_id)
         if snapshot is None:
             return False
         if adoption.explains(operation, snapshot):
-            self._store_created(operation_id, snapshot, asked_at)
+            self._records.store_created(operation_id, snapshot, asked_at)
         else:
-            self._end(operation_id, "failed", f"the name {operation.endpoint_name} is taken")
+            told = f"the name {operation.endpoint_name} is taken"
+            self._records.end(operation_id, "failed", told)
         return True
 
+    def _settle_cancelled(self, operation: Operation, now: datetime) -> None:
+        """A create was cancelled when it may have been sent: see what comes of it, for a while."""
+        asked_at = self._records.now()
+        try:
+            snapshot = self._provider.get_endpoint(operation.endpoint_name)
+        except ProviderError as error:
+            self._records.try_later(operation.id, error, sent=False)
+            return
+        posted = operations.last_posted(operation)
+        if snapshot is not None and adoption.explains(operation, snapshot):
+            self._records.store_created(operation.id, snapshot, asked_at)
+        elif snapshot is not None:
+            self._records.end(operation.id, "cancelled", "the endpoint of this name is another's")
+        elif posted is None or now - posted > LANDING:
+            self._records.end(operation.id, "cancelled", "it never came into being")
+        else:
+            with self._records.change(operation.id) as (_, held):
+                held.next_attempt_at = now + SOON
+
     def _call(self, operation_id: str) -> None:
-        operation, endpoint = self._load(operation_id)
-        if endpoint is not None and progress(operation, endpoint) is not Progress.NOT_BEGUN:
+        operation, endpoint = self._records.load(operation_id)
+        now = self._records.now()
+        if endpoint is not None and progress(operation, endpoint, now) is not Progress.NOT_BEGUN:
             self._accepted(operation_id, endpoint.id)
             return
         try:
@@ -185,18 +178,43 @@ class Operator:
         except ProviderError as error:
             self._failed_attempt(operation_id, error, looking=not isinstance(error, RefusedError))
             return
-        asked_at = self._context.clock.now()
-        if operation.kind == Kind.CREATE:
-            self._note(operation_id, POSTED)
+        if not self._posting(operation, endpoint):
+            return
+        asked_at = self._records.now()
         try:
             snapshot = self._calls.send(operation, endpoint)
         except EchoMismatchError as error:
             self._store_mismatch(operation, endpoint, error, asked_at)
             return
         except ProviderError as error:
+            if not isinstance(error, AmbiguousError):
+                self._not_landing(endpoint)
             self._failed_attempt(operation_id, error, looking=False)
             return
         self._store_sent(operation, endpoint, snapshot, asked_at)
+
+    def _posting(self, operation: Operation, endpoint: Endpoint | None) -> bool:
+        """Write that a call may make an endpoint from now on; False when it was overtaken."""
+        now = self._records.now()
+        with self._records.change(operation.id) as (session, held):
+            if held.status != "running" or "cancel" in held.request:
+                return False
+            if held.kind == Kind.CREATE:
+                add_step(held, held.kind, now, POSTED, "")
+            if held.kind in STARTS and endpoint is not None and endpoint.kept:
+                row = session.get_one(Endpoint, endpoint.id)
+                row.landing_until = now + LANDING
+                session.add(row)
+        return True
+
+    def _not_landing(self, endpoint: Endpoint | None) -> None:
+        """Take back that a call may land: it was answered, and made nothing."""
+        if endpoint is None or not endpoint.kept:
+            return
+        with self._records.context.database.write() as session:
+            row = session.get_one(Endpoint, endpoint.id)
+            row.landing_until = endpoint.landing_until
+            session.add(row)
 
     def _store_sent(
         self,
@@ -207,18 +225,15 @@ class Operator:
     ) -> None:
         if endpoint is None:
             if snapshot is not None:
-                self._store_created(operation.id, snapshot, asked_at)
+                self._records.store_created(operation.id, snapshot, asked_at)
         elif snapshot is None and operation.kind in STARTS:
-            self._again(operation.id, SOON, "what had failed is removed first")
+            self._not_landing(endpoint)
+            self._records.again(operation.id, SOON, "what had failed is removed first")
         elif snapshot is None and operation.kind == Kind.PAUSE:
-            self._store_read(endpoint.id, None, asked_at)
+            self._records.store_read(endpoint.id, None, asked_at)
             self._accepted(operation.id, endpoint.id)
         else:
             self._store_answer(operation.id, endpoint.id, snapshot, asked_at)
-
-    def _note(self, operation_id: str, state: str) -> None:
-        with self._change(operation_id) as (_, operation):
-            add_step(operation, operation.kind, self._context.clock.now(), state, "")
 
     def _store_mismatch(
         self,
@@ -229,55 +244,23 @@ class Operator:
     ) -> None:
         """The cloud did something else than was asked: it exists and bills, so it is kept."""
         if endpoint is None:
-            self._store_created(operation.id, error.snapshot, asked_at)
+            self._records.store_created(operation.id, error.snapshot, asked_at)
         else:
             self._store_answer(operation.id, endpoint.id, error.snapshot, asked_at)
-        self._end(operation.id, "failed", str(error))
-
-    def _store_created(self, operation_id: str, snapshot: Snapshot, asked_at: datetime) -> None:
-        now = self._context.clock.now()
-        with self._change(operation_id) as (session, operation):
-            account = session.get_one(Account, self._account.id)
-            held = observation.live_by_name(session, account.id, snapshot.name)
-            sight = Sight(snapshot, "", asked_at, now)
-            if held is None:
-                change = discover_all(session, account, [sight])[0]
-            else:
-                change = refresh(session, account, held, sight)
-            if operation.endpoint_id is None:
-                adoption.own_created(session, change.endpoint, operation, now)
-            add_step(operation, operation.kind, now, "accepted", snapshot.cloud_state)
-            record_meter(session, account.id, self._look.watch, change.metered)
-            self._look.seen.add(change.endpoint.id)
+        self._records.end(operation.id, "failed", str(error))
 
     def _store_answer(
         self, operation_id: str, endpoint_id: str, snapshot: Snapshot | None, asked_at: datetime
     ) -> None:
         if snapshot is not None:
-            with self._change(operation_id) as (session, operation):
+            with self._records.change(operation_id) as (session, operation):
                 cause = operation.rule or operation.actor
-                self._store_echo(session, endpoint_id, snapshot, asked_at, cause)
-                if operation.kind == Kind.UPDATE:
-                    keep_asked_scaling(operation, session.get_one(Endpoint, endpoint_id))
+                self._records.store_echo(session, endpoint_id, snapshot, asked_at, cause)
         self._accepted(operation_id, endpoint_id)
 
-    def _store_echo(
-        self,
-        session: Session,
-        endpoint_id: str,
-        snapshot: Snapshot,
-        asked_at: datetime,
-        cause: str,
-    ) -> None:
-        account = session.get_one(Account, self._account.id)
-        endpoint = session.get_one(Endpoint, endpoint_id)
-        sight = Sight(snapshot, "", asked_at, self._context.clock.now())
-        change = refresh(session, account, endpoint, sight, cause=cause)
-        record_meter(session, account.id, self._look.watch, change.metered)
-
     def _accepted(self, operation_id: str, endpoint_id: str) -> None:
-        now = self._context.clock.now()
-        with self._change(operation_id) as (session, operation):
+        now = self._records.now()
+        with self._records.change(operation_id) as (session, operation):
             if operation.status != "running":
                 return
             endpoint = session.get_one(Endpoint, endpoint_id)
@@ -285,106 +268,15 @@ class Operator:
             add_step(operation, operation.kind, now, "accepted", endpoint.cloud_state)
             if operation.kind == Kind.RESUME:
                 endpoint.resumed_at = now
+            elif operation.kind == Kind.UPDATE:
+                keep_asked_scaling(operation, endpoint)
             session.add(endpoint)
-        self._confirm(*self._load(operation_id), now)
-
-    def _confirm(self, operation: Operation, endpoint: Endpoint | None, now: datetime) -> None:
-        if endpoint is None:
-            return
-        reached = progress(operation, endpoint)
-        if operation.kind == Kind.DELETE:
-            self._confirm_gone(endpoint)
-        elif reached is Progress.FAILED:
-            detail = endpoint.message or "the cloud gives no reason"
-            self._end(operation.id, "failed", f"the cloud says {endpoint.cloud_state}: {detail}")
-        elif reached is Progress.STALLED:
-            self._go_on(operation, endpoint)
-        elif reached is Progress.NOT_BEGUN and operation.kind != Kind.UPDATE:
-            self._undone(operation, now)
-        elif reached is Progress.REACHED and not self._restoring(operation, endpoint, now):
-            self._end(operation.id, "succeeded", f"it is {endpoint.status}")
-        elif now - (operation.accepted_at or now) > LONGEST_WAIT:
-            self._end(operation.id, "failed", f"still {endpoint.status} after {LONGEST_WAIT}")
-
-    def _undone(self, operation: Operation, now: datetime) -> None:
-        """An accepted change does not show: a lagging read at first, then somebody's undoing."""
-        accepted = operation.accepted_at or now
-        if now - accepted > outside.SETTLING:
-            self._end(operation.id, "failed", "it was accepted, and then undone by somebody else")
-
-    def _confirm_gone(self, endpoint: Endpoint) -> None:
-        asked_at = self._context.clock.now()
-        try:
-            snapshot = self._provider.get_endpoint(endpoint.name)
-        except ProviderError:
-            return  # the next pass reads it again; nothing is believed meanwhile
-        self._store_read(endpoint.id, snapshot, asked_at)
-
-    def _go_on(self, operation: Operation, endpoint: Endpoint) -> None:
-        """Another call is due: the next part of a creation, or a start that found no capacity."""
-        if endpoint.status == Status.WAITING_FOR_CAPACITY:
-            why = f"waiting for capacity: {endpoint.message or 'the cloud gives no reason'}"
-            self._again(operation.id, capacity_wait(operation), why)
-        else:
-            self._again(operation.id, SOON, endpoint.unfinished)
-
-    def _again(self, operation_id: str, wait: timedelta, why: str) -> None:
-        """Let the call be made once more after a while; nothing was lost."""
-        now = self._context.clock.now()
-        with self._change(operation_id) as (session, operation):
-            if operation.status in ENDED:
-                return
-            operation.status, operation.accepted_at = "running", None
-            operation.next_attempt_at = now + wait
-            add_step(operation, operation.kind, now, "again", why)
-            if why.startswith(NO_CAPACITY) and not operation.outcome.startswith(NO_CAPACITY):
-                self._tell(session, operation, "operation.waiting_for_capacity", why, wait)
-            if why.startswith(NO_CAPACITY) or not operation.outcome.startswith(NO_CAPACITY):
-                operation.outcome = why
-
-    def _restoring(self, operation: Operation, endpoint: Endpoint, now: datetime) -> bool:
-        """Put back what a pause took along; True while that is under way."""
-        if not endpoint.kept or operation.kind not in STARTS:
-            return self._restore_scaling(operation, endpoint, now)
-        if operation.next_attempt_at and operation.next_attempt_at > now:
-            return True
-        with self._change(operation.id) as (session, held):
-            if held.status != "confirming" or is_frozen(session, held.account_id):
-                return True
-            held.attempts += 1
-            add_step(held, "restore", now, "begun", "")
-        try:
-            self._keeper.restore(operation, endpoint)
-        except ProviderError as error:
-            self._try_later(operation.id, error)
-            return True
-        return False
-
-    def _restore_scaling(self, operation: Operation, endpoint: Endpoint, now: datetime) -> bool:
-        """Put replica bounds back that a resume has changed; True while that is under way."""
-        scaling = restored_scaling(operation, endpoint)
-        if scaling is None:
-            return False
-        if operation.next_attempt_at and operation.next_attempt_at > now:
-            return True
-        with self._change(operation.id) as (session, held):
-            if held.status != "confirming" or is_frozen(session, held.account_id):
-                return True
-            held.attempts += 1
-            detail = f"to {scaling.min_replicas}-{scaling.max_replicas} replicas"
-            add_step(held, "restore_scaling", now, "begun", detail)
-        asked_at = self._context.clock.now()
-        try:
-            snapshot = self._calls.set_scaling(endpoint.name, scaling)
-        except ProviderError as error:
-            self._failed_attempt(operation.id, error, looking=False)
-            return True
-        with self._change(operation.id) as (session, held):
-            self._store_echo(session, endpoint.id, snapshot, asked_at, held.rule or held.actor)
-        return True
+        self._confirmer.confirm(*self._records.load(operation_id), now)
 
     def _failed_attempt(self, operation_id: str, error: ProviderError, *, looking: bool) -> None:
-        operation, endpoint = self._load(operation_id)
+        operation, endpoint = self._records.load(operation_id)
+        if operation.status in ENDED:
+            return
         if isinstance(error, NotFoundError) and endpoint is not None:
             self._settled_by_looking(operation_id)
             return
@@ -392,75 +284,16 @@ class Operator:
             self._taken(operation, error)
             return
         if final(operation, error) and not looking:
-            with self._change(operation_id) as (session, held):
+            with self._records.change(operation_id) as (session, held):
                 self._keeper.not_sent(session, held, error)
-            self._end(operation_id, "failed", str(error))
+            self._records.end(operation_id, "failed", str(error))
             return
-        self._try_later(operation_id, error, sent=not looking)
+        self._records.try_later(operation_id, error, sent=not looking)
 
     def _taken(self, operation: Operation, error: ProviderError) -> None:
         """A conflict on a create: ours if an earlier attempt may have gone through, else not."""
         posted = [step for step in operation.steps if step["state"] == POSTED]
         if len(posted) > 1 and first_posted(operation) is not None:
-            self._try_later(operation.id, error)
+            self._records.try_later(operation.id, error)
         else:
-            self._end(operation.id, "failed", str(error))
-
-    def _try_later(self, operation_id: str, error: ProviderError, *, sent: bool = True) -> None:
-        now = self._context.clock.now()
-        with self._change(operation_id) as (session, operation):
-            if operation.status in ENDED:
-                return
-            wait = wait_for(operation, error)
-            state = "unknown" if isinstance(error, AmbiguousError) else "refused for now"
-            if sent and isinstance(error, UnavailableError) and operation.kind == Kind.CREATE:
-                state = NOT_RECEIVED
-            add_step(operation, operation.kind, now, state, str(error))
-            operation.next_attempt_at = now + wait
-            if isinstance(error, CapacityError):
-                operation.outcome = f"{NO_CAPACITY}: {error}"
-                self._waits_for_capacity(session, operation, now)
-            if operation.attempts == 1 or isinstance(error, CapacityError):
-                self._tell(session, operation, kind_of(error), str(error), wait)
-
-    def _waits_for_capacity(self, session: Session, operation: Operation, now: datetime) -> None:
-        """Show that an endpoint which is away waits for capacity, not for a person."""
-        if operation.endpoint_id is None:
-            return
-        endpoint = session.get_one(Endpoint, operation.endpoint_id)
-        if paused_by_us(endpoint) and endpoint.status == Status.PAUSED:
-            account = session.get_one(Account, self._account.id)
-            waiting = away(endpoint, Status.WAITING_FOR_CAPACITY)
-            change = refresh(
-                session, account, endpoint, Sight(waiting, "", now, now, inferred=True)
-            )
-            record_meter(session, account.id, self._look.watch, change.metered)
-
-    def _tell(
-        self, session: Session, operation: Operation, kind: str, why: str, wait: timedelta
-    ) -> None:
-        events.record(
-            session,
-            at=self._context.clock.now(),
-            kind=kind,
-            actor=ENGINE,
-            message=f"{operation.kind} of {operation.endpoint_name}: {why}",
-            account_id=operation.account_id,
-            endpoint_id=operation.endpoint_id,
-            operation_id=operation.id,
-            data={"retry_in_seconds": int(wait.total_seconds())},
-        )
-
-    def _end(self, operation_id: str, status: str, outcome: str) -> None:
-        now = self._context.clock.now()
-        with self._change(operation_id) as (session, operation):
-            if operation.status in ENDED:
-                return
-            end(session, operation, status, outcome, now)
-            if operation.endpoint_id is not None:
-                endpoint = session.get_one(Endpoint, operation.endpoint_id)
-                cool_down(endpoint, now, failed=status == "failed")
-                if status == "succeeded" and operation.kind == Kind.RESUME:
-                    endpoint.scaling_before_pause = {}
-                session.add(endpoint)
-        self._context.vault.drop(operation_id)
+            self._records.end(operation.id, "failed", str(error))

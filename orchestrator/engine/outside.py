@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
@@ -18,8 +19,11 @@ from orchestrator.engine.apply import (
     record_meter,
     vouched_until,
 )
-from orchestrator.engine.steps import end, supersede
-from orchestrator.services import clicks
+from orchestrator.engine.goals import may_land
+from orchestrator.engine.retries import LANDING
+from orchestrator.engine.steps import add_step, end, supersede
+from orchestrator.services import clicks, deletion
+from orchestrator.services.requests import Asked
 from orchestrator.store import events, holds, operations, schedules
 from orchestrator.store.tables import Account, Endpoint
 
@@ -28,11 +32,14 @@ SETTLING = timedelta(minutes=2)
 # So many opposite changes by others within a day, and we stand down.
 TUGS = 3
 TUG_SPAN = timedelta(hours=24)
+_LEAVING = (Status.PAUSED, Status.PAUSING, Status.STOPPING, Status.WAITING_FOR_CAPACITY)
 
 
 def notice(session: Session, change: Change, at: datetime) -> None:
     """Take a status change of a managed endpoint that we did not cause as somebody's click."""
     endpoint = change.endpoint
+    if may_land(endpoint, at):
+        _landed(session, endpoint, at)
     wish = _meant(change)
     if wish is None or _is_ours(session, change, wish, at):
         return
@@ -56,6 +63,18 @@ def notice(session: Session, change: Change, at: datetime) -> None:
         actor=f"cloud:{actor}",
         reason=f"{change.before} became {change.after} outside of this service",
     )
+
+
+def _landed(session: Session, endpoint: Endpoint, at: datetime) -> None:
+    """A start whose answer was lost shows after all: what was asked for since begins anew."""
+    active = operations.active_for(session, endpoint.id)
+    if active is None or active.status != "confirming" or endpoint.status in _LEAVING:
+        return
+    if active.kind in (Kind.PAUSE, Kind.DELETE):
+        active.status, active.accepted_at, active.next_attempt_at = "running", None, None
+        told = "a start that was asked for before has taken effect after all"
+        add_step(active, active.kind, at, "again", told)
+        session.add(active)
 
 
 def _left_to_others(session: Session, endpoint: Endpoint, at: datetime) -> None:
@@ -101,12 +120,24 @@ def _is_ours(session: Session, change: Change, wish: Wish, at: datetime) -> bool
         return False
     if paused_by_us(change.endpoint) and last.kind in STARTS and last.finished_at is None:
         return True  # a start that failed is removed before it is made again
+    if _may_be_earlier(session, change.endpoint, kinds, at):
+        return True
     sent = last.attempts > 0
     if sent and last.kind in kinds and (last.finished_at is None or last.status != "succeeded"):
         return last.finished_at is None or at - last.finished_at < SETTLING
     ended = last.finished_at or last.accepted_at or last.created_at
     # Lagging reads bear an old time of change and were dropped before; a new one is news.
     return not change.metered.moved and at - ended < SETTLING
+
+
+def _may_be_earlier(
+    session: Session, endpoint: Endpoint, kinds: Collection[Kind], at: datetime
+) -> bool:
+    """Tell whether a call of ours that was overtaken in doubt may have taken effect only now."""
+    return may_land(endpoint, at) or any(
+        op.kind in kinds and op.status == "superseded" and op.attempts and op.accepted_at is None
+        for op in operations.ended_since(session, endpoint.id, at - LANDING)
+    )
 
 
 def _opposes(endpoint: Endpoint, wish: Wish) -> bool:
@@ -124,6 +155,7 @@ def _stand_down(session: Session, endpoint: Endpoint, at: datetime) -> bool:
     endpoint.observe_only = (
         f"stood down: others undid its rules {TUGS} times within a day; adopt it again to resume"
     )
+    deletion.call_off(session, endpoint, Asked(ENGINE, at, "others keep starting it"))
     holds.end_all(session, endpoint.id, at, ENGINE)
     schedules.unbind_endpoint(session, endpoint.id)
     events.record(
@@ -146,8 +178,11 @@ def gone(
         return
     prior = vouched_until(account, endpoint)
     operation = operations.active_for(session, endpoint.id)
+    asked_by = endpoint.tombstone.get("actor", "")
     ours = operation is not None and operation.kind == Kind.DELETE and operation.attempts > 0
-    actor = operation.actor if operation is not None and ours else "somebody else"
+    actor = "somebody else"
+    if operation is not None and ours:
+        actor = asked_by or operation.actor
     if operation is not None:
         outcome = "it is gone" if ours else "it is gone: somebody else deleted it meanwhile"
         end(session, operation, "succeeded" if ours else "failed", outcome, at)
@@ -155,6 +190,8 @@ def gone(
     endpoint.wish, endpoint.wish_reason, endpoint.wish_actor = "", "", ""
     endpoint.wish_at = endpoint.next_edge_at = None
     endpoint.managed = False
+    endpoint.delete_after = endpoint.landing_until = None
+    endpoint.tombstone = {}
     endpoint.billed_low = endpoint.billed_expected = endpoint.billed_high = 0
     forget_kept(endpoint)
     session.add(endpoint)

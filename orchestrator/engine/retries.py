@@ -16,6 +16,8 @@ from orchestrator.providers.base import (
 )
 from orchestrator.store.tables import Endpoint, Operation
 
+# A call whose answer was lost has taken effect within this time, or never will.
+LANDING = timedelta(minutes=5)
 FIRST_RETRY = timedelta(seconds=2)
 LONGEST_RETRY = timedelta(minutes=5)
 CAPACITY_RETRY = timedelta(minutes=2)

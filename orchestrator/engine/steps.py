@@ -6,53 +6,36 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from orchestrator.store import events
-from orchestrator.store.tables import Json, Operation
+from orchestrator.services.requests import close
+from orchestrator.store.operations import (
+    ENDED,
+    NOT_RECEIVED,
+    POSTED,
+    STEPS_KEPT,
+    add_step,
+    first_posted,
+)
+from orchestrator.store.tables import Operation
 
-STEPS_KEPT = 40
-ENDED = ("succeeded", "failed", "superseded", "cancelled")
-# The step of a create whose request may have reached the cloud, and the one that rules it out.
-POSTED, NOT_RECEIVED = "posted", "not received"
+__all__ = [
+    "ENDED",
+    "NOT_RECEIVED",
+    "NO_CAPACITY",
+    "POSTED",
+    "STEPS_KEPT",
+    "add_step",
+    "end",
+    "first_posted",
+    "supersede",
+]
+
 # How the outcome of an operation begins that waits for the cloud to have room for it.
 NO_CAPACITY = "waiting for capacity"
 
 
-def add_step(operation: Operation, name: str, at: datetime, state: str, detail: str) -> None:
-    """Append a step; the oldest are dropped beyond a number."""
-    step: Json = {"name": name, "at": at.isoformat(), "state": state, "detail": detail[:500]}
-    operation.steps = [*operation.steps, step][-STEPS_KEPT:]
-
-
-def first_posted(operation: Operation) -> datetime | None:
-    """Return when a create may first have reached the cloud; None when it certainly did not."""
-    posted: list[datetime] = []
-    for step in operation.steps:
-        if step["state"] == POSTED:
-            posted.append(datetime.fromisoformat(step["at"]))
-        elif step["state"] == NOT_RECEIVED and posted:
-            posted.pop()  # of an earlier one, whose answer was lost, nothing is known by that
-    return posted[0] if posted else None
-
-
 def end(session: Session, operation: Operation, status: str, outcome: str, at: datetime) -> None:
     """Close an operation and record the event; nothing when it has ended already."""
-    if operation.status in ENDED:
-        return
-    operation.status, operation.outcome, operation.finished_at = status, outcome, at
-    operation.next_attempt_at = None
-    add_step(operation, operation.kind, at, status, outcome)
-    session.add(operation)
-    events.record(
-        session,
-        at=at,
-        kind=f"operation.{status}",
-        actor=operation.actor,
-        message=f"{operation.kind} of {operation.endpoint_name} {status}: {outcome}",
-        account_id=operation.account_id,
-        endpoint_id=operation.endpoint_id,
-        operation_id=operation.id,
-        data={"rule": operation.rule, "attempts": operation.attempts},
-    )
+    close(session, operation, status, outcome, at=at)
 
 
 def supersede(

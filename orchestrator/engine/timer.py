@@ -6,6 +6,7 @@ Each account is worked by one thread at a time, so that a slow or throttled one 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -27,8 +28,9 @@ log = structlog.get_logger(__name__)
 RETRY_AFTER_FAULT = timedelta(seconds=10)
 OVERDUE_AFTER = timedelta(minutes=5)
 LOST_AFTER = timedelta(seconds=10)
-WATCH = "watch"
-THREADS = 8
+WATCH, HEARD = "watch", "heard"
+# Threads mostly wait: for answers, and for the pace that a cloud allows.
+THREADS = 32
 
 
 class EngineTimer:
@@ -76,6 +78,12 @@ class EngineTimer:
         self._engine.nudge()
         self._arm(timedelta(0))
 
+    def heard(self) -> None:
+        """Ask at once whether somebody wants attention, because a notice said so."""
+        with self._arming:
+            if not self._stopping:
+                self._scheduler.add_job(self._look, id=HEARD, replace_existing=True)
+
     def look(self) -> None:
         """Look at what is due now, because other accounts are ours than before."""
         self._arm(timedelta(0))
@@ -85,21 +93,36 @@ class EngineTimer:
         worked, due = self._worked_at, self._due_at
         if worked is None or due is None:
             return False
-        return self._wall.now() < max(due, worked) + OVERDUE_AFTER and not self._failing
+        late = self._wall.now() >= max(due, worked) + OVERDUE_AFTER
+        return not late and not self._failing and self._claims.well()
 
-    def stop(self, within: timedelta = timedelta(seconds=40)) -> bool:
-        """End: passes under way break off at their next call. False if one outlived `within`."""
+    def quiesce(self) -> None:
+        """Begin no further pass; those under way break off at their next call."""
         with self._arming:
             self._stopping = True
         self._claims.stop()
-        self._scheduler.shutdown(wait=True)
-        _, late = wait(list(self._busy.values()), timeout=within.total_seconds())
-        self._pool.shutdown(wait=not late, cancel_futures=True)
-        if late:
-            log.error("passes under way did not end", number=len(late))
-            return False
+
+    def stop(self, within: timedelta = timedelta(seconds=40)) -> bool:
+        """End, and give the accounts back. False if a pass outlived `within`: it goes on."""
+        self.quiesce()
+        deadline = time.monotonic() + within.total_seconds()
+        # A job of the timer may hang on the store, so that nobody waits for it without end.
+        ending = threading.Thread(target=self._end_scheduler, name="timer-end", daemon=True)
+        ending.start()
+        ending.join(within.total_seconds())
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        under_way = [one for one in list(self._busy.values()) if not one.cancelled()]
+        _, late = wait(under_way, timeout=max(deadline - time.monotonic(), 0))
+        if late or ending.is_alive():
+            log.error("passes under way did not end in time", number=len(late))
         self._claims.release()
-        return True
+        return not late and not ending.is_alive()
+
+    def _end_scheduler(self) -> None:
+        # Its thread trips over a shutdown while it hands jobs out, so that this ends first.
+        self._scheduler.pause()
+        self._scheduler.get_jobs()
+        self._scheduler.shutdown(wait=True)
 
     def _arm(self, delay: timedelta) -> None:
         """Make one job for the next look; each is a new one, so that none is skipped as running."""
@@ -135,8 +158,10 @@ class EngineTimer:
     def _hand_out(self) -> timedelta:
         """Give every due account to a thread; return how long to wait for the next one."""
         now = self._clock.now()
+        if self._stopping:
+            return timedelta(0)
         for account_id in self._engine.due(now):
-            if account_id not in self._busy and not self._stopping:
+            if account_id not in self._busy:
                 self._busy[account_id] = self._pool.submit(self._work, account_id)
         next_at = self._engine.next_at(now, without=tuple(self._busy))
         return max(next_at - self._clock.now(), timedelta(0)) / self._speed

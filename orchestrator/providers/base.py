@@ -7,7 +7,7 @@ whose outcome is unknown, and knows nothing of rules, of the store or of other d
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from orchestrator.domain.endpoints import (
     Contract,
     EndpointChange,
     EndpointSpec,
+    Handover,
     HardwareOffer,
     JsonObject,
     LeftBehind,
@@ -171,6 +172,8 @@ class Capabilities:
     `usage_batch`: so many endpoints one call of `usage` counts; `usage_nano_per_reading`: what
     one count of one endpoint costs, in nano-dollars.
     `billing_granularity_s`: a run may be rounded by up to this many seconds on the bill.
+    `usual_s`: how long a kind of operation usually takes once it is accepted, in seconds, before
+    anything was measured.
     """
 
     scale_to_zero: bool = True
@@ -181,6 +184,7 @@ class Capabilities:
     usage_batch: int = 1
     usage_nano_per_reading: int = 0
     billing_granularity_s: int = 60
+    usual_s: Mapping[str, int] = field(default_factory=dict)
 
 
 NOTHING_KEPT: JsonObject = {}
@@ -238,6 +242,13 @@ class Provider(Protocol):
         """Apply the fields of `change` that are set, and nothing else, by the cheapest call."""
         ...
 
+    def shows(self, seen: Snapshot, change: EndpointChange) -> bool:
+        """Tell whether an endpoint, as seen, is as `change` asks; False where that is not told.
+
+        Makes no call. Asked when the answer to a change was lost, before it is sent again.
+        """
+        ...
+
     def contract(self, name: str) -> Contract:
         """Return what a pause would keep and lose, and what forbids it. Changes nothing."""
         ...
@@ -259,6 +270,10 @@ class Provider(Protocol):
 
     def restore(self, name: str, kept: JsonObject) -> Restored:
         """Put back what a pause by deletion has taken along, now that the endpoint serves."""
+        ...
+
+    def handover(self, name: str, kept: JsonObject) -> Handover:
+        """Return how somebody else makes a paused endpoint again from `kept`. Makes no call."""
         ...
 
     def scale_to_zero(self, name: str) -> Snapshot:

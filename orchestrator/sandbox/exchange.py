@@ -99,7 +99,17 @@ def _before(visit: Visit, fault: Fault) -> Outcome | None:
             return Outcome("dropped")
         case "error" if not fault.after_commit:
             return Outcome("answered", visit.refuse(fault))
+        case "page" if not fault.after_commit:
+            return Outcome("answered", _page(fault))
     return None
+
+
+def _page(fault: Fault) -> Response:
+    """What a proxy shows to people."""
+    headers = {"content-type": "text/html; charset=utf-8"}
+    if 300 <= fault.status < 400:
+        headers["location"] = "https://login.example.com/"
+    return Response(fault.status, headers, b"<!doctype html><title>Sign in</title>")
 
 
 def _after(visit: Visit, faults: list[Fault], response: Response) -> Outcome:
@@ -114,6 +124,8 @@ def _after(visit: Visit, faults: list[Fault], response: Response) -> Outcome:
                 return Outcome("truncated", response) if response.body else Outcome("dropped")
             case "error":
                 return Outcome("answered", visit.refuse(fault))
+            case "page":
+                return Outcome("answered", _page(fault))
     return Outcome("answered", response)
 
 

@@ -16,11 +16,13 @@ Kind = Literal[
     "drop_before",
     "drop_after",
     "error",
+    "page",
     "truncate",
     "slow",
     "stale_read",
     "partial_listing",
     "empty_listing",
+    "repeated_row",
     "shifting_pages",
     "unknown_state",
     "missing_field",
@@ -83,6 +85,11 @@ def aws_error(code: str, text: str = "", *, status: int = 400, after_commit: boo
     return Fault("error", status, text, after_commit, code=code)
 
 
+def page(status: int = 200, *, after_commit: bool = False) -> Fault:
+    """A proxy answers in the cloud's place, in HTML; a status of 3xx leads to another host."""
+    return Fault("page", status, after_commit=after_commit)
+
+
 def truncate() -> Fault:
     """The cloud does what was asked, and the answer breaks off half-way."""
     return Fault("truncate")
@@ -106,6 +113,11 @@ def partial_listing(items: int = 1, *, lose_cursor: bool = False) -> Fault:
 def empty_listing() -> Fault:
     """A listing is empty."""
     return Fault("empty_listing")
+
+
+def repeated_row() -> Fault:
+    """The first row of a page comes once more at its end."""
+    return Fault("repeated_row")
 
 
 def shifting_pages(*, repeat: bool = False) -> Fault:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestrator.sandbox import data_plane, hub, management, metrics
 from orchestrator.sandbox.accounts import token_id
 from orchestrator.sandbox.calls import Call
@@ -16,6 +18,7 @@ _ROUTES: tuple[Route, ...] = (
     *hub.ROUTES,
     *data_plane.ROUTES,
 )
+_MANAGED = ("/v2/endpoint/", "/v2/provider")
 
 
 class HuggingFaceApi:
@@ -37,16 +40,25 @@ class HuggingFaceApi:
         with self.world.lock:
             instant = self.world.instant - round(seconds_ago * SECOND)
             parts: dict[str, str] = {}
+            limits: dict[str, str] = {}
             mutating = False
             try:
                 entry, parts = find(_ROUTES, request)
                 mutating = entry.mutating
+                limits = self._admit(request)
                 context = Context(self.world, request, instant, shift=shift, **parts)
                 response = entry.handler(context)
             except ApiError as error:
                 response = error.response()
             self._log(request, response, parts, mutating=mutating)
-            return self._finish(response)
+            return self._finish(replace(response, headers={**limits, **response.headers}))
+
+    def _admit(self, request: Request) -> dict[str, str]:
+        """The rate-limit headers of a management call; raises ApiError 429."""
+        if not request.path.startswith(_MANAGED):
+            return {}
+        world, token = self.world, request.token or ""
+        return world.management_limit.hit(world.switches, token, world.instant)
 
     def _log(
         self, request: Request, response: Response, parts: dict[str, str], *, mutating: bool

@@ -11,7 +11,7 @@ from orchestrator.sandbox.faults import Fault
 from orchestrator.sandbox.messages import Json, Response
 
 _FIELDS = {"unknown_state", "wrong_type", "extra_field", "missing_field"}
-_LISTINGS = {"partial_listing", "empty_listing"}
+_LISTINGS = {"partial_listing", "empty_listing", "repeated_row"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,9 @@ def _spoil_listing(page: Json, fault: Fault, layout: Layout) -> None:
         page.update({layout.items: [], layout.cursor: None})
         if layout.total in page:
             page[layout.total] = 0
+        return
+    if fault.kind == "repeated_row":
+        page[layout.items] = [*items, *items[:1]]
         return
     page[layout.items] = items[: max(len(items) - fault.items, 0)]
     if fault.lose_cursor:

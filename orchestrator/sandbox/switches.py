@@ -49,6 +49,11 @@ class Switches:
     default_page: int = 20
     largest_page: int = 100
     whoami_per_5_minutes: int = 60
+    calls_per_5_minutes: int | None = None
+    """Management calls of a token in a window of five minutes, told in headers; None: no limit."""
+    calls_per_second: float | None = None
+    """Management calls of a token in the long run, told by refusals alone; None: no limit."""
+    call_burst: int = 10
 
     def to_dict(self) -> dict[str, Any]:
         """The switches as JSON values."""

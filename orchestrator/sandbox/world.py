@@ -21,7 +21,7 @@ from orchestrator.sandbox.messages import ApiError
 from orchestrator.sandbox.physics import Conditions
 from orchestrator.sandbox.proxy import DataPlaneAnswer, answer
 from orchestrator.sandbox.quotas import Quotas
-from orchestrator.sandbox.rate_limit import FixedWindow
+from orchestrator.sandbox.rate_limit import FixedWindow, ManagementLimit
 from orchestrator.sandbox.record import Recorder, recorded
 from orchestrator.sandbox.rendering import Renderer
 from orchestrator.sandbox.schema import check_rules, merged, new_spec
@@ -60,6 +60,7 @@ class World(Recorder):
         self.accounts = Accounts()
         self.shelf = Shelf()
         self.whoami_limit = FixedWindow(self.switches.whoami_per_5_minutes)
+        self.management_limit = ManagementLimit()
         self._build(to_instant(start), Conditions(), aws_switches)
 
     def _build(

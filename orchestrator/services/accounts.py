@@ -12,6 +12,7 @@ from sqlmodel import Session
 from orchestrator.costs import meter
 from orchestrator.providers.base import CredentialsError, Identity, ProviderError, UnavailableError
 from orchestrator.providers.registry import CLOUDS, is_reference
+from orchestrator.services.clouds import asked_by_a_person
 from orchestrator.services.context import Context
 from orchestrator.services.errors import ServiceError, conflict, invalid, nearest
 from orchestrator.services.requests import Asked
@@ -165,7 +166,7 @@ def verify(context: Context, account: Account) -> Identity:
 def _ask(context: Context, account: Account) -> Identity:
     """Ask through a driver of its own: the engine's must not be closed under its hands."""
     trial = Account(**{**account.model_dump(), "id": TRIAL})
-    with _one_trial:
+    with _one_trial, asked_by_a_person(context.clock):
         return context.provider_for(trial).identity()
 
 

@@ -1,4 +1,4 @@
-"""Taking endpoints under management and giving them back; neither changes anything by itself."""
+"""Taking endpoints under management, which changes nothing by itself."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from orchestrator.domain.status import Status, Wish
 from orchestrator.services import bindings
 from orchestrator.services.clicks import awake_wish
 from orchestrator.services.errors import ServiceError, conflict
-from orchestrator.services.requests import Asked, busy
-from orchestrator.store import accounts, endpoints, events, holds, operations, schedules
+from orchestrator.services.requests import Asked
+from orchestrator.store import accounts, endpoints, events, holds, schedules
 from orchestrator.store.tables import Endpoint
 
 # The engine gives an endpoint back when others keep undoing its rules; a person may retake it.
@@ -73,33 +73,6 @@ def adopt_many(
         adopted.append(endpoint)
     bindings.sync_endpoints(session, [endpoint.id for endpoint in adopted], asked.now)
     return adopted, skipped
-
-
-def release(session: Session, endpoint: Endpoint, asked: Asked) -> Endpoint:
-    """Only observe an endpoint from now on, and leave it as it is.
-
-    Raises ServiceError 409 while an operation is under way.
-    """
-    if not endpoint.managed:
-        return endpoint
-    active = operations.active_for(session, endpoint.id)
-    if active is not None:
-        raise busy(active)
-    if endpoint.stop_sent_at is not None:
-        raise conflict(
-            "paused_by_deletion",
-            f"{endpoint.name} was deleted to pause it: released now it would be lost.",
-            remedy=f"Resume it first: POST /v1/endpoints/{endpoint.id}/resume.",
-        )
-    holds.end_all(session, endpoint.id, asked.now, asked.actor)
-    schedules.unbind_endpoint(session, endpoint.id)
-    endpoint.managed, endpoint.managed_since = False, None
-    endpoint.wish, endpoint.wish_reason, endpoint.wish_actor, endpoint.wish_at = "", "", "", None
-    endpoint.decided_wish = endpoint.decided_rule = endpoint.decided_reason = ""
-    endpoint.next_edge_at, endpoint.next_edge_wish = None, ""
-    session.add(endpoint)
-    _record(session, endpoint, "endpoint.released", asked, "released it; it is only observed now")
-    return endpoint
 
 
 def wish_as_is(endpoint: Endpoint) -> Wish:

@@ -14,7 +14,7 @@ from orchestrator.domain.money import amount_for
 from orchestrator.domain.plan import NO_LEAVE, Kind
 from orchestrator.domain.status import Status, Wish
 from orchestrator.services.errors import ServiceError, conflict, invalid
-from orchestrator.services.requests import Asked, check_changeable, open_operation
+from orchestrator.services.requests import Asked, check_changeable, open_operation, under_way
 from orchestrator.services.rulebook import Rulebook, listed_activity, means_of
 from orchestrator.store import events, holds, ledger, operations
 from orchestrator.store.ids import new_id
@@ -23,7 +23,6 @@ from orchestrator.store.tables import Account, Endpoint, Hold, Json, Operation
 
 DEFAULT_RUN_HOLD = timedelta(hours=4)
 LONGEST_HOLD = timedelta(days=30)
-_DELETIONS_READ = 50
 _DOWN = (Status.PAUSED, Status.PAUSING)
 _STOPS = {Kind.PAUSE: Wish.PAUSED, Kind.SCALE_TO_ZERO: Wish.AVAILABLE}
 
@@ -85,32 +84,6 @@ def request_scale_to_zero(
     return _click(session, endpoint, Kind.SCALE_TO_ZERO, asked, terms)
 
 
-def request_delete(
-    session: Session, endpoint: Endpoint, asked: Asked, *, confirm: str
-) -> Operation:
-    """Ask that it be deleted for good; `confirm` must be its name.
-
-    Asked again, the deletion under way is returned. Raises ServiceError 422 for another name,
-    409 when it may not be changed.
-    """
-    if confirm != endpoint.name:
-        raise invalid(
-            "confirm",
-            "Deleting cannot be undone, and the confirmation is not this endpoint's name.",
-            remedy=f"Repeat with confirm={endpoint.name}.",
-        )
-    account = check_changeable(session, endpoint)
-    active = _under_way(session, endpoint, Kind.DELETE)
-    if active is not None:
-        return active
-    earlier = _earlier_deletion(session, endpoint) if endpoint.wish == Wish.DELETED else {}
-    before = remember(endpoint)
-    ended = _end_holds(session, endpoint, asked)
-    _set_wish(session, endpoint, Wish.DELETED, asked)
-    request = {"before": before, "ended": ended} | earlier | {"after": remember(endpoint)}
-    return open_operation(session, account, endpoint, Kind.DELETE, asked, request=request)
-
-
 def outside_click(
     session: Session,
     account: Account,
@@ -130,7 +103,7 @@ def outside_click(
     view = _look(session, account, endpoint, now)
     if view.ruled.rule is Rule.DELETION:
         return None
-    _end_holds(session, endpoint, asked)
+    end_holds(session, endpoint, asked)
     end = _end(wish, view, Terms(longest_run=longest_run), now)
     return _write(session, endpoint, wish, end, asked)
 
@@ -145,7 +118,7 @@ def _click(session: Session, endpoint: Endpoint, kind: Kind, asked: Asked, terms
     _check_end(terms.until, asked.now)
     view = _look(session, account, endpoint, asked.now)
     if view.ruled.rule is Rule.DELETION:
-        raise _deleting(session, endpoint)
+        raise deleting(session, endpoint)
     if kind is Kind.SCALE_TO_ZERO and endpoint.status in _DOWN:
         raise conflict(
             "already_paused",
@@ -157,14 +130,14 @@ def _click(session: Session, endpoint: Endpoint, kind: Kind, asked: Asked, terms
     end = _end(wish, view, terms, asked.now)
     _refuse_undone(view, wish, end, asked)
     before = remember(endpoint)
-    ended = _end_holds(session, endpoint, asked)
+    active = under_way(session, endpoint, kind)
+    ended = end_holds(session, endpoint, asked)
     hold = _write(session, endpoint, wish, end, asked)
     request: Json = {"before": before, "after": remember(endpoint), "ended": ended}
     request["hold"] = "" if hold is None else hold.id
-    active = _under_way(session, endpoint, kind)
     if active is None:
         active = open_operation(session, account, endpoint, kind, asked, request=request)
-    else:
+    elif active.kind == kind:
         active.request = _joined(active.request, request)
         session.add(active)
     return Clicked(active, hold)
@@ -186,15 +159,6 @@ def _check_means(endpoint: Endpoint, kind: Kind) -> None:
     raise conflict("not_possible", f"{endpoint.name}: {barrier}.")
 
 
-def _under_way(session: Session, endpoint: Endpoint, kind: Kind) -> Operation | None:
-    """Return the active operation of that kind, locked so that no cancel comes in between."""
-    active = operations.active_for(session, endpoint.id)
-    if active is None or active.kind != kind:
-        return None
-    locked = operations.lock(session, active.id)
-    return locked if locked is not None and locked.status in operations.ACTIVE else None
-
-
 def _joined(first: Json, again: Json) -> Json:
     """Return what an operation must remember after a repeated click, to take both back."""
     if "before" not in first:  # a rule asked for it: it cannot be cancelled
@@ -205,20 +169,18 @@ def _joined(first: Json, again: Json) -> Json:
     return first | again | {"before": first["before"], "ended": others or first["ended"]}
 
 
-def _earlier_deletion(session: Session, endpoint: Endpoint) -> Json:
-    """Return what was wished for before the deletion that is being asked for once more."""
-    wanted = operations.OperationFilter(endpoint_id=endpoint.id, kind=Kind.DELETE)
-    for operation in operations.page(session, wanted, None, _DELETIONS_READ):
-        before = operation.request.get("before")
-        if before is not None and before["wish"] != Wish.DELETED:
-            return {key: operation.request[key] for key in ("before", "ended")}
-    return {}
-
-
-def _deleting(session: Session, endpoint: Endpoint) -> ServiceError:
+def deleting(session: Session, endpoint: Endpoint) -> ServiceError:
+    """Return the error for a change of an endpoint that is being deleted."""
+    if endpoint.delete_after is not None:
+        return conflict(
+            "being_deleted",
+            f"{endpoint.name} is to be deleted after {endpoint.delete_after:%Y-%m-%d %H:%M} UTC.",
+            remedy=f"Bring it back first: POST /v1/endpoints/{endpoint.id}/undelete, or "
+            f"`orchestrator endpoints undelete {endpoint.name}`.",
+        )
     active = operations.active_for(session, endpoint.id)
     remedy = "Wait until it is gone."
-    if active is not None and active.status == "pending":
+    if active is not None and active.status == "pending" and active.kind == Kind.DELETE:
         remedy = f"Cancel the deletion first: POST /v1/operations/{active.id}/cancel."
     return conflict("being_deleted", f"{endpoint.name} is being deleted.", remedy=remedy)
 
@@ -228,7 +190,7 @@ def _write(
 ) -> Hold | None:
     """Write the click down: as a hold where it has an end, else as the standing wish."""
     if end is None:
-        _set_wish(session, endpoint, wish, asked)
+        set_wish(session, endpoint, wish, asked)
         return None
     return _start_hold(session, endpoint, HoldFact(wish, end, asked.actor, asked.why), asked)
 
@@ -258,7 +220,7 @@ def _look(session: Session, account: Account, endpoint: Endpoint, now: datetime)
 def facts_of(session: Session, account: Account, endpoint: Endpoint, now: datetime) -> Facts:
     """Return what `decide` may look at for one endpoint."""
     row = ManagedRow(**{item.name: getattr(endpoint, item.name) for item in fields(ManagedRow)})
-    book = Rulebook.load(session, account, now)
+    book = Rulebook.load(session, account, now, endpoint.id)
     activity = listed_activity(row, account.observed_at)
     return replace(book.facts(row, activity, now), managed=endpoint.managed)
 
@@ -353,7 +315,7 @@ def hold_cost(
     return amount_for(rate.nano * replicas, int((end - start).total_seconds()))
 
 
-def _end_holds(session: Session, endpoint: Endpoint, asked: Asked) -> list[str]:
+def end_holds(session: Session, endpoint: Endpoint, asked: Asked) -> list[str]:
     """A newer click takes the place of earlier ones; returns the ids of their holds."""
     active = holds.active_of(session, [endpoint.id], asked.now).get(endpoint.id, [])
     for hold in active:
@@ -379,7 +341,8 @@ def end_hold(
     )
 
 
-def _set_wish(session: Session, endpoint: Endpoint, wish: Wish, asked: Asked) -> None:
+def set_wish(session: Session, endpoint: Endpoint, wish: Wish, asked: Asked) -> None:
+    """Make it the standing wish."""
     endpoint.wish, endpoint.wish_reason = wish, asked.why
     endpoint.wish_actor, endpoint.wish_at = asked.actor, asked.now
     endpoint.not_before = None  # a person's click does not wait for a back-off

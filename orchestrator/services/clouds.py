@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 
-from orchestrator.providers.base import CredentialsError, Provider
+from orchestrator.clock import Clock
+from orchestrator.providers.base import CredentialsError, Provider, ThrottledError
+from orchestrator.providers.pacing import patient
 from orchestrator.providers.registry import ProviderAccount, ProviderHooks, make_provider
 from orchestrator.services.context import ProviderMaker
+from orchestrator.services.errors import ServiceError
 from orchestrator.settings import Settings
 from orchestrator.store.tables import Account
 
 DIGEST_KEY_FILE = "digest-key"
+# So long a person's request waits for the pace of calls.
+PERSON_WAITS = timedelta(seconds=5)
+
+
+@contextmanager
+def asked_by_a_person(clock: Clock) -> Iterator[None]:
+    """Let the calls of the block wait a little for their pace, and then say when to come back.
+
+    Raises ServiceError 503 with `retry_after` where the cloud takes no more calls now.
+    """
+    try:
+        with patient(clock.now() + PERSON_WAITS):
+            yield
+    except ThrottledError as error:
+        wait = error.retry_after or PERSON_WAITS
+        seconds = max(math.ceil(wait.total_seconds()), 1)
+        raise ServiceError(
+            "provider_throttled",
+            503,
+            "The cloud takes no more calls now",
+            str(error),
+            remedy=f"Try again in {seconds} s; what the engine does for this account goes on.",
+            retry_after=seconds,
+        ) from error
 
 
 def provider_maker(settings: Settings, hooks: ProviderHooks) -> ProviderMaker:

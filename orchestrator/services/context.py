@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.clock import Clock
 from orchestrator.providers.base import Provider
+from orchestrator.providers.pacing import PaceReport, Pacing
+from orchestrator.services.instruments import Instruments
 from orchestrator.store.database import Database
 from orchestrator.store.tables import Account
 
@@ -23,10 +25,14 @@ def _stay() -> None:
 
 
 class ProviderPool:
-    """One driver per account, made at first use and made again when the account changes."""
+    """One driver per account, made at first use and made again when the account changes.
 
-    def __init__(self, make: ProviderMaker) -> None:
+    `pacing` is the pace of calls that these drivers keep, which outlives each of them.
+    """
+
+    def __init__(self, make: ProviderMaker, pacing: Pacing | None = None) -> None:
         self._make = make
+        self._pacing = pacing or Pacing()
         self._lock = threading.Lock()
         self._made: dict[str, tuple[object, Provider]] = {}
 
@@ -48,6 +54,10 @@ class ProviderPool:
                 known[1].close()
             self._made[account.id] = (identity, provider)
             return provider
+
+    def pacing_report(self) -> tuple[PaceReport, ...]:
+        """Return calls, refusals, waits and the present rate, by account and API."""
+        return self._pacing.report()
 
     def close(self) -> None:
         """Close all drivers."""
@@ -103,6 +113,7 @@ class Context:
     vault: Vault = field(default_factory=Vault)
     nudge: Callable[[], None] = _stay
     engine_here: bool = True
+    instruments: Instruments = field(default_factory=Instruments)
 
     def provider_for(self, account: Account) -> Provider:
         """Return the driver of `account`."""

@@ -12,6 +12,7 @@ from sqlmodel import Session
 from orchestrator.domain.endpoints import Contract, Stop
 from orchestrator.domain.plan import Kind
 from orchestrator.providers.base import NotFoundError, ProviderError
+from orchestrator.services.clouds import asked_by_a_person
 from orchestrator.services.context import Context
 from orchestrator.services.errors import ServiceError, conflict
 from orchestrator.services.requests import Asked, check_changeable
@@ -47,7 +48,8 @@ def read_card(context: Context, account: Account, endpoint: Endpoint) -> Card:
             remedy="Resume it to read its contract anew.",
         )
     try:
-        contract = context.provider_for(account).contract(endpoint.name)
+        with asked_by_a_person(context.clock):
+            contract = context.provider_for(account).contract(endpoint.name)
     except NotFoundError as error:
         raise conflict("deleted", str(error)) from error
     except ProviderError as error:

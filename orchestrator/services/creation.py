@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlmodel import Session
 
 from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, Hardware, Scaling
 from orchestrator.domain.money import amount_for
 from orchestrator.domain.plan import Kind
+from orchestrator.domain.status import Wish
 from orchestrator.providers.base import CredentialsError, SpecError
 from orchestrator.services import bindings, specs
+from orchestrator.services.clicks import deleting
 from orchestrator.services.context import Context, Secrets
 from orchestrator.services.errors import ServiceError, conflict, invalid, nearest
 from orchestrator.services.requests import (
@@ -20,12 +22,33 @@ from orchestrator.services.requests import (
     check_account,
     check_changeable,
     open_operation,
+    under_way,
 )
 from orchestrator.services.tokens import Caller, Scope
 from orchestrator.store import endpoints, events, ledger, operations
 from orchestrator.store.tables import Account, Endpoint, Json, Offer, Operation
 
 SECONDS_PER_MONTH = 730 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutCost:
+    """What an update costs on its way, at most: nano-dollars per hour, and for `seconds`.
+
+    `before` is the price until then, `both` while the old and the new fleet run side by side.
+    `both` and `cost` are None where nothing is rolled out, or a price is not known.
+    """
+
+    before: int | None = None
+    both: int | None = None
+    seconds: int | None = None
+
+    @property
+    def cost(self) -> int | None:
+        """Return what the second fleet costs over the usual time."""
+        if self.both is None or self.before is None or self.seconds is None:
+            return None
+        return amount_for(self.both - self.before, self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +66,7 @@ class Requested:
     least_month: int | None = None
     most_month: int | None = None
     warnings: tuple[str, ...] = ()
+    rollout: RolloutCost = RolloutCost()
 
     @property
     def has_values(self) -> bool:
@@ -94,6 +118,7 @@ def request_update(
     *,
     warnings: tuple[str, ...] = (),
     engine_here: bool = True,
+    usual_s: int | None = None,
 ) -> Requested:
     """Ask that the cloud change an endpoint; fields of `change` that are None stay as they are.
 
@@ -101,9 +126,9 @@ def request_update(
     or for secret values that cannot reach the engine because it runs in another process.
     """
     account = check_changeable(session, endpoint)
-    active = operations.active_for(session, endpoint.id)
-    if active is not None:
-        raise busy(active)
+    if endpoint.delete_after is not None or endpoint.wish == Wish.DELETED:
+        raise deleting(session, endpoint)
+    under_way(session, endpoint, Kind.UPDATE)
     if endpoint.stop_sent_at is not None:
         raise conflict(
             "paused_by_deletion",
@@ -122,7 +147,34 @@ def request_update(
     offer = offers.get((change.hardware.key if change.hardware else "") or endpoint.hardware_key)
     scaling = change.scaling or Scaling(endpoint.min_replicas or 0, endpoint.max_replicas or 1)
     rate = None if offer is None else offer.nano_per_hour
-    return _priced(Requested(operation, parcel.secrets, warnings=warnings), rate, scaling)
+    held = offers.get(endpoint.hardware_key)
+    before = None if held is None else held.nano_per_hour
+    new = _new_replicas(endpoint, change, scaling)
+    rollout = _rollout(endpoint.billed_expected, before, new, rate, usual_s)
+    requested = Requested(operation, parcel.secrets, warnings=warnings, rollout=rollout)
+    return _priced(requested, rate, scaling)
+
+
+def usual_update_s(context: Context, account: Account) -> int | None:
+    """Return how long an update usually takes at the account's cloud, in seconds."""
+    return context.provider_for(account).capabilities.usual_s.get(Kind.UPDATE)
+
+
+def _new_replicas(endpoint: Endpoint, change: EndpointChange, scaling: Scaling) -> int:
+    """Return how many replicas come up beside the old ones; none for other bounds alone."""
+    if not endpoint.billed_expected or replace(change, scaling=None, tags=None) == EndpointChange():
+        return 0
+    return max(scaling.min_replicas, min(endpoint.billed_expected, scaling.max_replicas), 1)
+
+
+def _rollout(
+    running: int, before: int | None, new: int, after: int | None, usual_s: int | None
+) -> RolloutCost:
+    old = None if before is None else before * running
+    if not new:
+        return RolloutCost(old)
+    both = None if old is None or after is None else old + after * new
+    return RolloutCost(old, both, usual_s)
 
 
 def change_ours(
@@ -303,4 +355,5 @@ def _priced(requested: Requested, rate: int | None, scaling: Scaling) -> Request
         amount_for(least, SECONDS_PER_MONTH),
         amount_for(most, SECONDS_PER_MONTH),
         requested.warnings,
+        requested.rollout,
     )

@@ -7,7 +7,10 @@ from difflib import get_close_matches
 
 
 class ServiceError(Exception):
-    """A request that cannot be met: a stable `code`, what is wrong, and what would help."""
+    """A request that cannot be met: a stable `code`, what is wrong, and what would help.
+
+    `retry_after` is in how many seconds the same request may succeed, where that is known.
+    """
 
     def __init__(
         self,
@@ -18,8 +21,10 @@ class ServiceError(Exception):
         *,
         field: str | None = None,
         remedy: str | None = None,
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(detail)
+        self.retry_after = retry_after
         self.code = code
         self.status = status
         self.title = title

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlmodel import Session
 
-from orchestrator.services import find
+from orchestrator.services import clocks, find, restores
 from orchestrator.services.errors import not_found
 from orchestrator.services.requests import Asked
 from orchestrator.store import accounts, events, freeze
@@ -41,6 +41,7 @@ def switch_off(session: Session, account_ref: str | None, asked: Asked) -> None:
         if freeze.everywhere(session) is None:
             raise not_found("freeze", "global", "See GET /v1/freeze; give `account` for one.")
         freeze.clear_everywhere(session, asked.now)
+        restores.thaw(session, None, asked)
         _record(session, "freeze.off", None, asked, "ended the freeze")
         return
     account = find.account(session, account_ref)
@@ -48,6 +49,8 @@ def switch_off(session: Session, account_ref: str | None, asked: Asked) -> None:
         raise not_found("freeze", account.name, "See GET /v1/freeze.")
     freeze.clear_account(account)
     session.add(account)
+    restores.thaw(session, account, asked)
+    clocks.believe(session, asked.now)
     _record(session, "freeze.off", account, asked, f"ended the freeze of {account.name}")
 
 

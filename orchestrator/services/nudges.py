@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
+
+from sqlalchemy import text
 
 from orchestrator.store.database import Database
 from orchestrator.store.tables import Setting
 
 KEY = "nudge"
+# On Postgres a notice of this name and content goes with the note, for those who listen.
+CHANNEL, NUDGE = "orchestrator", "nudge"
 
 
 def leave(database: Database, now: datetime) -> None:
@@ -17,6 +22,9 @@ def leave(database: Database, now: datetime) -> None:
         row.value = {"count": int(row.value["count"]) + 1}
         row.updated_at = now
         session.add(row)
+        if database.dialect == "postgresql":
+            notify = text("SELECT pg_notify(:channel, :what)")
+            session.connection().execute(notify, {"channel": CHANNEL, "what": NUDGE})
 
 
 class Bell:
@@ -24,13 +32,15 @@ class Bell:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._asking = threading.Lock()
         self._count: int | None = None
 
     def rung(self) -> bool:
         """Return True once for any number of notes left meanwhile."""
-        with self._database.read() as session:
-            row = session.get(Setting, KEY)
-            count = 0 if row is None else int(row.value["count"])
-        news = self._count is not None and count != self._count
-        self._count = count
-        return news
+        with self._asking:
+            with self._database.read() as session:
+                row = session.get(Setting, KEY)
+                count = 0 if row is None else int(row.value["count"])
+            news = self._count is not None and count != self._count
+            self._count = count
+            return news

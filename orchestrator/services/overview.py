@@ -17,6 +17,7 @@ from orchestrator.costs.report import NO_LABEL, BurnNow, CostReport
 from orchestrator.store import accounts, freeze, holds, ledger_reads, operations
 from orchestrator.store import overview as reads
 from orchestrator.store.freeze import Freeze
+from orchestrator.store.ledger_reads import SpanFilter
 from orchestrator.store.overview import TEAM, FleetQuery, FleetRecord
 from orchestrator.store.tables import Account, Endpoint, Hold, Operation
 
@@ -137,12 +138,14 @@ def overview(
 ) -> Overview:
     """Return the overview with one page of the endpoints that match; pages count from 1.
 
-    The last `days` days are by far the dearest part; 0 leaves them out.
+    The ledger is read once, from the earlier of the month's start and `days` days ago; 0 leaves
+    the days out.
     """
     start, end = month_bounds(now)
     known = accounts.live(session)
     burning = report.burn_now(session)
-    month = report.cost_report(session, start=start, end=now, now=now, group_by=f"label:{TEAM}")
+    spent = _spent(session, start, now, days)
+    month = _since(spent, start)
     return Overview(
         now=now,
         month_start=start,
@@ -152,9 +155,9 @@ def overview(
         unmanaged=sum(reads.unmanaged(session).values()),
         burn=burning.total,
         billed=sum(1 for burn in burning.endpoints.values() if burn.high or burn.unpriced),
-        month=month.total,
+        month=sum(month.values(), Figure()),
         teams=_teams(session, burning, month),
-        days=_days(session, now, days) if days else (),
+        days=_last(spent, now, days) if days else (),
         measured_until=min((a.confirmed_at for a in known if a.confirmed_at), default=None),
         frozen=freeze.everywhere(session),
         fleet=fleet(session, now, query, page, {one.id: one for one in known}),
@@ -187,13 +190,17 @@ def fleet(
     known: Mapping[str, Account],
 ) -> Fleet:
     """Return one page of the endpoints that match; a page past the end is the last one."""
-    ids = reads.fleet_ids(session, query)
-    if query.sort.removeprefix("-") == "month":
-        ids = _by_month(session, now, ids, descending=query.sort.startswith("-"))
-    pages = max(1, -(-len(ids) // PAGE_SIZE))
+    total = reads.fleet_count(session, query)
+    pages = max(1, -(-total // PAGE_SIZE))
     page = min(max(page, 1), pages)
-    shown = ids[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
-    return Fleet(_rows(session, now, shown, known), len(ids), page, pages)
+    first = (page - 1) * PAGE_SIZE
+    if query.sort.removeprefix("-") == "month":
+        ids = reads.fleet_ids(session, query)
+        ids = _by_month(session, now, ids, descending=query.sort.startswith("-"))
+        shown = ids[first : first + PAGE_SIZE]
+    else:
+        shown = reads.fleet_ids(session, query, limit=PAGE_SIZE, offset=first)
+    return Fleet(_rows(session, now, shown, known), total, page, pages)
 
 
 def _by_month(
@@ -235,10 +242,9 @@ def confirmed_at(endpoint: Endpoint, known: Mapping[str, Account]) -> datetime:
     return max(endpoint.confirmed_at, account.confirmed_at)
 
 
-def _teams(session: Session, burning: BurnNow, month: CostReport) -> tuple[TeamLine, ...]:
+def _teams(session: Session, burning: BurnNow, spent: Mapping[str, Figure]) -> tuple[TeamLine, ...]:
     """Teams by cost of the month; the endpoints without a team come last."""
     sizes = reads.team_sizes(session)
-    spent = {_team(line.key): line.figure for line in month.items}
     burns = _burn_by_team(session, burning)
     lines = [
         TeamLine(team, sizes.get(team, 0), burns.get(team, Burn()), spent.get(team, Figure()))
@@ -260,18 +266,47 @@ def _team(key: str) -> str:
     return "" if key == NO_LABEL else key
 
 
-def _days(session: Session, now: datetime, days: int) -> tuple[DayLine, ...]:
-    today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    spent = report.cost_report(
+def _spent(session: Session, month: datetime, now: datetime, days: int) -> CostReport:
+    """Return what each team cost on each day since the month began, and for `days` days at least.
+
+    The parts of any split add up, so that the month is the sum of its days to the nano-dollar.
+    """
+    start = min(month, _midnight(now) - timedelta(days=days - 1)) if days else month
+    return report.cost_report(
         session,
-        start=today - timedelta(days=days - 1),
+        start=start,
         end=now,
         now=now,
         group_by=f"label:{TEAM}",
-        by_day=True,
+        by_day=bool(days),
+        filters=SpanFilter(idle=False),
     )
+
+
+def _since(spent: CostReport, start: datetime) -> dict[str, Figure]:
+    """Return what each team cost since an instant at which a day began."""
+    if not spent.days:
+        return {_team(line.key): line.figure for line in spent.items}
+    return {
+        _team(line.key): sum(
+            (cost.figure for cost in line.days if cost.day >= start.date()), Figure()
+        )
+        for line in spent.items
+    }
+
+
+def _last(spent: CostReport, now: datetime, days: int) -> tuple[DayLine, ...]:
+    first = (_midnight(now) - timedelta(days=days - 1)).date()
     teams: dict[date, dict[str, Figure]] = {}
     for line in spent.items:
         for cost in line.days:
             teams.setdefault(cost.day, {})[_team(line.key)] = cost.figure
-    return tuple(DayLine(cost.day, cost.figure, teams.get(cost.day, {})) for cost in spent.days)
+    return tuple(
+        DayLine(cost.day, cost.figure, teams.get(cost.day, {}))
+        for cost in spent.days
+        if cost.day >= first
+    )
+
+
+def _midnight(now: datetime) -> datetime:
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from orchestrator.domain.plan import Kind
+from orchestrator.domain.plan import STARTS, Kind
+from orchestrator.domain.supersede import Answer, State, Turn, turn
 from orchestrator.services.errors import ServiceError, conflict
 from orchestrator.store import accounts, events, freeze, operations
 from orchestrator.store.ids import new_id
@@ -87,7 +88,7 @@ def open_operation(
 ) -> Operation:
     """Write a pending operation and its event; an older one of the endpoint is superseded.
 
-    Raises ServiceError 409 while a create or update that may have been sent is in doubt.
+    Raises ServiceError 409 where the older one may not be: see `domain.supersede`.
     """
     operation = Operation(
         id=new_id("op", asked.now),
@@ -119,16 +120,54 @@ def open_operation(
     return operation
 
 
+def answer_to(active: Operation, endpoint: Endpoint, kind: Kind) -> Answer:
+    """Return what a request for `kind` does to the operation under way on an endpoint."""
+    owed = bool(endpoint.unfinished or endpoint.kept)
+    in_parts = owed and active.kind in STARTS
+    return turn(Kind(active.kind), State(active.status), kind, in_parts=in_parts)
+
+
+def under_way(session: Session, endpoint: Endpoint, kind: Kind) -> Operation | None:
+    """Return the operation under way that serves a request for `kind` too, locked.
+
+    So no cancel comes in between. Raises ServiceError 409 where the request has to wait.
+    """
+    active = operations.active_for(session, endpoint.id)
+    if active is None:
+        return None
+    locked = operations.lock(session, active.id)
+    if locked is None or locked.status not in operations.ACTIVE:
+        return None
+    answer = answer_to(locked, endpoint, kind)
+    if answer.turn is Turn.REFUSE:
+        raise refused(locked, kind, answer)
+    return locked if answer.turn is Turn.JOIN else None
+
+
 def _supersede(session: Session, endpoint: Endpoint, newer: Operation) -> None:
     active = operations.active_for(session, endpoint.id)
     if active is None:
         return
-    if active.kind in (Kind.CREATE, Kind.UPDATE) and active.status == "running":
-        raise busy(active)
-    close(session, active, "superseded", f"a newer request: {newer.kind}", at=newer.created_at)
+    answer = answer_to(active, endpoint, Kind(newer.kind))
+    if answer.turn is Turn.REFUSE:
+        raise refused(active, Kind(newer.kind), answer)
+    sent = {"running": "it may have been sent", "confirming": "the cloud had accepted it"}
+    told = sent.get(active.status, "nothing was sent")
+    why = f"{newer.actor} asked for {newer.kind}; {told}"
     active.superseded_by = newer.id
-    session.add(active)
+    close(session, active, "superseded", why, at=newer.created_at)
     session.flush()  # one active operation per endpoint: the old one leaves before the new comes
+
+
+def refused(active: Operation, kind: Kind, answer: Answer) -> ServiceError:
+    """Return the error for a request that has to wait for the operation under way."""
+    remedy = answer.remedy or "Wait for it"
+    return conflict(
+        "operation_in_progress",
+        f"{active.kind} of {active.endpoint_name} is under way, so {kind} cannot begin"
+        + (f": {answer.why}." if answer.why else "."),
+        remedy=f"{remedy}: GET /v1/operations/{active.id}?wait=60.",
+    )
 
 
 def busy(active: Operation) -> ServiceError:
@@ -143,11 +182,12 @@ def busy(active: Operation) -> ServiceError:
 def close(
     session: Session, operation: Operation, status: str, outcome: str, *, at: datetime, by: str = ""
 ) -> None:
-    """End an operation with its event."""
+    """End an operation with its event; nothing when it has ended already."""
+    if operation.status in operations.ENDED:
+        return
     operation.status, operation.outcome, operation.finished_at = status, outcome, at
-    operation.next_attempt_at = None
-    step = {"name": operation.kind, "at": at.isoformat(), "state": status, "detail": outcome}
-    operation.steps = [*operation.steps, step]
+    operation.next_attempt_at = operation.stuck_since = None
+    operations.add_step(operation, operation.kind, at, status, outcome)
     session.add(operation)
     events.record(
         session,
@@ -158,4 +198,6 @@ def close(
         account_id=operation.account_id,
         endpoint_id=operation.endpoint_id,
         operation_id=operation.id,
+        data={"rule": operation.rule, "attempts": operation.attempts}
+        | ({"superseded_by": operation.superseded_by} if operation.superseded_by else {}),
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from orchestrator.domain.decide import Facts, HoldFact, ScheduleFact, Standing
+from orchestrator.domain.decide import Facts, HoldFact, ScheduleFact, Standing, Tombstone
 from orchestrator.domain.endpoints import Stop
 from orchestrator.domain.idle import Activity, IdleRule
 from orchestrator.domain.plan import Means
@@ -17,10 +17,14 @@ from orchestrator.domain.schedules.model import Schedule as Windows
 from orchestrator.domain.schedules.model import ScheduleState
 from orchestrator.domain.schedules.occurrences import intervals, state_at
 from orchestrator.domain.status import Status, Wish
+from orchestrator.services import warnings
 from orchestrator.services.windows import windows_of
 from orchestrator.store import freeze, observation
 from orchestrator.store.observation import ManagedRow
-from orchestrator.store.tables import Account, Binding, Endpoint, Hold, IdlePolicy, Schedule
+from orchestrator.store.tables import Account, Binding, Endpoint, Hold, IdlePolicy, Json, Schedule
+
+# So long before a grace ends people are told once more, or half the grace where that is less.
+LONGEST_NOTICE = timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -32,19 +36,29 @@ class Rulebook:
     policies: dict[str, IdlePolicy]
     bound: dict[str, list[Binding]]
     holds: dict[str, list[Hold]]
+    # Why deletions that are due have to wait, by endpoint.
+    held_back: Mapping[str, str] = field(default_factory=dict)
     _windows: dict[str, Windows] = field(default_factory=dict)
     _states: dict[tuple[str, datetime], tuple[ScheduleState, datetime | None]] = field(
         default_factory=dict
     )
 
     @classmethod
-    def load(cls, session: Session, account: Account, now: datetime) -> Rulebook:
-        """Read the rules of `account` that are in force at `now`."""
+    def load(
+        cls,
+        session: Session,
+        account: Account,
+        now: datetime,
+        endpoint_id: str | None = None,
+        *,
+        require_warned: bool = False,
+    ) -> Rulebook:
+        """Read the rules of `account`, or of one endpoint of it, that are in force at `now`."""
         bound: dict[str, list[Binding]] = defaultdict(list)
-        for binding in observation.bindings(session, account.id):
+        for binding in observation.bindings(session, account.id, endpoint_id):
             bound[binding.endpoint_id].append(binding)
         holds: dict[str, list[Hold]] = defaultdict(list)
-        for hold in observation.holds_in_force(session, account.id, now):
+        for hold in observation.holds_in_force(session, account.id, now, endpoint_id):
             holds[hold.endpoint_id].append(hold)
         return cls(
             frozen=_frozen(session, account),
@@ -52,6 +66,7 @@ class Rulebook:
             policies={row.id: row for row in observation.idle_policies_in_force(session)},
             bound=bound,
             holds=holds,
+            held_back=_held_back(session, account, now, require=require_warned),
         )
 
     def facts(self, row: ManagedRow, activity: Activity, now: datetime) -> Facts:
@@ -69,6 +84,18 @@ class Rulebook:
             activity=activity,
             asleep_rule=row.asleep_rule,
             asleep_since=row.asleep_since,
+            tombstone=self._tombstone(row),
+        )
+
+    def _tombstone(self, row: ManagedRow) -> Tombstone | None:
+        if row.delete_after is None:
+            return None
+        stone = row.tombstone
+        return Tombstone(
+            due=row.delete_after,
+            actor=stone["actor"],
+            reason=stone["reason"],
+            held_back=self.held_back.get(row.id, ""),
         )
 
     def _schedules(self, endpoint_id: str, now: datetime) -> tuple[ScheduleFact, ...]:
@@ -123,6 +150,11 @@ class Rulebook:
         return max((rule.timeout for rule in rules), default=timedelta(0))
 
 
+def told_at(due: datetime, stone: Json) -> datetime:
+    """Return when people are told that the end of a grace is near."""
+    return due - min(LONGEST_NOTICE, timedelta(seconds=stone["grace_s"]) / 2)
+
+
 def means_of(row: ManagedRow | Endpoint) -> Means:
     """Return how an endpoint can be stopped, and whether its owner allowed what that takes."""
     return Means(Stop(row.stop), row.to_zero, row.allow_recreate)
@@ -151,6 +183,13 @@ def listed_activity(row: ManagedRow, read_at: datetime | None) -> Activity:
 def _frozen(session: Session, account: Account) -> str | None:
     found = freeze.everywhere(session) or freeze.of_account(account)
     return None if found is None else f"{found.reason} (by {found.by})"
+
+
+def _held_back(
+    session: Session, account: Account, now: datetime, *, require: bool
+) -> Mapping[str, str]:
+    due = observation.due_deletions(session, account.id, now)
+    return warnings.undelivered(session, due, require=require) if due else {}
 
 
 def _standing(row: ManagedRow) -> Standing | None:

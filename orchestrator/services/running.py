@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
+from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import Wish
 from orchestrator.services.adoption import wish_as_is
 from orchestrator.services.clicks import end_hold, remember
@@ -21,17 +22,59 @@ ENGINE = "engine"
 def cancel(session: Session, operation_id: str, asked: Asked) -> Operation:
     """Cancel an operation that nothing was sent for; what its click had asked for is put back.
 
-    Raises ServiceError: 404 for an unknown one, 409 for one that a rule asked for, that was
-    sent, or that has ended.
+    A create that may have been sent goes on until it is known what came of it: what appears is
+    deleted. Raises ServiceError: 404 for an unknown one, 409 for one that a rule asked for, that
+    was sent, or that has ended.
     """
     operation = operations.lock(session, operation_id)
     if operation is None:
         raise not_found("operation", operation_id, "List them with GET /v1/operations.")
+    if _is_unborn(operation) and operation.status == "running":
+        return _abandon(session, operation, asked)
     _check_cancellable(operation)
     close(
         session, operation, "cancelled", f"{asked.actor} cancelled it", at=asked.now, by=asked.actor
     )
     _undo_click(session, operation, asked)
+    return operation
+
+
+def cancel_create(session: Session, account_id: str, name: str, asked: Asked) -> Operation | None:
+    """Cancel the create of an endpoint of that name which nobody has seen yet, if one is."""
+    operation = operations.active_create(session, account_id, name)
+    if operation is None or not _is_unborn(operation):
+        return None
+    return cancel(session, operation.id, asked)
+
+
+def _is_unborn(operation: Operation) -> bool:
+    """Tell whether it creates an endpoint that has not been seen yet."""
+    return operation.kind == Kind.CREATE and operation.endpoint_id is None
+
+
+def _abandon(session: Session, operation: Operation, asked: Asked) -> Operation:
+    """Have what a create under way may bring into being deleted; asked again it changes nothing."""
+    if "cancel" in operation.request:
+        return operation
+    if operations.first_posted(operation) is None:
+        why = f"{asked.actor} cancelled it; nothing was sent"
+        close(session, operation, "cancelled", why, at=asked.now, by=asked.actor)
+        return operation
+    order = {"actor": asked.actor, "reason": asked.why}
+    operation.request = {**operation.request, "cancel": order}
+    operation.next_attempt_at = None
+    told = "it may have been sent: what comes of it is deleted"
+    operations.add_step(operation, operation.kind, asked.now, "cancelling", told)
+    session.add(operation)
+    events.record(
+        session,
+        at=asked.now,
+        kind="operation.cancelling",
+        actor=asked.actor,
+        message=f"{asked.actor} cancels the create of {operation.endpoint_name}; {told}",
+        account_id=operation.account_id,
+        operation_id=operation.id,
+    )
     return operation
 
 
@@ -44,11 +87,22 @@ def _check_cancellable(operation: Operation) -> None:
             f"A rule asked for it and would ask again: {operation.reason}.",
             remedy="Pause or resume the endpoint yourself: that makes a hold.",
         )
+    if operation.request.get("deletion"):
+        raise conflict(
+            "being_deleted",
+            "It is the pause of a deletion with grace.",
+            remedy=f"Call that off: POST /v1/endpoints/{operation.endpoint_id}/undelete.",
+        )
     if operation.status != "pending":
+        remedy = "Ask for the opposite: that takes its place."
+        if operation.kind == Kind.CREATE:
+            remedy = f"Delete the endpoint: DELETE /v1/endpoints/{operation.endpoint_id}."
+        elif operation.kind in (Kind.UPDATE, Kind.DELETE):
+            remedy = "Wait until it has ended."
         raise conflict(
             "already_sent",
             "The cloud has been asked for it; that cannot be called back.",
-            remedy="Wait until it has ended and ask for the opposite.",
+            remedy=remedy,
         )
 
 

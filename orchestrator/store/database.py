@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, event, make_url, text
 from sqlmodel import Session, create_engine
@@ -21,10 +22,10 @@ class Database:
     `read()` and `write()` yield sessions; `write()` commits once at the end, or rolls all back.
     On SQLite a write takes the lock at its start, so that two writers wait rather than fail.
     A store that is not `durable` may lose its last seconds when the machine, not the process,
-    dies: for a store that can be made again.
+    dies: for a store that can be made again. `name` is what Postgres shows of its connections.
     """
 
-    def __init__(self, url: str, *, durable: bool = True) -> None:
+    def __init__(self, url: str, *, durable: bool = True, name: str = "orchestrator") -> None:
         parsed = make_url(url)
         if parsed.get_backend_name() == "postgresql" and parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
@@ -36,6 +37,8 @@ class Database:
         self.url = parsed
         self.url_redacted = parsed.render_as_string(hide_password=True)
         self._synchronous = "FULL" if durable else "OFF"
+        self._name = name
+        self.guard: Callable[[Session], None] | None = None
         self.engine = self._connect()
 
     def _connect(self) -> Engine:
@@ -44,7 +47,21 @@ class Database:
             event.listen(engine, "connect", self._prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
-        return create_engine(self.url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+        engine = create_engine(
+            self.url,
+            pool_pre_ping=True,
+            pool_size=10,
+            max_overflow=20,
+            connect_args={"application_name": self._name},
+        )
+        event.listen(engine, "connect", _prepare_postgres)
+        return engine
+
+    def guarded(self, guard: Callable[[Session], None]) -> Self:
+        """Return the same store whose writes begin with `guard`, which raises to refuse one."""
+        other = copy.copy(self)
+        other.guard = guard
+        return other
 
     def _prepare_sqlite(self, connection: Any, record: object) -> None:
         del record
@@ -68,6 +85,8 @@ class Database:
         with self.engine.connect() as raw:
             connection = raw.execution_options(orchestrator_writes=True)
             with Session(connection, expire_on_commit=False) as session:
+                if self.guard is not None:
+                    self.guard(session)
                 yield session
                 session.commit()
 
@@ -79,6 +98,15 @@ class Database:
     def dispose(self) -> None:
         """Close all connections."""
         self.engine.dispose()
+
+
+def _prepare_postgres(connection: Any, record: object) -> None:
+    """Prepare no statements behind a pooler, which may run the next one in another session."""
+    del record
+    found = connection.execute("SELECT pg_backend_pid()").fetchone()
+    connection.rollback()
+    if found is None or found[0] != connection.info.backend_pid:
+        connection.prepare_threshold = None
 
 
 def _use_wal(cursor: Any) -> None:

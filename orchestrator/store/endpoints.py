@@ -11,10 +11,12 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     SQLColumnExpression,
+    case,
     cast,
     delete,
     exists,
     func,
+    literal,
 )
 from sqlmodel import Session, col, select
 
@@ -50,6 +52,7 @@ class EndpointFilter:
     labels: tuple[tuple[str, str | None], ...] = ()
     hardware: str | None = None
     deleted: bool = False
+    ids: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,8 @@ def search(
     limit: int = 50,
 ) -> list[Found]:
     """Return up to `limit` endpoints of accounts that were not removed, with their positions."""
-    burning = func.coalesce(_known_burn(), -1)
+    by_burn = sort in (Sort.BURN, Sort.BURN_DOWN)
+    burning = func.coalesce(_known_burn(), -1) if by_burn else literal(0)
     keys = (_sort_key(sort, burning), Key(col(Endpoint.id)))
     query = (
         select(Endpoint, burning)
@@ -126,6 +130,31 @@ def search(
     if after is not None:
         query = query.where(beyond(keys, after))
     return [Found(row, _position(sort, row, burn)) for row, burn in session.exec(query)]
+
+
+def matching(session: Session, wanted: EndpointFilter, limit: int) -> Sequence[Endpoint]:
+    """Return up to `limit` endpoints of accounts that were not removed, by name."""
+    query = (
+        select(Endpoint)
+        .join(Account, col(Account.id) == col(Endpoint.account_id))
+        .where(col(Account.removed_at).is_(None), *_conditions(wanted))
+        .order_by(col(Endpoint.name), col(Endpoint.id))
+    )
+    return session.exec(query.limit(limit)).all()
+
+
+def managed_counts(session: Session) -> tuple[int, int]:
+    """Return how many live endpoints are managed, and how many of those have replicas."""
+    awake = func.sum(case((col(Endpoint.billed_high) > 0, 1), else_=0))
+    query = (
+        select(func.count(), func.coalesce(awake, 0))
+        .select_from(Endpoint)
+        .join(Account, col(Account.id) == col(Endpoint.account_id))
+        .where(col(Account.removed_at).is_(None), col(Endpoint.deleted_at).is_(None))
+        .where(col(Endpoint.managed).is_(True))
+    )
+    found, up = session.exec(query).one()
+    return int(found), int(up)
 
 
 def _known_burn() -> ColumnElement[int]:
@@ -159,6 +188,8 @@ def _conditions(wanted: EndpointFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if not wanted.deleted:
         conditions.append(col(Endpoint.deleted_at).is_(None))
+    if wanted.ids is not None:
+        conditions.append(col(Endpoint.id).in_(wanted.ids))
     if wanted.account_id is not None:
         conditions.append(col(Endpoint.account_id) == wanted.account_id)
     if wanted.statuses:

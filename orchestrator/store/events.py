@@ -9,7 +9,9 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from orchestrator.store.tables import Event
+from orchestrator.domain.notices import severity_of
+from orchestrator.store.ids import new_id
+from orchestrator.store.tables import Event, Notice
 
 
 def record(
@@ -24,19 +26,21 @@ def record(
     operation_id: str | None = None,
     data: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add one event to the transaction of `session`."""
-    session.add(
-        Event(
-            at=at,
-            kind=kind,
-            actor=actor,
-            message=message,
-            account_id=account_id,
-            endpoint_id=endpoint_id,
-            operation_id=operation_id,
-            data=dict(data or {}),
-        )
-    )
+    """Add one event to the transaction of `session`, and a notice where people are told of it."""
+    told: dict[str, Any] = {
+        "at": at,
+        "kind": kind,
+        "actor": actor,
+        "message": message,
+        "account_id": account_id,
+        "endpoint_id": endpoint_id,
+        "operation_id": operation_id,
+        "data": dict(data or {}),
+    }
+    session.add(Event(**told))
+    severity = severity_of(kind, told["data"])
+    if severity is not None:
+        session.add(Notice(id=new_id("msg", at), severity=severity.value, **told))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, and_, extract, select
+from sqlalchemy import Row, Select, Table, and_, extract, or_, select
 from sqlmodel import Session, SQLModel, col
 
 from orchestrator.store.tables import Account, Endpoint, Label
@@ -15,17 +15,23 @@ from orchestrator.store.tables import Account, Endpoint, Label
 _METER: Table = SQLModel.metadata.tables["meter_interval"]
 _M = _METER.c
 
+_AT_ONCE = 5000
+
 AnyRow = Row[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class SpanFilter:
-    """Whose intervals to read; None and empty leave a field open."""
+    """Whose intervals to read; None and empty leave a field open.
+
+    Without `idle` those are left out that certainly cost nothing.
+    """
 
     account_id: str | None = None
     endpoint_ids: Collection[str] | None = None
     hardware_key: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    idle: bool = True
 
 
 def spans(session: Session, start: datetime, end: datetime, wanted: SpanFilter) -> Iterator[AnyRow]:
@@ -50,7 +56,8 @@ def spans(session: Session, start: datetime, end: datetime, wanted: SpanFilter) 
         wanted,
     )
     for still in (_M.ended_at.is_(None), _M.ended_at > start):
-        yield from session.connection().execute(base.where(still))
+        for part in session.connection().execute(base.where(still)).partitions(_AT_ONCE):
+            yield from part
 
 
 def _narrowed(query: Select[Any], wanted: SpanFilter) -> Select[Any]:
@@ -60,6 +67,9 @@ def _narrowed(query: Select[Any], wanted: SpanFilter) -> Select[Any]:
         query = query.where(_M.hardware_key == wanted.hardware_key)
     if wanted.endpoint_ids is not None:
         query = query.where(_M.endpoint_id.in_(sorted(wanted.endpoint_ids)))
+    if not wanted.idle:
+        costs = (_M.burn_high.is_(None), _M.burn_high > 0, _M.rounding_nano > 0)
+        query = query.where(or_(*costs))
     for key, value in wanted.labels.items():
         labelled = select(col(Label.endpoint_id)).where(
             col(Label.key) == key, col(Label.value) == value
@@ -80,8 +90,10 @@ class LastLook:
     live: bool
 
 
-def last_looks(session: Session, account_id: str | None = None) -> list[LastLook]:
-    """Return every endpoint, deleted ones too, with the last look that saw it."""
+def last_looks(
+    session: Session, account_id: str | None = None, ids: Collection[str] | None = None
+) -> list[LastLook]:
+    """Return every endpoint, or those of `ids`, deleted ones too, with its last look."""
     query = select(
         col(Endpoint.id),
         col(Endpoint.name),
@@ -93,6 +105,8 @@ def last_looks(session: Session, account_id: str | None = None) -> list[LastLook
     ).join(Account, col(Account.id) == col(Endpoint.account_id))
     if account_id is not None:
         query = query.where(col(Account.id) == account_id)
+    if ids is not None:
+        query = query.where(col(Endpoint.id).in_(sorted(ids)))
     return [
         LastLook(*row[:4], until=_earlier(row[4], row[5]), live=bool(row[6]))
         for row in session.connection().execute(query)

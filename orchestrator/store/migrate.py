@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, MetaData, text
 from sqlmodel.sql.sqltypes import AutoString
 
 from orchestrator.store.database import Database
@@ -43,6 +43,25 @@ def upgrade(database: Database) -> str:
     with _exclusive(database) as connection:
         command.upgrade(_config(connection), HEAD)
     return head_revision()
+
+
+@contextmanager
+def rebuilding(database: Database) -> Iterator[Connection]:
+    """Yield a connection to the store without its tables; what is made of it is committed whole.
+
+    Raises SchemaTooNewError when the store is ahead of this code.
+    """
+    with _exclusive(database) as connection:
+        tables = MetaData()
+        ours = {*metadata.tables, "alembic_version"}
+        tables.reflect(connection, only=lambda name, _: name in ours)
+        tables.drop_all(connection)
+        yield connection
+
+
+def upgrade_within(connection: Connection, revision: str = HEAD) -> None:
+    """Bring the schema to a revision in the transaction of `rebuilding`."""
+    command.upgrade(_config(connection), revision)
 
 
 def downgrade(database: Database, revision: str = BASE) -> None:

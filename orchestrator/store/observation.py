@@ -16,6 +16,7 @@ from orchestrator.store.tables import (
     Endpoint,
     Hold,
     IdlePolicy,
+    Json,
     Label,
     MeterInterval,
     Schedule,
@@ -82,6 +83,8 @@ class ManagedRow:
     stop: str
     to_zero: bool
     allow_recreate: bool
+    delete_after: datetime | None
+    tombstone: Json
 
 
 _KNOWN_COLUMNS = tuple(getattr(Endpoint, name) for name in Known.__dataclass_fields__)
@@ -118,6 +121,19 @@ def live_by_name(session: Session, account_id: str, name: str) -> Endpoint | Non
         col(Endpoint.deleted_at).is_(None),
     )
     return session.exec(query).first()
+
+
+def by_names(session: Session, account_id: str, names: Sequence[str]) -> dict[str, Endpoint]:
+    """Return the live endpoints of an account that bear these names, by name."""
+    found: dict[str, Endpoint] = {}
+    for start in range(0, len(names), 500):
+        query = select(Endpoint).where(
+            Endpoint.account_id == account_id,
+            col(Endpoint.name).in_(names[start : start + 500]),
+            col(Endpoint.deleted_at).is_(None),
+        )
+        found.update((row.name, row) for row in session.exec(query))
+    return found
 
 
 def generations(session: Session, account_id: str, names: Sequence[str]) -> dict[str, int]:
@@ -181,8 +197,10 @@ def managed(session: Session, account_id: str) -> list[ManagedRow]:
     return [ManagedRow(*row) for row in rows]
 
 
-def holds_in_force(session: Session, account_id: str, now: datetime) -> Sequence[Hold]:
-    """Return the holds of an account that have begun and not ended."""
+def holds_in_force(
+    session: Session, account_id: str, now: datetime, endpoint_id: str | None = None
+) -> Sequence[Hold]:
+    """Return the holds of an account, or of one endpoint, that have begun and not ended."""
     query = (
         select(Hold)
         .join(Endpoint, col(Endpoint.id) == col(Hold.endpoint_id))
@@ -193,6 +211,8 @@ def holds_in_force(session: Session, account_id: str, now: datetime) -> Sequence
         )
         .order_by(col(Hold.starts_at))
     )
+    if endpoint_id is not None:
+        query = query.where(Hold.endpoint_id == endpoint_id)
     return session.exec(query).all()
 
 
@@ -212,13 +232,17 @@ def idle_policies_in_force(session: Session) -> Sequence[IdlePolicy]:
     return session.exec(query).all()
 
 
-def bindings(session: Session, account_id: str) -> Sequence[Binding]:
-    """Return which rules cover which endpoints of an account."""
+def bindings(
+    session: Session, account_id: str, endpoint_id: str | None = None
+) -> Sequence[Binding]:
+    """Return which rules cover which endpoints of an account, or one endpoint of it."""
     query = (
         select(Binding)
         .join(Endpoint, col(Endpoint.id) == col(Binding.endpoint_id))
         .where(Endpoint.account_id == account_id, col(Endpoint.managed).is_(True))
     )
+    if endpoint_id is not None:
+        query = query.where(Binding.endpoint_id == endpoint_id)
     return session.exec(query).all()
 
 
@@ -246,6 +270,16 @@ def burns(session: Session, account_id: str) -> dict[str, int]:
     for endpoint_id, burn in rows:
         found[endpoint_id] = found.get(endpoint_id, 0) + burn
     return found
+
+
+def due_deletions(session: Session, account_id: str, now: datetime) -> Sequence[str]:
+    """Return the endpoints of an account that are to be deleted by now, their grace being over."""
+    query = select(Endpoint.id).where(
+        Endpoint.account_id == account_id,
+        col(Endpoint.delete_after) <= now,
+        col(Endpoint.deleted_at).is_(None),
+    )
+    return session.exec(query).all()
 
 
 def with_kept(session: Session, account_id: str) -> Sequence[Endpoint]:

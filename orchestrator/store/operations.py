@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlmodel import Session, col, select
 
 from orchestrator.store.paging import Key, Position, beyond
-from orchestrator.store.tables import Operation
+from orchestrator.store.tables import Account, Endpoint, Json, Operation
 
 ACTIVE = ("pending", "running", "confirming")
+ENDED = ("succeeded", "failed", "superseded", "cancelled")
+STEPS_KEPT = 40
+# The step of a start whose request may have reached the cloud, and the one that rules it out.
+POSTED, NOT_RECEIVED = "posted", "not received"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,8 @@ class OperationFilter:
     account_id: str | None = None
     statuses: tuple[str, ...] = ()
     kind: str | None = None
+    stuck: bool | None = None
+    bulk_id: str | None = None
 
 
 def get(session: Session, operation_id: str) -> Operation | None:
@@ -90,6 +97,11 @@ def page(
         query = query.where(col(Operation.status).in_(wanted.statuses))
     if wanted.kind is not None:
         query = query.where(Operation.kind == wanted.kind)
+    if wanted.bulk_id is not None:
+        query = query.where(Operation.bulk_id == wanted.bulk_id)
+    if wanted.stuck is not None:
+        flagged = col(Operation.stuck_since).is_not(None)
+        query = query.where(flagged if wanted.stuck else ~flagged)
     if after is not None:
         query = query.where(beyond(keys, after))
     return session.exec(query.order_by(*(key.ordering() for key in keys)).limit(limit)).all()
@@ -98,3 +110,70 @@ def page(
 def lock(session: Session, operation_id: str) -> Operation | None:
     """Return an operation by id, read anew and locked until the transaction ends."""
     return session.get(Operation, operation_id, with_for_update=True, populate_existing=True)
+
+
+def add_step(operation: Operation, name: str, at: datetime, state: str, detail: str) -> None:
+    """Append a step; the oldest are dropped beyond a number, but none that tells of a doubt."""
+    step: Json = {"name": name, "at": at.isoformat(), "state": state, "detail": detail[:500]}
+    steps = [*operation.steps, step]
+    while len(steps) > STEPS_KEPT:
+        del steps[_least(steps)]
+    operation.steps = steps
+
+
+def _least(steps: Sequence[Json]) -> int:
+    """Return which step tells least: a start that was not received makes its posting harmless."""
+    marks = [place for place, step in enumerate(steps) if step["state"] in (POSTED, NOT_RECEIVED)]
+    for place in range(len(steps) - 1):
+        if place not in marks:
+            return place
+    return 1
+
+
+def first_posted(operation: Operation) -> datetime | None:
+    """Return when a start may first have reached the cloud; None when it certainly did not."""
+    posted = _posted(operation)
+    return posted[0] if posted else None
+
+
+def last_posted(operation: Operation) -> datetime | None:
+    """Return when a start may last have reached the cloud; None when it certainly did not."""
+    posted = _posted(operation)
+    return posted[-1] if posted else None
+
+
+def _posted(operation: Operation) -> list[datetime]:
+    posted: list[datetime] = []
+    for step in operation.steps:
+        if step["state"] == POSTED:
+            posted.append(datetime.fromisoformat(step["at"]))
+        elif step["state"] == NOT_RECEIVED and posted:
+            posted.pop()  # of an earlier one, whose answer was lost, nothing is known by that
+    return posted
+
+
+def ended_since(session: Session, endpoint_id: str, since: datetime) -> Sequence[Operation]:
+    """Return the operations of an endpoint that ended at or after an instant, youngest first."""
+    query = select(Operation).where(
+        Operation.endpoint_id == endpoint_id, col(Operation.finished_at) >= since
+    )
+    return session.exec(query.order_by(col(Operation.id).desc())).all()
+
+
+def succeeded(
+    session: Session, kind: str, provider: str, since: datetime, limit: int
+) -> Sequence[tuple[Operation, str]]:
+    """Return the youngest operations of a kind that went well at a kind of cloud since then.
+
+    Each with the hardware of its endpoint as it is now.
+    """
+    query = (
+        select(Operation, Endpoint.hardware_key)
+        .join(Endpoint, col(Endpoint.id) == col(Operation.endpoint_id))
+        .join(Account, col(Account.id) == col(Operation.account_id))
+        .where(Operation.kind == kind, Operation.status == "succeeded")
+        .where(Account.provider == provider, col(Operation.created_at) >= since)
+        .order_by(col(Operation.id).desc())
+        .limit(limit)
+    )
+    return [(operation, hardware) for operation, hardware in session.exec(query)]

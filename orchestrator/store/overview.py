@@ -79,11 +79,19 @@ def team_sizes(session: Session) -> dict[str, int]:
     return {row[0]: row[1] for row in _rows(session, query)}
 
 
-def fleet_ids(session: Session, wanted: FleetQuery) -> list[str]:
+def fleet_count(session: Session, wanted: FleetQuery) -> int:
+    """Return how many live endpoints match."""
+    query = _joined(select(func.count())).where(*_LIVE, *_conditions(wanted))
+    return int(_rows(session, query)[0][0])
+
+
+def fleet_ids(
+    session: Session, wanted: FleetQuery, *, limit: int | None = None, offset: int = 0
+) -> list[str]:
     """Return the ids of the live endpoints that match, in the order asked for."""
     query = _joined(select(col(Endpoint.id))).where(*_LIVE, *_conditions(wanted))
     ordered = query.order_by(*_order(wanted.sort), col(Endpoint.name), col(Endpoint.id))
-    return [row[0] for row in _rows(session, ordered)]
+    return [row[0] for row in _rows(session, ordered.limit(limit).offset(offset))]
 
 
 def fleet_records(session: Session, ids: Sequence[str]) -> list[FleetRecord]:

@@ -168,6 +168,12 @@ class Endpoint(SQLModel, table=True):
     kept_at: datetime | None = maybe_instant()
     stop_sent_at: datetime | None = maybe_instant()
     gone_at: datetime | None = maybe_instant()
+    # Until then a call of ours that makes it, and whose answer was lost, may still take effect:
+    # "not there" is not believed before.
+    landing_until: datetime | None = maybe_instant()
+    # A deletion with grace: paused until then, and who asked why (`services.deletion`).
+    delete_after: datetime | None = maybe_instant()
+    tombstone: Json = document()
     # The last decision, for pages; recomputed at every pass.
     decided_wish: str = ""
     decided_rule: str = ""
@@ -229,6 +235,26 @@ class Operation(SQLModel, table=True):
     finished_at: datetime | None = maybe_instant()
     outcome: str = ""
     superseded_by: str | None = None
+    # What the cloud last said of its endpoint, and since when it lasts longer than usual.
+    cloud_state: str = ""
+    cloud_message: str = ""
+    stuck_since: datetime | None = maybe_instant()
+    usual_s: int | None = None
+    # The bulk request that it was asked for with, if any.
+    bulk_id: str | None = Field(default=None, index=True)
+
+
+class BulkPreview(SQLModel, table=True):
+    """What a rehearsal of a bulk request listed, by the digest that confirms it.
+
+    `items` are endpoint id, name, outcome and code: what is compared when the list has changed.
+    """
+
+    __tablename__ = "bulk_preview"
+
+    digest: str = Field(primary_key=True)
+    made_at: datetime = instant(index=True)
+    items: list[list[str]] = array()
 
 
 class Schedule(SQLModel, table=True):
@@ -477,3 +503,113 @@ class Claim(SQLModel, table=True):
     epoch: int = 0
     taken_at: datetime = instant()
     expires_at: datetime = instant()
+
+
+class NotificationTarget(SQLModel, table=True):
+    """Where people are told of events: references to secrets, never the secrets themselves."""
+
+    __tablename__ = "notification_target"
+
+    id: str = Field(primary_key=True)
+    name: str = Field(unique=True)
+    kind: str
+    # A web address without credentials, or a reference to one; for `apprise` always a reference.
+    address: str
+    secret_ref: str = ""
+    # The signing secret before the present one, while receivers change over.
+    old_secret_ref: str = ""
+    kinds: list[str] = array()
+    least_severity: str
+    selector: Json = document()
+    owner: str = ""
+    enabled: bool = True
+    per_minute: int
+    created_at: datetime = instant()
+    created_by: str
+    updated_at: datetime = instant()
+    version: int = 1
+    removed_at: datetime | None = maybe_instant()
+    # Health: after a failure nothing is sent to it before `blocked_until`.
+    delivered_at: datetime | None = maybe_instant()
+    failing_since: datetime | None = maybe_instant()
+    last_error: str = ""
+    failures: int = 0
+    blocked_until: datetime | None = maybe_instant()
+    # The process that sends to it now; a crashed one loses it at `leased_until`.
+    lease: str = ""
+    leased_until: datetime | None = maybe_instant()
+
+
+class Notice(SQLModel, table=True):
+    """An event that people are told of, written with it; `id` is what receivers know it by."""
+
+    __tablename__ = "notice"
+    __table_args__ = (
+        Index(
+            "ix_notice_waiting",
+            "seq",
+            sqlite_where=text("expanded_at IS NULL"),
+            postgresql_where=text("expanded_at IS NULL"),
+        ),
+        Index("ix_notice_endpoint", "endpoint_id", "seq"),
+    )
+
+    seq: int | None = Field(
+        default=None, sa_column=Column(BIG_ID, primary_key=True, autoincrement=True)
+    )
+    id: str = Field(unique=True)
+    at: datetime = instant(index=True)
+    kind: str
+    severity: str
+    account_id: str | None = None
+    endpoint_id: str | None = None
+    operation_id: str | None = None
+    actor: str
+    message: str
+    data: Json = document()
+    # When it was turned into one delivery for each target that it concerns.
+    expanded_at: datetime | None = maybe_instant()
+
+
+class Delivery(SQLModel, table=True):
+    """One notice on its way to one target: pending, delivered, failed, or dropped."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        UniqueConstraint("notice_seq", "target_id", name="uq_delivery_once"),
+        Index("ix_delivery_queue", "target_id", "status", "notice_seq"),
+        Index("ix_delivery_sent", "target_id", "delivered_at"),
+    )
+
+    id: str = Field(primary_key=True)
+    notice_seq: int = Field(sa_type=BigInteger, foreign_key="notice.seq")
+    target_id: str = Field(foreign_key="notification_target.id")
+    # What its order is kept for: the endpoint, else the account.
+    subject: str
+    status: str = "pending"
+    attempts: int = 0
+    created_at: datetime = instant()
+    next_attempt_at: datetime = instant()
+    delivered_at: datetime | None = maybe_instant()
+    # The message that told of it, where that was a summary of several.
+    summary: str = ""
+    last_error: str = ""
+
+
+class Restoration(SQLModel, table=True):
+    """A time at which this store, or what it says of one account, was found to be an older one.
+
+    `source` is how that was seen: restore (the command), mark (the one kept beside the store), or
+    cloud. What happened in the clouds between `as_of` and `found_at` is not known here.
+    """
+
+    __tablename__ = "restoration"
+
+    id: str = Field(primary_key=True)
+    account_id: str | None = Field(default=None, foreign_key="account.id")
+    source: str
+    as_of: datetime | None = maybe_instant()
+    found_at: datetime = instant()
+    reason: str
+    thawed_at: datetime | None = maybe_instant()
+    thawed_by: str = ""

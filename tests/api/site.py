@@ -18,7 +18,13 @@ from starlette.testclient import TestClient
 from orchestrator.api.app import LOGIN_ATTEMPTS, LOGIN_SPAN, create_app
 from orchestrator.clock import ManualClock
 from orchestrator.domain.endpoints import Contract, EndpointChange, EndpointSpec, JsonObject
-from orchestrator.providers.base import NOTHING_KEPT, Identity, Provider, ProviderError
+from orchestrator.providers.base import (
+    NOTHING_KEPT,
+    Capabilities,
+    Identity,
+    Provider,
+    ProviderError,
+)
 from orchestrator.providers.huggingface.checks import check_spec
 from orchestrator.services import tokens
 from orchestrator.services.context import Context, ProviderPool
@@ -79,6 +85,9 @@ class Driver:
 
     cloud: Cloud
     account_id: str
+    capabilities: Capabilities = field(
+        default_factory=lambda: Capabilities(usual_s={"update": 600})
+    )
 
     def identity(self) -> Identity:
         return self.cloud.identity()

@@ -22,6 +22,10 @@ ADMIN_CHANGES = [
     ("POST", "/v1/accounts/regions"),
     ("PATCH", "/v1/accounts/lab"),
     ("DELETE", "/v1/accounts/lab"),
+    ("POST", "/v1/notification-targets"),
+    ("PUT", "/v1/notification-targets/tgt_1"),
+    ("DELETE", "/v1/notification-targets/tgt_1"),
+    ("POST", "/v1/notification-targets/tgt_1/test"),
 ]
 OPERATOR_CHANGES = [
     ("POST", "/v1/endpoints"),
@@ -44,6 +48,7 @@ OPERATOR_CHANGES = [
     ("DELETE", "/v1/policies/pol_1"),
     ("PUT", "/v1/freeze"),
     ("DELETE", "/v1/freeze"),
+    ("POST", "/v1/notifications/dlv_1/retry"),
 ]
 READING_POSTS = {"/v1/schedules/preview"}
 
@@ -100,7 +105,7 @@ def test_the_tables_above_name_every_change(site: Site) -> None:
 
 
 def _shape(path: str) -> str:
-    return re.sub(r"/(tok|ep|op|hld|sch|pol)_\w+|(?<=accounts)/lab", "/{id}", path)
+    return re.sub(r"/(tok|ep|op|hld|sch|pol|tgt|dlv)_\w+|(?<=accounts)/lab", "/{id}", path)
 
 
 def test_tokens_are_listed_to_admins_alone(site: Site) -> None:

@@ -259,11 +259,19 @@ def test_a_removed_account_stops_clicks(lab: Site) -> None:
     problem(lab.post(PAUSE), 409, "account_removed")
 
 
-def test_an_update_that_may_have_been_sent_is_settled_first(lab: Site) -> None:
+def test_an_update_that_may_have_been_sent_is_settled_before_a_start(lab: Site) -> None:
     lab.seed(rows.operation(kind="update", status="running"))
-    body = problem(lab.post(PAUSE), 409, "operation_in_progress")
+    body = problem(lab.post(RESUME), 409, "operation_in_progress")
     assert "/v1/operations/op_1?wait=60" in body["remedy"]
     assert stored(lab, Endpoint, "ep_search").wish == "running"
+
+
+def test_a_stop_does_not_wait_for_an_update(lab: Site) -> None:
+    lab.seed(rows.operation(kind="update", status="running"))
+    made = lab.post(PAUSE).json()
+    overtaken = stored(lab, Operation, "op_1")
+    assert (overtaken.status, overtaken.superseded_by) == ("superseded", made["id"])
+    assert "it may have been sent" in overtaken.outcome
 
 
 def test_deleting_asks_for_the_name(lab: Site) -> None:
@@ -271,14 +279,14 @@ def test_deleting_asks_for_the_name(lab: Site) -> None:
     for confirm in ("", "?confirm=Search", "?confirm=ep_search"):
         body = problem(lab.ask("DELETE", where + confirm), 422, "invalid")
         assert (body["field"], body["remedy"]) == ("confirm", "Repeat with confirm=search.")
-    made = lab.ask("DELETE", f"{where}?confirm=search&reason=old")
+    made = lab.ask("DELETE", f"{where}?confirm=search&reason=old&grace=0")
     assert made.status_code == 202
     assert (made.json()["kind"], made.json()["reason"]) == ("delete", "old")
     assert stored(lab, Endpoint, "ep_search").wish == "deleted"
 
 
 def test_what_is_being_deleted_takes_no_other_click(lab: Site) -> None:
-    made = lab.ask("DELETE", "/v1/endpoints/ep_search?confirm=search").json()
+    made = lab.ask("DELETE", "/v1/endpoints/ep_search?confirm=search&grace=0").json()
     body = problem(lab.post(RESUME), 409, "being_deleted")
     assert f"/v1/operations/{made['id']}/cancel" in body["remedy"]
 
@@ -434,6 +442,6 @@ def test_releasing_leaves_it_as_it_is(lab: Site) -> None:
     assert len(lab.events("endpoint.released")) == 1
 
 
-def test_nothing_is_released_under_an_operation(lab: Site) -> None:
-    lab.post(PAUSE)
+def test_nothing_is_released_under_an_operation_in_doubt(lab: Site) -> None:
+    lab.seed(rows.operation(status="running"))
     problem(lab.post("/v1/endpoints/ep_search/release"), 409, "operation_in_progress")

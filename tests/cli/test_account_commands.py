@@ -142,6 +142,17 @@ class TestShowing:
         assert line.endswith("most: DescribeEndpoint 1,200, ListEndpoints 10, Get 7")
         assert "requests of 12 endpoints every 5 min, $3.15 a month, most $5.00" in out
 
+    def test_a_long_health_text_is_cut_in_the_list_and_whole_when_shown(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        told = {**ACCOUNT, "health": "no_access", "health_detail": "refused " * 20 + "at last"}
+        stub.on("GET", "/v1/accounts", page(told))
+        stub.on("GET", "/v1/accounts/acme", told)
+        listed = api_cli("accounts", "list").out
+        assert "no_access: refused" in listed
+        assert "at last" not in listed
+        assert "at last" in api_cli("accounts", "show", "acme").out
+
     def test_regions_are_a_column_only_where_there_are_some(
         self, api_cli: Cli, stub: StubApi
     ) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli.doctor import SECTIONS
 from orchestrator.cli.errors import ExitCode
 from orchestrator.sandbox.fleet import OWNER_TOKEN, VIEWER_TOKEN, demo_world
 from orchestrator.sandbox.server import SandboxServer
 from orchestrator.sandbox.world import World
+from orchestrator.store import restorations
 from orchestrator.store.database import Database
-from orchestrator.store.tables import Account
+from orchestrator.store.tables import Account, NotificationTarget
 from tests.cli.conftest import Cli, Result, SteppingClock, StubApi
 
 START = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -53,10 +56,20 @@ def connect(store: Database, url: str, **changes: Any) -> None:
                     "credential_ref": "env:ACME_TOKEN",
                     "options": {"api_url": f"{url}/v2", "hub_url": url},
                     "created_at": START,
+                    "confirmed_at": START,
+                    "rates_at": START,
                     **changes,
                 }
             )
         )
+
+
+def tell_people(store: Database, **changes: Any) -> None:
+    given = {"id": "tgt_1", "name": "on-call", "kind": "webhook", "address": "https://example.org"}
+    more = {"least_severity": "info", "per_minute": 10, "created_by": "ada"}
+    times = {"created_at": START, "updated_at": START}
+    with store.write() as session:
+        session.add(NotificationTarget(**{**given, **more, **times, **changes}))
 
 
 def examine(cli: Cli, start: datetime = START) -> tuple[Result, dict[str, dict[str, Any]]]:
@@ -69,6 +82,9 @@ class TestFit:
         self, cli: Cli, store: Database, cloud: str, stub: StubApi, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         connect(store, cloud)
+        tell_people(store)
+        with store.write() as session:
+            restorations.note_backup(session, START, 7)
         monkeypatch.setenv("ORCHESTRATOR_SERVER_URL", stub.url)
         monkeypatch.setenv("ORCHESTRATOR_TOKEN", "orc_x")
         stub.on("GET", "/readyz", {"status": "ok"})
@@ -77,6 +93,7 @@ class TestFit:
         assert result.code == ExitCode.OK
         assert {check["status"] for check in checks.values()} == {"ok"}
         assert result.json["ok"] is True
+        assert {check["section"] for check in checks.values()} == set(SECTIONS)
         assert checks["account acme cloud"]["milliseconds"] >= 0
         assert "may admin" in checks["token"]["detail"]
 
@@ -94,6 +111,8 @@ class TestFit:
         warned = {name for name, check in checks.items() if check["status"] == "warn"}
         assert warned == {"database", "accounts", "server"}
         assert all(checks[name]["remedy"] for name in warned)
+        lacking = {name for name, check in checks.items() if check["status"] == "unknown"}
+        assert lacking == {"workers", "nets", "operations", "notifications", "backup"}
         assert not state_dir.exists()
 
 
@@ -203,5 +222,5 @@ class TestFindings:
     def test_people_see_each_finding_with_its_remedy(self, cli: Cli, store: Database) -> None:
         del store
         result = cli("doctor")
-        assert "warn  server" in result.out
+        assert re.search(r"^warn +server +server ", result.out, re.MULTILINE)
         assert "orchestrator serve" in result.err

@@ -141,7 +141,12 @@ class TestPower:
         live.ok("endpoints", "adopt", EP)
         assert live("endpoints", "delete", EP, "--confirm", "chat").code == ExitCode.USAGE
         live.ok("endpoints", "delete", EP, "--confirm", "search-api", "--wait")
-        assert live.stage.changes() == ["search-api DELETE"]
+        assert live.stage.changes() == ["search-api pause"]
+        live.ok("endpoints", "undelete", EP, "--wait")
+        assert live.stage.changes() == ["search-api pause", "search-api resume"]
+        at_once = ("--confirm", "search-api", "--grace", "0", "--wait")
+        live.ok("endpoints", "delete", EP, *at_once)
+        assert live.stage.changes()[2:] == ["search-api DELETE"]
 
     def test_many_are_adopted_by_account(self, live: Live) -> None:
         assert live("endpoints", "adopt", "--account", "acme").code == ExitCode.USAGE

@@ -12,7 +12,7 @@ from orchestrator.domain.endpoints import EndpointSpec, Hardware, Scaling
 from orchestrator.engine.engine import Cadence, Engine
 from orchestrator.sandbox import faults
 from orchestrator.sandbox.traffic import Traffic
-from orchestrator.services import adoption, clicks, creation
+from orchestrator.services import adoption, creation, deletion
 from orchestrator.store import migrate
 from orchestrator.store.database import Database
 from orchestrator.store.ids import new_id
@@ -139,7 +139,7 @@ class TestCreating:
         create(stage, spec())
         stage.run(hours=1)
         with stage.database.write() as session:
-            clicks.request_delete(
+            deletion.request_delete(
                 session, stage.row(session, "chat"), stage.asked(), confirm="chat"
             )
         stage.run(hours=1)

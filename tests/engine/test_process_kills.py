@@ -1,183 +1,201 @@
-"""A real worker process over real HTTP, killed again and again while people click."""
+"""Real workers over real sockets, killed again and again while people click; both clouds."""
 
 from __future__ import annotations
 
 import itertools
-import os
 import random
-import signal
-import subprocess
-import sys
+import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from sqlmodel import Session, col, select
+import pytest
+from sqlmodel import col, select
 
 from orchestrator.costs.report import cost_report
-from orchestrator.sandbox.payloads import endpoint_payload
 from orchestrator.sandbox.server import SandboxServer
 from orchestrator.sandbox.world import World
-from orchestrator.services import adoption, clicks, nudges
+from orchestrator.services import clicks, nudges
 from orchestrator.services.errors import ServiceError
 from orchestrator.services.requests import Asked
 from orchestrator.store.database import Database
-from orchestrator.store.ids import new_id
-from orchestrator.store.tables import Account, Endpoint, MeterInterval, Operation
+from orchestrator.store.tables import Account, Endpoint, Event, MeterInterval, Operation
+from tests.simulator import places
+from tests.simulator.places import FLAVOURS, START, Template
+from tests.simulator.watch_money import billed
+from tests.support.postgres import PostgresServer
+from tests.support.zygote import FastClock, Zygote, kill
 
-TOKEN = "kill-test"
-NAMES = ("web", "api", "nap")
-ROUNDS = 4
-PATIENCE_S = 60.0
-
-
-def now() -> datetime:
-    return datetime.now(UTC)
-
-
-def wait_for(condition: Callable[[], bool], what: str) -> None:
-    """Wait for a condition of another process, which no virtual clock reaches."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"in vain: {what}"
-        time.sleep(0.05)
+# Histories in one test, and their clouds in turn; those of the second take longer.
+HISTORIES = 10
+CLOUDS = ("huggingface", "huggingface", "huggingface", "sagemaker")
+SPEED = 300.0
+KILLS = 3
+PATIENCE_S = 45.0
+ACTIVE = ("pending", "running", "confirming")
+SECRETS = {name.partition(":")[2]: value for name, value in places.SECRETS.items()}
 
 
-@contextmanager
-def worker(url: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    environment = {
-        **os.environ,
-        "ORCHESTRATOR_DATABASE_URL": url,
-        "ORCHESTRATOR_STATE_DIR": str(folder),
-        "ORCHESTRATOR_OBSERVE_INTERVAL_S": "1",
-        "ORCHESTRATOR_TRANSITION_INTERVAL_S": "1",
-        "KILL_TEST_TOKEN": TOKEN,
-    }
-    with (folder / "worker.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "orchestrator", "worker"], env=environment, stderr=log
-        )
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-
-
+@dataclass
 class Scene:
-    """The store and the cloud, as the test reaches them beside the worker."""
+    """A store and a cloud, as the test reaches them beside the workers."""
 
-    def __init__(self, database: Database, world: World) -> None:
-        self.database, self.world = database, world
+    database: Database
+    world: World
+    clock: FastClock
+    template: Template
 
     def rows(self) -> list[Endpoint]:
         with self.database.read() as session:
-            return list(session.exec(select(Endpoint).order_by(col(Endpoint.name))))
+            query = select(Endpoint).where(col(Endpoint.deleted_at).is_(None))
+            return list(session.exec(query.order_by(col(Endpoint.name))))
 
     def click(self, name: str, verb: str) -> None:
         request = getattr(clicks, f"request_{verb}")
+        now = self.clock.now()
         with self.database.write() as session:
             row = session.exec(select(Endpoint).where(Endpoint.name == name)).one()
             try:
-                request(session, row, Asked("ana", now(), "kill test"))
+                request(session, row, Asked("ana", now, "kill test"))
             except ServiceError as refused:
                 assert refused.status == 409  # noqa: PT017 - any other refusal is a fault
-        nudges.leave(self.database, now())
+        nudges.leave(self.database, now)
 
-    def at_rest(self) -> bool:
-        """Every endpoint is where its last click wants it, and no operation is left."""
+    def restless(self) -> list[str]:
+        """Return what is not yet as its last click, or its rule, wants it."""
         with self.database.read() as session:
-            left = session.exec(
-                select(Operation).where(
-                    col(Operation.status).in_(["pending", "running", "confirming"])
-                )
-            ).all()
-        wanted = {"paused": "paused", "running": "running"}
-        return not left and all(
-            row.status == wanted[row.wish]
-            and self.world.endpoint("acme", row.name).state == row.status
-            for row in self.rows()
-        )
+            active = session.exec(select(Operation).where(col(Operation.status).in_(ACTIVE))).all()
+            asked = session.exec(select(Account.confirmed_at)).all()
+        found = [f"{one.kind} of {one.endpoint_name} is {one.status}" for one in active]
+        for row in self.rows():
+            if row.managed and (row.status == "paused") is not (row.decided_wish == "paused"):
+                found.append(f"{row.name} is {row.status}, wanted {row.decided_wish}")
+            if row.managed and row.status not in ("paused", "running", "scaled_to_zero"):
+                found.append(f"{row.name} is {row.status}")
+        return found if all(asked) else [*found, "no look yet"]
 
 
-def test_killed_at_random_instants_it_carries_on(database_url: str, tmp_path: Path) -> None:
-    dice = random.Random(7)
-    started = now().replace(microsecond=0)
-    world = World(start=started)
-    world.add_namespace("acme", kind="org")
-    world.add_user("robot", token=TOKEN, role="write", orgs=["acme"])
-    for name in NAMES:
-        payload = endpoint_payload(name)
-        world.add_endpoint("acme", payload, state="running", created_at=started, startup_s=1.0)
-    database = Database(database_url)
-    with SandboxServer(world, now) as cloud:
-        scene = Scene(database, world)
-        _connect(database, cloud.url)
-        with worker(database_url, tmp_path):
-            wait_for(lambda: len(scene.rows()) == len(NAMES), "the first look")
-        with database.write() as session:
-            _adopt(session)
-        for _ in range(ROUNDS):
-            with worker(database_url, tmp_path):
-                for name in NAMES:
+@pytest.fixture(scope="module")
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    """Return what starts workers."""
+    with Zygote(tmp_path_factory.mktemp("zygote")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def sqlite_templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Template]:
+    """Return the beginnings of histories on SQLite."""
+    folder = tmp_path_factory.mktemp("beginnings")
+    return {name: places.build(folder, FLAVOURS[name]) for name in dict.fromkeys(CLOUDS)}
+
+
+class TestKilledAtRandomInstants:
+    @pytest.mark.parametrize("seed", range(9))
+    def test_it_carries_on_over_sqlite(
+        self, zygote: Zygote, sqlite_templates: dict[str, Template], tmp_path: Path, seed: int
+    ) -> None:
+        for number in range(HISTORIES):
+            template = sqlite_templates[CLOUDS[number % len(CLOUDS)]]
+            path = tmp_path / f"{number}.db"
+            shutil.copyfile(template.store, path)
+            play(zygote, template, f"sqlite:///{path}", tmp_path, seed * HISTORIES + number)
+
+    def test_it_carries_on_over_postgres(
+        self,
+        zygote: Zygote,
+        postgres_server: PostgresServer,
+        postgres_template: str,
+        tmp_path: Path,
+    ) -> None:
+        for number in range(HISTORIES):
+            flavour = CLOUDS[number % len(CLOUDS)]
+            with postgres_server.copy_of(postgres_template) as url:
+                template = places.build_at(url, FLAVOURS[flavour])
+                play(zygote, template, url, tmp_path, 1_000 + number)
+
+
+def play(zygote: Zygote, template: Template, url: str, folder: Path, seed: int) -> None:
+    """Kill workers while people click; the last one comes to rest, and nothing is lost."""
+    dice = random.Random(seed)
+    clock = FastClock(template.now, time.time(), SPEED)
+    world = template.new_world(seed, {}, {})
+    database = Database(url, durable=False)
+    try:
+        with SandboxServer(world, clock.now) as cloud:
+            _point_to(database, cloud.url)
+            scene = Scene(database, world, clock, template)
+            for _ in range(KILLS):
+                worker = zygote.start(url, folder, clock, SECRETS)
+                for name in template.clouds[0].managed:
                     scene.click(name, dice.choice(["pause", "resume"]))
-                time.sleep(dice.uniform(0.8, 2.5))
-        with worker(database_url, tmp_path):
-            wait_for(scene.at_rest, "rest")
-            calm = now()
-            wait_for(lambda: _confirmed(database) > calm, "a look at the end")
-        _check(scene, started)
-    database.dispose()
+                time.sleep(dice.uniform(0.05, 0.5))
+                kill(worker)
+            worker = zygote.start(url, folder, clock, SECRETS)
+            _wait_for_rest(scene, seed)
+            kill(worker)
+            _check(scene)
+    finally:
+        database.dispose()
 
 
-def _connect(database: Database, url: str) -> None:
+def _point_to(database: Database, url: str) -> None:
     with database.write() as session:
-        session.add(
-            Account(
-                id=new_id("acc", now()),
-                name="acme",
-                provider="huggingface",
-                namespace="acme",
-                credential_ref="env:KILL_TEST_TOKEN",
-                created_at=now(),
-                options={"api_url": f"{url}/v2", "hub_url": url},
-            )
-        )
+        row = session.exec(select(Account)).one()
+        hugging_face = {"api_url": f"{url}/v2", "hub_url": url}
+        row.options = hugging_face if row.provider == "huggingface" else {"endpoint_url": url}
+        session.add(row)
 
 
-def _adopt(session: Session) -> None:
-    for row in session.exec(select(Endpoint)).all():
-        adoption.adopt(session, row, Asked("ana", now(), "kill test"))
+def _wait_for_rest(scene: Scene, seed: int) -> None:
+    """Wait for other processes, which no virtual clock reaches; at rest for two looks."""
+    deadline = time.monotonic() + PATIENCE_S
+    calm: datetime | None = None
+    while calm is None or _looked_at(scene) <= calm:
+        left = scene.restless()
+        assert time.monotonic() < deadline, (seed, left)
+        calm = None if left else calm or scene.clock.now()
+        time.sleep(0.05)
 
 
-def _confirmed(database: Database) -> datetime:
-    with database.read() as session:
-        found = session.exec(select(Account.confirmed_at)).one()
-    return found or datetime.fromtimestamp(0, UTC)
-
-
-def _check(scene: Scene, started: datetime) -> None:
+def _looked_at(scene: Scene) -> datetime:
     with scene.database.read() as session:
-        report = cost_report(session, start=started, end=now(), now=now())
-        ledger: dict[str, list[MeterInterval]] = defaultdict(list)
-        for row in session.exec(select(MeterInterval).order_by(col(MeterInterval.started_at))):
-            ledger[row.endpoint_id].append(row)
-        first = {row.id: row.first_seen_at for row in session.exec(select(Endpoint))}
+        return session.exec(select(Account.confirmed_at)).one() or START
+
+
+def _check(scene: Scene) -> None:
+    now = scene.clock.now()
+    with scene.database.read() as session:
+        report = cost_report(session, start=START, end=now, now=now)
+        operations = session.exec(select(Operation)).all()
+        told = session.exec(select(Event).where(Event.kind == "operation.requested")).all()
+        query = select(MeterInterval).order_by(col(MeterInterval.started_at), col(MeterInterval.id))
+        intervals = session.exec(query).all()
+    _check_seams(list(intervals))
+    assert report.measured_until is not None
+    with scene.database.read() as session:
+        report = cost_report(session, start=START, end=report.measured_until, now=now)
+    charged = billed(scene.world, scene.template.clouds, START, report.end)
+    for item in report.items:
+        slack = 2
+        assert item.figure.low - slack <= charged[item.name] <= item.figure.high + slack, item.name
+    assert {one.id for one in operations} <= {one.operation_id for one in told}
+    creations = [
+        call
+        for call in scene.world.calls.mutating(committed=True)
+        if call.path.endswith("/CreateEndpoint")
+    ]
+    assert len(creations) <= sum(one.kind == "resume" for one in operations)
+    names = [row.name for row in scene.rows()]
+    assert len(set(names)) == len(names)
+
+
+def _check_seams(intervals: list[MeterInterval]) -> None:
+    ledger: dict[tuple[str, str], list[MeterInterval]] = defaultdict(list)
+    for row in intervals:
+        ledger[row.endpoint_id, row.component].append(row)
     for rows in ledger.values():
         for left, right in itertools.pairwise(rows):
-            assert left.ended_at == right.started_at
-    assert report.measured_until is not None
-    for item in report.items:
-        # What ran before the first look was never measured and is not claimed.
-        since = first[item.key]
-        lines = scene.world.bill("acme", start=since, end=report.measured_until)
-        billed = sum(line.nano_usd for line in lines if line.name == item.name)
-        second = 800_000_000 // 3600 + 1
-        assert item.figure.low - second <= billed <= item.figure.high + second, item.name
-    calls = scene.world.calls.mutating(committed=True)
-    with scene.database.read() as session:
-        operations = session.exec(select(Operation)).all()
-    assert len(calls) <= sum(max(op.attempts, 1) for op in operations)
+            assert left.ended_at == right.started_at, (left, right)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import text
 
 from orchestrator.clock import SystemClock
 from orchestrator.engine.claims import SoleOwner
@@ -89,25 +89,16 @@ def test_a_slow_account_delays_no_other() -> None:
     assert engine.passes >= 5
 
 
-def test_a_second_engine_is_refused(database: Database) -> None:
-    first = acquire(database)
-    other = Database(database.url.render_as_string(hide_password=False))
-    with pytest.raises(EngineBusyError):
-        acquire(other)
+def test_a_second_process_is_refused_and_told_of_the_first(sqlite_database: Database) -> None:
+    first = acquire(sqlite_database)
+    assert first is not None
+    with pytest.raises(EngineBusyError, match=f"process {os.getpid()} works on"):
+        acquire(sqlite_database)
     first.release()
-    acquire(other).release()
-    other.dispose()
+    again = acquire(sqlite_database)
+    assert again is not None
+    again.release()
 
 
-def test_a_lost_lock_connection_is_replaced(postgres_database: Database) -> None:
-    lock = acquire(postgres_database)
-    with postgres_database.engine.connect() as connection:
-        connection.execute(
-            text(
-                "SELECT pg_terminate_backend(pid) FROM pg_locks "
-                "WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
-            )
-        )
-    lock.verify()
-    lock.verify()
-    lock.release()
+def test_no_process_has_a_postgres_for_itself(postgres_database: Database) -> None:
+    assert acquire(postgres_database) is None

@@ -157,6 +157,7 @@ def test_compose_uses_only_keys_that_exist() -> None:
         "command",
         "depends_on",
         "ports",
+        "stop_grace_period",
     }
     assert set(compose()) == {"name", "x-program", "services", "volumes"}
     for one in compose()["services"].values():

@@ -54,7 +54,10 @@ def test_api_and_worker_share_a_store_and_end_when_asked(
                 Event().wait(0.2)
             else:
                 raise AssertionError(f"the worker found nothing: {worker_log.read_text()}")
-            assert installed.run("worker", environment=environment).returncode != 0
+            with installed.running(
+                "worker", log=tmp_path / "second.log", end=signal.SIGTERM, environment=environment
+            ):
+                pass  # on Postgres a second one may join at any time
         assert installed.run("endpoints", "list", environment=environment).returncode == 0
 
 

@@ -130,7 +130,7 @@ def test_deleting_asks_for_the_name(fleet: Dashboard) -> None:
     page.click("#ask button.danger")
     expect(page.locator("#ask[open]")).to_have_count(0)
     (operation,) = fleet.operations("sdxl-thumbnails")
-    assert operation.kind == "delete"
+    assert operation.kind == "pause"
 
 
 def test_adopting_gives_a_team_and_changes_nothing(fleet: Dashboard) -> None:

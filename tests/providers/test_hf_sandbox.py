@@ -367,8 +367,7 @@ class TestWire:
         assert cloud.look().status is Status.PAUSED
 
     def test_the_whoami_limit_is_throttling(self) -> None:
-        cloud = Cloud(Switches(whoami_per_5_minutes=1))
-        cloud.provider.identity()
+        cloud = Cloud(Switches(whoami_per_5_minutes=0))
         with pytest.raises(UnavailableError) as caught:
             cloud.provider.identity()
         assert caught.value.status == 429

@@ -60,7 +60,6 @@ def test_wrong_settings_are_named(changes: dict[str, object], words: str) -> Non
         ({"endpoint_url": "https://ada:pw@host"}, "without a user"),
         ({"execution_role": "runner"}, "execution_role"),
         ({"read_timeout_s": "0"}, "read_timeout_s"),
-        ({"retry_mode": "legacy"}, "adaptive, standard"),
         ({"max_attempts": "0"}, "max_attempts"),
         ({"describes_per_pass": "many"}, "describes_per_pass"),
         ({"sweep_minutes": "1441"}, "sweep_minutes"),

@@ -305,15 +305,13 @@ def assumed_role() -> httpx2.Response:
 
 
 class TestRealTransport:
-    def test_reads_and_changes_have_retries_of_their_own(self) -> None:
+    def test_botocore_sends_once_so_that_one_place_decides_what_is_sent_again(self) -> None:
         account = ProviderAccount("1", "a", "sagemaker", ACCOUNT, REGION, "env:X")
         hooks = ProviderHooks(AwsWire().clock, resolve=lambda _: "AKIAEXAMPLE:s")
         options = SageMakerOptions.read({"read_timeout_s": "7", "max_attempts": "4"})
         clients = Clients(account, hooks, options)
-        reads = clients.get("sts", change=False).meta.config
-        changes = clients.get("sts", change=True).meta.config
-        assert reads.retries == {"mode": "adaptive", "total_max_attempts": 4}
-        assert changes.retries["total_max_attempts"] == 1
+        reads = clients.get("sts").meta.config
+        assert reads.retries == {"mode": "standard", "total_max_attempts": 1}
         assert (reads.connect_timeout, reads.read_timeout) == (5.0, 7.0)
         assert reads.max_pool_connections >= 16
         clients.close()
@@ -323,8 +321,7 @@ class TestRealTransport:
         hooks = ProviderHooks(AwsWire().clock, resolve=lambda _: "AKIAEXAMPLE:s")
         clients, found = Clients(account, hooks, SageMakerOptions()), []
         threads = [
-            threading.Thread(target=lambda: found.append(clients.get("sts", change=False)))
-            for _ in range(4)
+            threading.Thread(target=lambda: found.append(clients.get("sts"))) for _ in range(4)
         ]
         for thread in threads:
             thread.start()

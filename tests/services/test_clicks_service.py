@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import Wish
-from orchestrator.services import clicks, running
+from orchestrator.services import clicks, deletion, running
 from orchestrator.services.clicks import Clicked, Terms
 from orchestrator.services.requests import Asked, close
 from orchestrator.store import holds, operations
@@ -56,7 +56,7 @@ def resume(session: Session, hours: int, until: datetime) -> Clicked:
 
 
 def delete(session: Session, hours: int = 0) -> Operation:
-    operation = clicks.request_delete(session, endpoint(session), asked(hours), confirm="search")
+    operation = deletion.request_delete(session, endpoint(session), asked(hours), confirm="search")
     session.flush()
     return operation
 

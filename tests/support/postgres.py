@@ -54,6 +54,11 @@ class PostgresServer:
             self._run("pg_ctl", "-D", str(self._data), "-m", "immediate", "stop")
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def restart(self) -> None:
+        """End all sessions and start the server again."""
+        self._run("pg_ctl", "-D", str(self._data), "-m", "fast", "-w", "stop")
+        self._serve()
+
     def url(self, name: str) -> str:
         """Return the address of one database."""
         return f"postgresql://postgres@/{name}?host={self.folder}"
@@ -91,9 +96,13 @@ class PostgresServer:
         if os.geteuid() == 0:
             programs = self._copy_for_ordinary_user(programs)
         (self.folder / "pg").symlink_to(programs)
-        data, log = str(self._data), str(self.folder / "log")
+        data = str(self._data)
         initdb = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]
         self._run("initdb", *initdb, "-D", data)
+        self._serve()
+
+    def _serve(self) -> None:
+        data, log = str(self._data), str(self.folder / "log")
         options = f"{OPTIONS} -c unix_socket_directories={self.folder}"
         self._run("pg_ctl", "-w", "-D", data, "-l", log, "-o", options, "start")
 

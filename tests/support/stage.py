@@ -289,7 +289,8 @@ def surroundings(
         digest_key=b"k" * 32,
     )
     settings = Settings()
-    context = Context(database, clock, settings, ProviderPool(provider_maker(settings, hooks)))
+    pool = ProviderPool(provider_maker(settings, hooks), hooks.pacing)
+    context = Context(database, clock, settings, pool)
     return context, wire
 
 

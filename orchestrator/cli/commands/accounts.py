@@ -17,6 +17,8 @@ app = typer.Typer(help="Accounts: the places where endpoints live.", no_args_is_
 Json = dict[str, Any]
 ALL_REGIONS = "all"
 _TOP_CALLS = 3
+# A health text in a list is cut to this many characters.
+_LONGEST = 60
 
 AccountArg = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its id or name.")]
 
@@ -181,7 +183,9 @@ def _columns(run: Session, accounts: Sequence[Json]) -> list[Column]:
         Column("namespace", lambda a: a["namespace"]),
         *regions,
         Column("endpoints", lambda a: str(a.get("endpoint_count", 0)), right=True),
-        Column("health", _health, style=lambda a: "" if a.get("health") == "ok" else "yellow"),
+        Column(
+            "health", _short_health, style=lambda a: "" if a.get("health") == "ok" else "yellow"
+        ),
         Column("observed", lambda a: run.out.ago(a.get("observed_at")), right=True),
     ]
 
@@ -194,6 +198,14 @@ def _health(account: Json) -> str:
     frozen = ", frozen" if account.get("frozen") else ""
     detail = account.get("health_detail")
     return f"{account.get('health')}{frozen}" + (f": {detail}" if detail else "")
+
+
+def _short_health(account: Json) -> str:
+    """Return the health on one short line; `accounts show` has all of it."""
+    told = _health(account)
+    return (
+        told if len(told) <= _LONGEST else f"{told[: _LONGEST - 1].rstrip()}\N{HORIZONTAL ELLIPSIS}"
+    )
 
 
 def _show(run: Session, account: Json) -> None:

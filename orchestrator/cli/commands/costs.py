@@ -66,6 +66,8 @@ def events(
     }
     page = run.api.pages(urls.path("events"), query, limit)
     run.out.items(page, event_columns(run), empty="no events")
+    if page.get("dropped_before") and not page.get("next_cursor"):
+        run.out.note(f"events before {run.out.at(page['dropped_before'])} were dropped")
 
 
 @freeze_app.command("status", epilog="Example: orchestrator freeze status")
@@ -152,6 +154,8 @@ def _show_costs(run: Session, report: Json, by: str) -> None:
     parts = report.get("components") or []
     if len(parts) > 1 and by != "component":
         out.say(", ".join(f"{one['key']} {formats.money(one.get('money'))}" for one in parts))
+    if report.get("dropped_before"):
+        out.warn(f"costs before {out.at(report['dropped_before'])} were dropped")
     if not report.get("complete", True):
         unpriced = ", ".join(_one(item) for item in report.get("unpriced") or [])
         out.warn(f"the total is incomplete: no price is known for {unpriced or 'a part of it'}")

@@ -163,19 +163,28 @@ def update(
     hardware: Annotated[
         str | None, typer.Option(metavar="KEY", help="Move it to this hardware.")
     ] = None,
+    repository: Annotated[
+        str | None, typer.Option(help="Another model, such as Qwen/Qwen3-4B.")
+    ] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit.")] = None,
+    task: Annotated[str | None, typer.Option(help="Such as text-generation.")] = None,
+    access: Annotated[str | None, typer.Option(help="authenticated, public or private.")] = None,
     image: ImageOption = None,
     env: EnvOption = None,
     secret: SecretOption = None,
     server_secret: ServerSecretOption = None,
+    command: Annotated[list[str] | None, typer.Option(help="One word of the command.")] = None,
+    argument: Annotated[list[str] | None, typer.Option("--arg", help="One argument.")] = None,
     option: SettingOption = None,
+    tag: TagOption = None,
+    reason: options.ReasonOption = None,
     wait: options.WaitOption = False,
     timeout: options.TimeoutOption = "30m",
     dry_run: options.DryRunOption = False,
 ) -> None:
     """Change an endpoint: what is ours at once, what is the cloud's by an operation.
 
-    --env and the secrets replace the whole environment or all secrets; labels are added.
+    --env, the secrets, --command, --arg and --tag each replace the whole set; labels are added.
     """
     run = session(ctx)
     where = urls.path("endpoints", changes.resolve(run, endpoint))
@@ -183,11 +192,17 @@ def update(
         {
             "owner": owner,
             "protected": protected,
+            "repository": repository,
             "revision": revision,
+            "task": task,
+            "access": access,
             "image": _image(image),
             "environment": options.pairs(env, "variable"),
             "secrets": _secrets(secret, server_secret),
+            "command": command,
+            "arguments": argument,
             "options": _settings(option),
+            "tags": tag,
         }
     )
     touched = (minimum, maximum, idle) != (None, None, None)
@@ -201,6 +216,7 @@ def update(
             body["scaling"] = _new_scaling(present, minimum, maximum, idle)
     if not body:
         raise CliError("nothing to change", ExitCode.USAGE, "see --help for what can be changed")
+    body |= _without_empty({"reason": reason})
     change = changes.Change(run, dry_run, wait, options.length(timeout))
     _finish(change, change.send("PATCH", where, body=body))
 

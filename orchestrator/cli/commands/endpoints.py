@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli import changes, formats, options, urls
+from orchestrator.cli import changes, formats, options, urls, waiting
 from orchestrator.cli.output import Column, status_style
 from orchestrator.cli.session import Session, session
 
@@ -216,6 +216,7 @@ def _what_it_is(run: Session, found: Json) -> list[tuple[str, str]]:
 
 def _what_is_wanted(run: Session, found: Json) -> list[tuple[str, str]]:
     wish, decision = found.get("wish") or {}, found.get("decision") or {}
+    deletion = found.get("deletion") or {}
     operation = found.get("operation") or {}
     holds = [
         ("hold", f"{h['wish']} until {run.out.at(h['until'])} by {h.get('actor')} ({h['id']})")
@@ -236,4 +237,11 @@ def _what_is_wanted(run: Session, found: Json) -> list[tuple[str, str]]:
         ("next", next_change(run, found)),
         *holds,
         ("operation", f"{operation['kind']} {operation['status']}" if operation else ""),
+        ("stuck", waiting.stuck(operation, run.clock.now()) if operation else ""),
+        (
+            "deleted after",
+            f"{run.out.at(deletion['after'])}, {deletion['actor']} asked: {deletion['reason']}"
+            if deletion
+            else "",
+        ),
     ]

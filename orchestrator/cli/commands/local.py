@@ -80,7 +80,7 @@ def serve(
 
 
 def worker(ctx: typer.Context) -> None:
-    """Run the engine alone, beside servers that were started with --no-engine."""
+    """Run the engine alone; on Postgres any number of workers and servers share the accounts."""
     from orchestrator.cli import runtime  # noqa: PLC0415 - keeps `--help` quick
 
     run = session(ctx)

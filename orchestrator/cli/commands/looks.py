@@ -72,11 +72,28 @@ def scan(
     scanning.scan(session(ctx), target)
 
 
-def doctor(ctx: typer.Context) -> None:
-    """Check this installation: settings, store, clock, credentials, clouds, server."""
+def doctor(
+    ctx: typer.Context,
+    *,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SECTION[,...]",
+            help="Only these: configuration, database, workers, clouds, nets, operations, "
+            "notifications, backup, server; repeatable.",
+        ),
+    ] = None,
+) -> None:
+    """Check this installation, and say what would help. Changes nothing.
+
+    Works on the store of this machine and needs no server; with --server it asks that one.
+
+    Exit codes: 0 nothing has failed (warnings and what could not be checked do not count),
+    7 something has.
+    """
     from orchestrator.cli.doctor import doctor as check  # noqa: PLC0415 - keeps `--help` quick
 
-    check(session(ctx))
+    check(session(ctx), only or ())
 
 
 def demo(

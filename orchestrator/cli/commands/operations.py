@@ -28,6 +28,10 @@ def list_operations(
         ),
     ] = None,
     kind: Annotated[str | None, typer.Option(help="pause, resume, create, ...")] = None,
+    stuck: Annotated[
+        bool, typer.Option("--stuck", help="Only those whose step lasts longer than usual.")
+    ] = False,
+    bulk: Annotated[str | None, typer.Option(help="Only of this bulk request.")] = None,
     limit: options.LimitOption = 50,
 ) -> None:
     """List operations, newest first."""
@@ -37,6 +41,8 @@ def list_operations(
         "account": account,
         "status": status,
         "kind": kind,
+        "stuck": stuck or None,
+        "bulk": bulk,
     }
     page = run.api.pages(urls.path("operations"), query, limit)
     run.out.items(page, _columns(run), empty="no operations")
@@ -63,7 +69,10 @@ def show(
 def cancel(
     ctx: typer.Context, operation: OperationArg, dry_run: options.DryRunOption = False
 ) -> None:
-    """Cancel an operation that the cloud has not been asked for yet."""
+    """Cancel an operation that the cloud has not been asked for yet.
+
+    A create that may have been sent is cancelled too: what comes of it is deleted.
+    """
     run = session(ctx)
     where = urls.path("operations", operation, "cancel")
     changes.tell(run, changes.Change(run, dry_run=dry_run).send("POST", where))
@@ -77,8 +86,13 @@ def _columns(run: Session) -> list[Column]:
         Column("endpoint", lambda o: (o.get("endpoint") or {}).get("name", "")),
         Column("status", lambda o: o["status"], style=status_style),
         Column("by", lambda o: o.get("rule") or o["actor"]),
-        Column("outcome", lambda o: o.get("outcome") or o.get("reason") or ""),
+        Column("outcome", lambda o: _outcome(run, o)),
     ]
+
+
+def _outcome(run: Session, found: dict[str, Any]) -> str:
+    told = waiting.stuck(found, run.clock.now())
+    return f"stuck: {told}" if told else found.get("outcome") or found.get("reason") or ""
 
 
 def _pairs(run: Session, found: dict[str, Any]) -> list[tuple[str, str]]:
@@ -102,5 +116,8 @@ def _pairs(run: Session, found: dict[str, Any]) -> list[tuple[str, str]]:
         ("finished", at(found.get("finished_at"))),
         ("next attempt", at(found.get("next_attempt_at"))),
         ("outcome", found.get("outcome") or ""),
+        ("superseded by", found.get("superseded_by") or ""),
+        ("cloud says", waiting.cloud_says(found).removeprefix("; the cloud says ")),
+        ("stuck", waiting.stuck(found, run.clock.now())),
         *steps,
     ]

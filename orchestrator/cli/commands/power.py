@@ -1,4 +1,4 @@
-"""`orchestrator endpoints pause|resume|scale-to-zero|delete|adopt|release`."""
+"""`orchestrator endpoints pause|resume|scale-to-zero|adopt`."""
 
 from __future__ import annotations
 
@@ -67,41 +67,6 @@ def scale_to_zero(
     _each(change, endpoints, _verb(change, "scale-to-zero", until, reason))
 
 
-@app.command(epilog="Example: orchestrator endpoints delete old-test --confirm old-test")
-def delete(
-    ctx: typer.Context,
-    endpoint: options.EndpointArg,
-    *,
-    confirm: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The endpoint's name, instead of the question."),
-    ] = None,
-    wait: options.WaitOption = False,
-    timeout: options.TimeoutOption = "15m",
-    dry_run: options.DryRunOption = False,
-) -> None:
-    """Delete an endpoint for ever, with its configuration and logs. Asks for its name."""
-    change = _change(ctx, dry_run, wait, timeout)
-    run = change.run
-    where = urls.path("endpoints", changes.resolve(run, endpoint))
-    found: Any = run.api.get(where)
-    name = str(found["name"])
-    if dry_run:
-        confirm = name
-    elif confirm is None:
-        confirm = _ask_for_name(run, name)
-    if confirm != name:
-        raise CliError(
-            f"{formats.plain(name)!r} is not deleted: {confirm!r} is not its name",
-            ExitCode.USAGE,
-            "give exactly its name to --confirm",
-        )
-    answer = change.finish(change.send("DELETE", where, query={"confirm": name}))
-    changes.tell(run, answer)
-    if wait and not dry_run:
-        waiting.check(answer)
-
-
 @app.command(epilog="Example: orchestrator endpoints adopt search-api --owner ops --label team=ops")
 def adopt(
     ctx: typer.Context,
@@ -134,15 +99,6 @@ def adopt(
             "adopt what?", ExitCode.USAGE, "name endpoints, or give --account or --match"
         )
     _adopt_many(change, account, options.pairs(match), body, yes=yes)
-
-
-@app.command(epilog="Example: orchestrator endpoints release search-api")
-def release(
-    ctx: typer.Context, endpoints: options.EndpointArgs, dry_run: options.DryRunOption = False
-) -> None:
-    """Give endpoints back: from now on they are only observed, and left as they are."""
-    change = _change(ctx, dry_run, wait=False, timeout="15m")
-    _each(change, endpoints, _post(change, "release", None))
 
 
 def _change(ctx: typer.Context, dry_run: bool, wait: bool, timeout: str) -> changes.Change:
@@ -186,15 +142,6 @@ def _tell(run: Session, answer: Json) -> None:
         run.out.say(f"{changes.full_name(answer)} is {state}; it stays {answer['status']}")
     else:
         changes.tell(run, answer)
-
-
-def _ask_for_name(run: Session, name: str) -> str:
-    run.confirm(
-        f"Deleting {formats.plain(name)} cannot be undone. Go on?",
-        yes=False,
-        instead=f"--confirm {name}",
-    )
-    return run.ask("Its name")
 
 
 def _adopt_many(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.domain.endpoints import NOT_BILLED, BilledReplicas, Scaling
+from orchestrator.domain.endpoints import NOT_BILLED, BilledReplicas, Rollout, Scaling
 from orchestrator.domain.status import Status
 
 
@@ -90,6 +90,27 @@ above zero while paused, so it counts for nothing |
     return rule(counts, terms) if rule else BilledReplicas(0, counts.up, counts.top)
 
 
+def rollout_of(
+    status: Status,
+    billed: BilledReplicas,
+    *,
+    ready: int | None,
+    target: int | None,
+    scaling: Scaling | None,
+) -> Rollout | None:
+    """Return the new replicas of an update, as a part of `billed`; None where there is none.
+
+    The settings that the cloud shows are already the new ones; what still serves it does not say.
+    """
+    if status not in _ROLLING:
+        return None
+    counts = _counts(ready, target, scaling)
+    most = counts.top if target is None else target
+    expected = max(0, billed.expected - counts.up)
+    high = min(billed.high, max(most, expected))
+    return Rollout(BilledReplicas(0, expected, high)) if high else None
+
+
 def _counts(ready: int | None, target: int | None, scaling: Scaling | None) -> _Counts:
     floor = max(1, scaling.min_replicas if scaling else 1)
     top = max(floor, scaling.max_replicas if scaling else 1, ready or 0, target or 0)
@@ -153,6 +174,7 @@ def _asleep(counts: _Counts, _: BillingTerms) -> BilledReplicas:
     return BilledReplicas(0, counts.up, counts.up if counts.ready is not None else counts.top)
 
 
+_ROLLING = frozenset({Status.UPDATING, Status.UPDATE_FAILED, Status.PENDING})
 _RULES: Mapping[Status, Callable[[_Counts, BillingTerms], BilledReplicas]] = {
     Status.RUNNING: _running,
     Status.INITIALIZING: _initializing,

@@ -7,7 +7,7 @@ from functools import partial
 from orchestrator.providers.account import ProviderAccount, ProviderHooks
 from orchestrator.providers.huggingface.options import HuggingFaceOptions
 from orchestrator.providers.huggingface.provider import HuggingFaceProvider
-from orchestrator.providers.huggingface.session import Session
+from orchestrator.providers.huggingface.session import BOUNDS, Session
 from orchestrator.providers.huggingface.snapshot import Mapper
 from orchestrator.providers.redaction import Redactor
 
@@ -25,6 +25,8 @@ def make_huggingface(account: ProviderAccount, hooks: ProviderHooks) -> HuggingF
         token=partial(hooks.resolve, account.credential_ref),
         clock=hooks.clock,
         sleep=hooks.sleep,
+        pacer=hooks.pacer(account, BOUNDS.__getitem__),
+        watch=hooks.watch(account),
         timeouts=options.timeouts,
         retry_cap_s=options.retry_cap_s,
         transport=hooks.transport,

@@ -13,6 +13,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined] # public, but 
     parse_ratelimit_headers,
 )
 
+from orchestrator.domain.pace import Quota
 from orchestrator.providers.base import (
     AmbiguousError,
     CapacityError,
@@ -106,6 +107,17 @@ def retry_after(response: httpx2.Response, now: datetime) -> timedelta | None:
     if limit is not None and limit.remaining == 0:
         return timedelta(seconds=min(limit.reset_in_seconds, _LONGEST_WAIT_S))
     return None
+
+
+def quota_of(response: httpx2.Response) -> Quota | None:
+    """Return what the IETF rate-limit headers tell of the quota; None without them."""
+    try:
+        told = parse_ratelimit_headers(response.headers)
+    except (ValueError, TypeError):
+        return None
+    if told is None or told.remaining < 0 or told.reset_in_seconds > _LONGEST_WAIT_S:
+        return None
+    return Quota(told.remaining, float(told.reset_in_seconds), told.limit)
 
 
 def http_date(value: str) -> datetime | None:

@@ -12,6 +12,7 @@ from orchestrator.domain.endpoints import (
     Contract,
     EndpointChange,
     EndpointSpec,
+    Handover,
     Hardware,
     HardwareOffer,
     JsonObject,
@@ -40,9 +41,19 @@ from orchestrator.providers.huggingface.listing import read_listing
 from orchestrator.providers.huggingface.payloads import create_payload, update_payload
 from orchestrator.providers.huggingface.session import Call, Session, path
 from orchestrator.providers.huggingface.snapshot import Mapper
+from orchestrator.providers.huggingface.spec import contains, kept_spec
 from orchestrator.providers.huggingface.usage import asked_span, read_usage
 
 _log = logging.getLogger(__name__)
+# No figures are published: a model of some gigabytes is pulled and loaded within minutes.
+USUAL_S = {
+    "create": 600,
+    "resume": 600,
+    "update": 600,
+    "pause": 120,
+    "scale_to_zero": 120,
+    "delete": 120,
+}
 
 
 class HuggingFaceProvider:
@@ -62,7 +73,7 @@ class HuggingFaceProvider:
         api_url: str,
         hub_url: str,
     ) -> None:
-        self.capabilities = Capabilities()
+        self.capabilities = Capabilities(usual_s=USUAL_S)
         self._namespace = namespace
         self._session = session
         self._mapper = mapper
@@ -130,6 +141,13 @@ class HuggingFaceProvider:
         call = Call("PUT", self._at(name), f"update endpoint {name}", body=payload)
         return _checked_echo(self._changed(call, name), change.access, change.hardware)
 
+    def shows(self, seen: Snapshot, change: EndpointChange) -> bool:
+        """Tell whether an endpoint has all that a change sets; secrets are never told."""
+        if change.secrets is not None:
+            return False
+        asked = kept_spec(update_payload(change), self._mapper.redactor)
+        return "omitted" not in asked and contains(seen.spec, asked)
+
     def contract(self, name: str) -> Contract:
         """Return that a pause keeps all; only places in the queue for hardware are given up."""
         self._existing(name)
@@ -153,6 +171,11 @@ class HuggingFaceProvider:
         """Return that there is nothing to put back: this cloud keeps a paused endpoint whole."""
         del name, kept
         return Restored()
+
+    def handover(self, name: str, kept: JsonObject) -> Handover:
+        """Return nothing: a paused endpoint stays there, whole."""
+        del name, kept
+        return Handover()
 
     def scale_to_zero(self, name: str) -> Snapshot:
         """Stop all replicas; the next request wakes it."""

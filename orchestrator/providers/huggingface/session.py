@@ -16,6 +16,8 @@ import httpx2
 
 from orchestrator import __version__
 from orchestrator.clock import Clock
+from orchestrator.domain.pace import Bounds
+from orchestrator.providers.account import CallWatch, Timing
 from orchestrator.providers.base import (
     ProviderError,
     RefusedError,
@@ -27,12 +29,21 @@ from orchestrator.providers.huggingface.failures import (
     failure,
     http_date,
     lost,
+    quota_of,
     unreadable,
 )
+from orchestrator.providers.pacing import HeldBackError, Pacer, Ticket
 from orchestrator.providers.permit import check_permit
 
 ATTEMPTS = 3
 FIRST_DELAY_S = 0.5
+# No limit of these APIs is documented; the Hub's is 500 calls in 5 minutes, told in its headers.
+MANAGEMENT, METRICS, HUB = "management", "metrics", "hub"
+BOUNDS = {
+    MANAGEMENT: Bounds(start=10.0, burst=20.0),
+    METRICS: Bounds(start=10.0, burst=20.0),
+    HUB: Bounds(start=500 / 300, burst=5.0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,18 @@ class Call:
     anonymous: bool = False
     empty_ok: bool = False
 
+    @property
+    def purpose(self) -> str:
+        """What the call is counted as: the first words of its purpose, which name no endpoint."""
+        return " ".join(self.doing.split()[:2])
+
+    @property
+    def api(self) -> str:
+        """The API whose rate limit this call counts for."""
+        if self.url.endswith("/metrics"):
+            return METRICS
+        return HUB if "/api/" in self.url else MANAGEMENT
+
 
 def path(*parts: str) -> str:
     """Return URL path parts, encoded. Raises RefusedError for a part that means another path."""
@@ -88,6 +111,8 @@ class Session:
         token: Callable[[], str],
         clock: Clock,
         sleep: Callable[[float], None],
+        pacer: Pacer,
+        watch: CallWatch,
         timeouts: Timeouts,
         retry_cap_s: float,
         transport: httpx2.BaseTransport | None = None,
@@ -95,6 +120,8 @@ class Session:
         self._token = token
         self._clock = clock
         self._sleep = sleep
+        self._pacer = pacer
+        self._watch = watch
         self._retry_cap = timedelta(seconds=retry_cap_s)
         self._counting = threading.Lock()
         self._counts: Counter[str] = Counter()
@@ -128,10 +155,14 @@ class Session:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._once(call, tally, change=False)
+            except HeldBackError:
+                raise
             except UnavailableError as error:
                 delay = self._delay(attempt, error)
                 if delay is None or not self._may_wait(delay, tally):
                     raise
+                if isinstance(error, ThrottledError):
+                    continue  # its pace makes it wait
             self._sleep(delay)
         raise AssertionError("the last attempt returns or raises")
 
@@ -165,22 +196,45 @@ class Session:
         return tally.waited_s <= 3 * self._retry_cap.total_seconds()
 
     def _once(self, call: Call, tally: Tally | None, *, change: bool) -> dict[str, Any]:
+        with self._watch.call(call.api, call.purpose) as timing:
+            return self._timed(call, tally, timing, change=change)
+
+    def _timed(
+        self, call: Call, tally: Tally | None, timing: Timing, *, change: bool
+    ) -> dict[str, Any]:
         secret = "" if call.anonymous else self._token()
+        ticket = self._pacer.admit(call.api, change=change)
+        timing.sent()
         if tally is not None:
             tally.calls += 1
         with self._counting:
-            self._counts[" ".join(call.doing.split()[:2])] += 1
+            self._counts[call.purpose] += 1
         sent = self._send(call, secret)
         if isinstance(sent, httpx2.RequestError):
             error = lost(sent, doing=call.doing, change=change)
             raise _NotSentError(str(error)) if isinstance(sent, NOT_SENT) else error
         if tally is not None:
             tally.cloud_time = http_date(sent.headers.get("date", "")) or tally.cloud_time
-        if not sent.is_success:
-            raise failure(
-                sent, doing=call.doing, change=change, secret=secret, now=self._clock.now()
-            )
+        failed = None if sent.is_success else self._failure(sent, call, secret, change=change)
+        self._learn(ticket, sent, failed)
+        if failed is not None:
+            raise failed
         return _decoded(sent, call, change=change)
+
+    def _failure(
+        self, sent: httpx2.Response, call: Call, secret: str, *, change: bool
+    ) -> ProviderError:
+        now = self._clock.now()
+        return failure(sent, doing=call.doing, change=change, secret=secret, now=now)
+
+    def _learn(self, ticket: Ticket, sent: httpx2.Response, failed: ProviderError | None) -> None:
+        throttled = failed if isinstance(failed, ThrottledError) else None
+        self._pacer.answered(
+            ticket,
+            refused=throttled is not None,
+            wait=throttled.retry_after if throttled is not None else None,
+            quota=quota_of(sent),
+        )
 
     def _send(self, call: Call, secret: str) -> httpx2.Response | httpx2.RequestError:
         """Return the failure as a value: raised, it would carry the request with its headers."""
@@ -188,10 +242,22 @@ class Session:
         check_permit()
         try:
             return self._client.request(
-                call.method, call.url, params=call.params, json=call.body, headers=headers
+                call.method,
+                call.url,
+                params=call.params,
+                json=call.body,
+                headers=headers,
+                extensions={"trace": _last_check},
             )
         except httpx2.RequestError as error:
             return error
+
+
+def _last_check(event: str, info: Mapping[str, Any]) -> None:
+    """Ask again before the first byte: to connect, or to wait for a connection, takes a while."""
+    del info
+    if event.endswith("send_request_headers.started"):
+        check_permit()
 
 
 def _backoff(attempt: int) -> float:

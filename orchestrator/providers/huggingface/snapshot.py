@@ -10,7 +10,7 @@ from huggingface_hub import InferenceEndpointStatus
 
 from orchestrator.domain.endpoints import Hardware, Scaling, Snapshot
 from orchestrator.domain.status import Status
-from orchestrator.providers.huggingface.billing import BillingTerms, billed_replicas
+from orchestrator.providers.huggingface.billing import BillingTerms, billed_replicas, rollout_of
 from orchestrator.providers.huggingface.fields import Fields, count_of
 from orchestrator.providers.huggingface.spec import kept_spec
 from orchestrator.providers.redaction import Redactor, redact
@@ -43,14 +43,16 @@ class Mapper:
         scaling = scaling_of(fields)
         ready = fields.count("status.readyReplica")
         target = fields.count("status.targetReplica")
+        billed = billed_replicas(
+            status, ready=ready, target=target, scaling=scaling, terms=self.terms
+        )
         return Snapshot(
             name=fields.text("name"),
             status=status,
             cloud_state=state,
             hardware=_hardware(fields),
-            billed=billed_replicas(
-                status, ready=ready, target=target, scaling=scaling, terms=self.terms
-            ),
+            billed=billed,
+            rollout=rollout_of(status, billed, ready=ready, target=target, scaling=scaling),
             scaling=scaling,
             ready_replicas=ready,
             target_replicas=target,

@@ -76,6 +76,15 @@ def kept_spec(raw: Mapping[str, Any], redactor: Redactor) -> dict[str, Any]:
     return spec | {"omitted": sorted(omitted)} if omitted else spec
 
 
+def contains(whole: object, part: object) -> bool:
+    """Tell whether a kept configuration has all of a part of one; lists are compared whole."""
+    if isinstance(part, Mapping):
+        return isinstance(whole, Mapping) and all(
+            contains(whole.get(key), value) for key, value in part.items()
+        )
+    return bool(whole == part)
+
+
 def _picked(raw: Mapping[str, Any], at: str, omitted: list[str]) -> dict[str, Any]:
     """Return the known scalars at a path and, below it, the known objects."""
     kept: dict[str, Any] = {}

@@ -90,6 +90,13 @@ runs both fleets |
     return rule(counts, terms)
 
 
+def beside(cloud_state: str, counts: Instances) -> BilledReplicas:
+    """Return the instances of a deployment under way, as a part of `billed_instances`."""
+    if _RULES.get(cloud_state) is not _updating:
+        return NOT_BILLED
+    return BilledReplicas(0, counts.pending or 0, _most_beside(counts))
+
+
 def _creating(counts: Instances, terms: BillingTerms) -> BilledReplicas:
     if terms.creating is Billing.FREE:
         return NOT_BILLED
@@ -105,10 +112,13 @@ def _serving(counts: Instances, _: BillingTerms) -> BilledReplicas:
 
 
 def _updating(counts: Instances, _: BillingTerms) -> BilledReplicas:
-    beside = [count for count in (counts.pending, counts.pending_desired) if count is not None]
-    more = max(beside) if len(beside) == 2 else max([counts.top, *beside])
     expected = counts.up + (counts.pending or 0)
-    return BilledReplicas(counts.least, expected, max(expected, counts.most + more))
+    return BilledReplicas(counts.least, expected, counts.most + _most_beside(counts))
+
+
+def _most_beside(counts: Instances) -> int:
+    told = [count for count in (counts.pending, counts.pending_desired) if count is not None]
+    return max(told) if len(told) == 2 else max([counts.top, *told])
 
 
 def _failed(counts: Instances, terms: BillingTerms) -> BilledReplicas:

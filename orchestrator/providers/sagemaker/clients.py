@@ -30,6 +30,8 @@ from orchestrator.providers.sagemaker.failures import UnreadableError
 from orchestrator.providers.sagemaker.options import SageMakerOptions
 
 POOL_SIZE = 20
+# botocore gets the keys of a role by itself, so that it may ask for them again.
+KEY_ATTEMPTS = 3
 # The price list is served from a few regions only.
 _PRICE_REGIONS = {"eu": "eu-central-1", "ap": "ap-south-1", "cn": "cn-northwest-1"}
 
@@ -46,7 +48,7 @@ def _loader() -> Any:
 
 
 class Clients:
-    """Makes and keeps the clients; safe for threads. Changes have their own, which never retry."""
+    """Makes and keeps the clients, which send once and never retry; safe for threads."""
 
     def __init__(
         self, account: ProviderAccount, hooks: ProviderHooks, options: SageMakerOptions
@@ -59,7 +61,7 @@ class Clients:
         self._counting = threading.Lock()
         self._counts: Counter[str] = Counter()
         self.sent = 0
-        self._made: dict[tuple[str, bool], Any] = {}
+        self._made: dict[str, Any] = {}
         self._session: Any = None
         self._raw = threading.local()
 
@@ -71,13 +73,12 @@ class Clients:
                 self._session = self._new_session()
             return self._session
 
-    def get(self, service: str, *, change: bool) -> Any:
+    def get(self, service: str) -> Any:
         """Return the client of a service."""
         with self._lock:
-            key = (service, change)
-            if key not in self._made:
-                self._made[key] = self._new_client(service, change=change)
-            return self._made[key]
+            if service not in self._made:
+                self._made[service] = self._new_client(service)
+            return self._made[service]
 
     def credentials(self) -> Any:
         """Return the keys of this moment. Raises CredentialsError, or an error of botocore."""
@@ -123,32 +124,27 @@ class Clients:
     def _plain_session(self, profile: str | None) -> Any:
         session = botocore.session.Session(profile=profile)
         session.register_component("data_loader", _loader())
-        session.set_default_client_config(self._config(change=False))
+        session.set_default_client_config(self._config(KEY_ATTEMPTS))
         session.register("before-send", self._on_send)
         session.register("before-parse", self._on_answer)
         return session
 
-    def _new_client(self, service: str, *, change: bool) -> Any:
+    def _new_client(self, service: str) -> Any:
         region = self._account.region
         return boto3.Session(botocore_session=self.botocore_session).client(
             service,
             region_name=price_region(region) if service == "pricing" else region,
             endpoint_url=self._options.endpoint_url or None,
-            config=self._config(change=change),
+            config=self._config(1),
         )
 
-    def _config(self, *, change: bool) -> Any:
+    def _config(self, attempts: int) -> Any:
         options = self._options
-        once = change or self._hooks.transport is not None
-        retries: dict[str, object] = {
-            "mode": "standard" if once else options.retry_mode,
-            "total_max_attempts": 1 if once else options.max_attempts or 5,
-        }
         return Config(
             connect_timeout=options.connect_timeout_s,
             read_timeout=options.read_timeout_s,
             max_pool_connections=POOL_SIZE,
-            retries=retries,
+            retries={"mode": "standard", "total_max_attempts": attempts},
             user_agent_extra=f"endpoint-orchestrator/{__version__}",
         )
 

@@ -27,6 +27,9 @@ class Fleet:
     serverless: bool = False
     first: Row = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
+    # The type and disk of the instances of a deployment under way; empty without one.
+    next_type: str = ""
+    next_volume_gb: int | None = None
 
 
 def fleet_of(facts: Facts) -> Fleet:
@@ -36,7 +39,9 @@ def fleet_of(facts: Facts) -> Fleet:
     pending = facts.endpoint.get("PendingDeploymentSummary") or {}
     beside = list(_variants(pending))
     first: Row = configured[0] if configured else {}
-    instance_type, gaps = _type_of(configured, described, beside)
+    instance_type, gaps = _type_of(configured, described)
+    upcoming = list(_variants(facts.pending_config))
+    next_type = _next_type(beside, upcoming) if beside else ""
     serverless = bool(configured) and all(item.get("ServerlessConfig") for item in configured)
     counts = Instances(
         current=_sum(described, "CurrentInstanceCount"),
@@ -48,11 +53,28 @@ def fleet_of(facts: Facts) -> Fleet:
     if not serverless:
         for name, value in (("Current", counts.current), ("Desired", counts.desired)):
             gaps += [] if value is not None else [f"ProductionVariants.{name}InstanceCount"]
-    volumes = {count_of(item.get("VolumeSizeInGB")) for item in configured}
-    if len(volumes) > 1:
+    if len(_volumes(configured)) > 1:
         gaps.append("VolumeSizeInGB: differs between variants")
-    volume = volumes.pop() if len(volumes) == 1 else None
-    return Fleet(counts, instance_type, volume, serverless, first, tuple(gaps))
+    volume, next_volume = _volume(configured), _volume(upcoming)
+    told = tuple(gaps)
+    return Fleet(counts, instance_type, volume, serverless, first, told, next_type, next_volume)
+
+
+def _volumes(variants: Sequence[Row]) -> set[int | None]:
+    return {count_of(item.get("VolumeSizeInGB")) for item in variants}
+
+
+def _volume(variants: Sequence[Row]) -> int | None:
+    found = _volumes(variants)
+    return found.pop() if len(found) == 1 else None
+
+
+def _next_type(beside: Sequence[Row], upcoming: Sequence[Row]) -> str:
+    """Return the one type of a deployment under way, `mixed` for several, `?` for none."""
+    told = [str(item.get("InstanceType") or "") for item in beside]
+    types = list(dict.fromkeys(filter(None, told or map(_configured_type, upcoming))))
+    types = types or list(dict.fromkeys(filter(None, map(_configured_type, upcoming))))
+    return types[0] if len(types) == 1 else MIXED if types else "?"
 
 
 def count_of(value: object) -> int | None:
@@ -89,9 +111,7 @@ def _top(facts: Facts, configured: Sequence[Row]) -> int:
     return max(1, initial, sum(n or 0 for n in managed), sum(n or 0 for n in scaled))
 
 
-def _type_of(
-    configured: Sequence[Row], described: Sequence[Row], beside: Sequence[Row]
-) -> tuple[str, list[str]]:
+def _type_of(configured: Sequence[Row], described: Sequence[Row]) -> tuple[str, list[str]]:
     """Return the one type at work, `mixed` for several, `?` for none that is known."""
     at_work: Counter[str] = Counter()
     for variant in described:
@@ -102,8 +122,6 @@ def _type_of(
     working = [name for name, count in at_work.items() if count]
     types = list(dict.fromkeys(working or filter(None, map(_configured_type, configured))))
     gaps = [] if types else ["InstanceType"]
-    if any(item.get("InstanceType") not in (None, *types) for item in beside):
-        gaps.append("PendingDeploymentSummary.InstanceType: another than that of its price")
     if len(types) > 1:
         return MIXED, [*gaps, f"InstanceType: {', '.join(types)} together have no one price"]
     return (types[0] if types else "?"), gaps

@@ -13,7 +13,6 @@ _LOCAL = re.compile(
     r"localhost|127\.\d+\.\d+\.\d+|::1|[A-Za-z0-9_-]+|.+\.(localhost|internal|test)"
 )
 _ROLE = re.compile(r"arn:[a-z-]+:iam::\d{12}:role/[\w+=,.@/-]{1,512}")
-_RETRY_MODES = ("adaptive", "standard")
 # `initializing_billing` is the name that all clouds share; `creating_billing` goes before it.
 _BILLING = {
     "initializing_billing": "creating",
@@ -26,7 +25,6 @@ KNOWN = (
     "execution_role",
     "connect_timeout_s",
     "read_timeout_s",
-    "retry_mode",
     "max_attempts",
     "describes_per_pass",
     "sweep_minutes",
@@ -46,7 +44,6 @@ class SageMakerOptions:
     execution_role: str = ""
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 30.0
-    retry_mode: str = "adaptive"
     max_attempts: int | None = None
     describes_per_pass: int = 500
     sweep_minutes: int = 15
@@ -64,7 +61,6 @@ class SageMakerOptions:
             execution_role=_role(options.get("execution_role", "")),
             connect_timeout_s=_seconds("connect_timeout_s", options, 5.0),
             read_timeout_s=_seconds("read_timeout_s", options, 30.0),
-            retry_mode=_one_of("retry_mode", options.get("retry_mode", "adaptive"), _RETRY_MODES),
             max_attempts=None if attempts is None else _count("max_attempts", attempts, 20),
             describes_per_pass=_count(
                 "describes_per_pass", options.get("describes_per_pass", "500"), 10_000

@@ -10,6 +10,7 @@ from orchestrator.domain.endpoints import (
     Contract,
     EndpointChange,
     EndpointSpec,
+    Handover,
     HardwareOffer,
     JsonObject,
     LeftBehind,
@@ -33,6 +34,7 @@ from orchestrator.providers.sagemaker import (
     contract,
     creating,
     deleting,
+    handing,
     pausing,
     restoring,
     specs,
@@ -58,6 +60,17 @@ from orchestrator.providers.sagemaker.usage import (
 PARALLEL_READS = 8
 
 
+# Minutes for small models, up to half an hour for the largest; an update starts a new fleet first.
+USUAL_S = {
+    "create": 900,
+    "resume": 900,
+    "update": 1200,
+    "pause": 300,
+    "scale_to_zero": 300,
+    "delete": 300,
+}
+
+
 class SageMakerProvider:
     """Speaks the APIs of SageMaker and its neighbours; keeps descriptions that cannot change.
 
@@ -77,6 +90,7 @@ class SageMakerProvider:
             usage_batch=QUERIES_PER_CALL // METRICS,
             usage_nano_per_reading=METRICS * NANO_PER_METRIC,
             billing_granularity_s=1,
+            usual_s=USUAL_S,
         )
         self._session = session
         self._reader = reader
@@ -131,6 +145,11 @@ class SageMakerProvider:
         updating.update(self._desk, name, change)
         return self._after(name)
 
+    def shows(self, seen: Snapshot, change: EndpointChange) -> bool:
+        """Return False: an update compares with what is in use, and calls only for a difference."""
+        del seen, change
+        return False
+
     def contract(self, name: str) -> Contract:
         """Return what a pause would keep and lose, and what forbids it. Changes nothing."""
         return contract.read_contract(self._desk, name)
@@ -152,6 +171,10 @@ class SageMakerProvider:
     def restore(self, name: str, kept: JsonObject) -> Restored:
         """Put back counts, weights and scaling of an endpoint that serves again."""
         return restoring.restore(self._desk, name, kept)
+
+    def handover(self, name: str, kept: JsonObject) -> Handover:
+        """Return the commands that make a deleted endpoint again, with its scaling. No call."""
+        return handing.handover(name, kept)
 
     def scale_to_zero(self, name: str) -> Snapshot:
         """Take all copies away; the next request wakes one. Only with inference components."""

@@ -43,6 +43,7 @@ class Facts:
 
     endpoint: Row
     config: Row = field(default_factory=dict)
+    pending_config: Row = field(default_factory=dict)
     models: tuple[Model, ...] = ()
     tags: Tags = field(default_factory=dict)
     targets: Sequence[Row] = ()
@@ -136,6 +137,24 @@ class Reader:
         )
         if _is_later(facts.config.get("CreationTime"), facts.endpoint.get("LastModifiedTime")):
             facts.gaps.append("config: made again after the endpoint took it")
+        self._read_pending_config(facts)
+
+    def _read_pending_config(self, facts: Facts) -> None:
+        """Read the configuration of a deployment under way: the disks of its instances."""
+        pending = facts.endpoint.get("PendingDeploymentSummary") or {}
+        name = str(pending.get("EndpointConfigName") or "")
+        if not name:
+            return
+
+        def describe() -> Row:
+            return self._session.read(
+                "sagemaker", "DescribeEndpointConfig", EndpointConfigName=name
+            )
+
+        key = (name, *_state(facts.endpoint))
+        facts.pending_config = self._optional(
+            facts, "pending config", lambda: self._configs.recall(key, describe), {}
+        )
 
     def _read_models(self, facts: Facts) -> None:
         """Read the models of variants and components; containers of components tell themselves."""

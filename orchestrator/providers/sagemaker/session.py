@@ -11,7 +11,8 @@ from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError, CredentialRetrievalError
 from botocore.parsers import ResponseParserError
 
-from orchestrator.providers.account import ProviderAccount, ProviderHooks
+from orchestrator.domain.pace import Bounds
+from orchestrator.providers.account import ProviderAccount, ProviderHooks, Timing
 from orchestrator.providers.base import (
     BusyError,
     CredentialsError,
@@ -19,16 +20,21 @@ from orchestrator.providers.base import (
     ThrottledError,
     UnavailableError,
 )
+from orchestrator.providers.pacing import HeldBackError, Ticket
 from orchestrator.providers.redaction import MASK
 from orchestrator.providers.sagemaker.clients import Clients
 from orchestrator.providers.sagemaker.failures import UnreadableError, failure, http_date, lost
 from orchestrator.providers.sagemaker.options import SageMakerOptions
 
 MOST_PAGES = 1000
-# With an in-process transport time is virtual, so that reads are repeated here.
+# botocore sends once: repeating reads, and the pace after a refusal, are decided here alone.
 ATTEMPTS = 3
 FIRST_DELAY_S = 0.5
 LONGEST_DELAY_S = 10.0
+# AWS limits each action of an account and region by itself, and publishes no number for these.
+# SageMaker's own canaries were throttled at some reads every 5 seconds, so the start is modest.
+BOUNDS, CHANGE_BOUNDS = Bounds(start=10.0, burst=20.0), Bounds(start=5.0, burst=5.0)
+_READS = ("Describe", "List", "Get", "Simulate", "Lookup")
 _SHORTEST_MASKED = 8
 _PUBLIC = ("HF_MODEL_ID", "SM_ON_MODEL", "SM_VLLM_MODEL")
 
@@ -47,7 +53,9 @@ class AwsSession:
         self.options = options
         self._clock = hooks.clock
         self._sleep = hooks.sleep
-        self._attempts = (options.max_attempts or ATTEMPTS) if hooks.transport is not None else 1
+        self._attempts = options.max_attempts or ATTEMPTS
+        self._pacer = hooks.pacer(account, _bounds)
+        self._watch = hooks.watch(account)
         self._clients = Clients(account, hooks, options)
         self._lock = threading.Lock()
         self._account_id = ""
@@ -92,12 +100,14 @@ class AwsSession:
         for attempt in range(1, self._attempts + 1):
             try:
                 return self._once(service, operation, params, change=False)
-            except BusyError:
+            except (BusyError, HeldBackError):
                 raise
             except UnavailableError as error:
                 delay = _delay(attempt, error)
                 if attempt == self._attempts or delay > LONGEST_DELAY_S:
                     raise
+                if isinstance(error, ThrottledError):
+                    continue  # its pace makes it wait
             self._sleep(delay)
         raise AssertionError("the last attempt returns or raises")
 
@@ -165,14 +175,38 @@ class AwsSession:
     def _once(
         self, service: str, operation: str, params: Mapping[str, Any], *, change: bool
     ) -> dict[str, Any]:
+        with self._watch.call(service, operation) as timing:
+            return self._timed(service, operation, params, timing, change=change)
+
+    def _timed(
+        self,
+        service: str,
+        operation: str,
+        params: Mapping[str, Any],
+        timing: Timing,
+        *,
+        change: bool,
+    ) -> dict[str, Any]:
         doing = f"{service}:{operation}"
         keys = self._keys(doing)
-        answer = self._send(service, operation, params, change=change)
+        ticket = self._pacer.admit(doing, change=change)
+        timing.sent()
+        answer = self._send(service, operation, params)
         if not isinstance(answer, Exception):
             self._note(answer)
+            self._pacer.answered(ticket)
             return answer
         secrets = (*_parts(keys), *_environment(params))
-        raise self._error(answer, doing, operation, secrets, change=change)
+        error = self._error(answer, doing, operation, secrets, change=change)
+        self._learn(ticket, answer, error)
+        raise error
+
+    def _learn(self, ticket: Ticket, answer: Exception, error: ProviderError) -> None:
+        """Tell the pace of an answer; a lost one says nothing of the rate."""
+        if isinstance(error, ThrottledError):
+            self._pacer.answered(ticket, refused=True, wait=error.retry_after)
+        elif isinstance(answer, ClientError):
+            self._pacer.answered(ticket)
 
     def _keys(self, doing: str) -> object:
         """Return the present keys, before a change, so that a failure to get them is no doubt."""
@@ -187,14 +221,14 @@ class AwsSession:
         raise self._error(failed, f"the keys for {doing}", "", (), change=False)
 
     def _send(
-        self, service: str, operation: str, params: Mapping[str, Any], *, change: bool
+        self, service: str, operation: str, params: Mapping[str, Any]
     ) -> dict[str, Any] | Exception:
         """Return the failure as a value: raised, it would carry the call with its parameters.
 
         botocore's parsers trip over fields of a wrong type with errors of their own.
         """
         try:
-            client = self._clients.get(service, change=change)
+            client = self._clients.get(service)
             answer: dict[str, Any] = getattr(client, xform_name(operation))(**params)
         except ProviderError:
             raise
@@ -236,6 +270,10 @@ def partition_of(region: str) -> str:
         if region.startswith(start):
             return partition
     return "aws"
+
+
+def _bounds(api: str) -> Bounds:
+    return BOUNDS if api.partition(":")[2].startswith(_READS) else CHANGE_BOUNDS
 
 
 def _delay(attempt: int, error: UnavailableError) -> float:

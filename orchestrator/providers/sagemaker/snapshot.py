@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from orchestrator.domain.endpoints import (
     BilledReplicas,
     Extra,
+    Hardware,
+    Rollout,
     Snapshot,
     Stop,
 )
 from orchestrator.domain.status import Status
 from orchestrator.providers.redaction import redact
-from orchestrator.providers.sagemaker.billing import BillingTerms, billed_instances
+from orchestrator.providers.sagemaker.billing import BillingTerms, beside, billed_instances
 from orchestrator.providers.sagemaker.fleet import Fleet, fleet_of
-from orchestrator.providers.sagemaker.hardware import hardware_of, volume_key
+from orchestrator.providers.sagemaker.hardware import hardware_of, instance_hardware, volume_key
 from orchestrator.providers.sagemaker.models import Model, engine_of
 from orchestrator.providers.sagemaker.naming import REPOSITORY_TAG, UNFINISHED_TAG, is_ours
 from orchestrator.providers.sagemaker.reading import Facts, utc
@@ -91,7 +93,8 @@ class Mapper:
             stop=_stop(facts, only),
             to_zero=_to_zero(facts, copies),
             restless=facts.hosts_components,
-            extras=_extras(fleet, self.region),
+            extras=_extras(fleet.volume_gb, self.region) if not fleet.serverless else (),
+            rollout=_rollout(state, fleet, hardware, self.region),
             unfinished=unfinished,
             gaps=tuple(dict.fromkeys((*_missing(facts), *fleet.gaps, *facts.gaps))),
             spec=kept_spec(facts, fleet),
@@ -173,10 +176,17 @@ def _tags(tags: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(shown))
 
 
-def _extras(fleet: Fleet, region: str) -> tuple[Extra, ...]:
-    if not fleet.volume_gb or fleet.serverless:
-        return ()
-    return (Extra("disk", volume_key(region), fleet.volume_gb),)
+def _extras(volume_gb: int | None, region: str) -> tuple[Extra, ...]:
+    return (Extra("disk", volume_key(region), volume_gb),) if volume_gb else ()
+
+
+def _rollout(state: str, fleet: Fleet, serving: Hardware, region: str) -> Rollout | None:
+    """Return the new fleet of a blue/green deployment, on its own type and disks."""
+    more = beside(state, fleet.counts)
+    if not fleet.next_type or not more.high or fleet.serverless:
+        return None
+    hardware = instance_hardware(region, fleet.next_type, serving.instance_size)
+    return Rollout(more, hardware.key, _extras(fleet.next_volume_gb, region))
 
 
 def _missing(facts: Facts) -> list[str]:

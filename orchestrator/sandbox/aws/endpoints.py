@@ -195,7 +195,7 @@ def _pending(stretch: Stretch) -> Result:
         "ProductionVariants": [
             {
                 "VariantName": one.name,
-                "CurrentInstanceCount": one.current,
+                "CurrentInstanceCount": one.instances,
                 "DesiredInstanceCount": one.desired,
                 "DesiredWeight": one.desired_weight,
                 **({"InstanceType": one.instance_type} if one.instance_type else {}),

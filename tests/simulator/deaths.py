@@ -1,0 +1,174 @@
+"""Where a process may die: at every commit and every call, before, in the middle, or after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+from sqlalchemy import event
+from sqlmodel import Session
+
+from orchestrator.store.database import Database
+from tests.simulator.tally import TALLY
+from tests.support.stage import Killed
+
+POINTS = (
+    "call before",
+    "call middle",
+    "call after",
+    "change before",
+    "change middle",
+    "change after",
+    "commit before",
+    "commit middle",
+    "commit after",
+)
+_WRITES = ("INSERT", "UPDATE", "DELETE")
+Hook = Callable[[], None]
+Seen = Callable[[httpx2.Request], None]
+
+
+def _nobody(what: str) -> None:
+    del what
+
+
+class Reaper:
+    """Counts down to points at which the process dies; `change …` counts changing calls alone."""
+
+    def __init__(self) -> None:
+        self._armed: dict[str, int] = {}
+        self.deaths = 0
+        # Told of every use of the store, of a cloud and of the clock: pure rules make none.
+        self.touched: Callable[[str], None] = _nobody
+
+    def arm(self, point: str, number: int) -> None:
+        """Let the process die at the `number`-th such point from now on."""
+        self._armed[point] = number
+
+    def disarm(self) -> None:
+        """Let it live."""
+        self._armed.clear()
+
+    def due(self, point: str) -> bool:
+        """Count a point; True when the process dies at it."""
+        left = self._armed.get(point)
+        if left is None:
+            return False
+        if left > 1:
+            self._armed[point] = left - 1
+            return False
+        del self._armed[point]
+        return True
+
+    def die(self, point: str) -> None:
+        """Die, and have it counted."""
+        self.deaths += 1
+        TALLY.add("deaths", point)
+        raise Killed
+
+    def reach(self, point: str) -> None:
+        """Count a point, and die at it if that is due."""
+        if self.due(point):
+            self.die(point)
+
+
+class MortalDatabase(Database):
+    """A store at whose commits the process may die."""
+
+    def __init__(self, url: str, reaper: Reaper) -> None:
+        super().__init__(url, durable=False)
+        self.reaper = reaper
+        event.listen(self.engine, "before_cursor_execute", self._count)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        self.reaper.touched("the store")
+        with super().read() as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        self.reaper.touched("the store")
+        with super().write() as session:
+            yield session
+            self.reaper.reach("commit before")
+        self.reaper.reach("commit after")
+
+    def _count(self, connection: object, cursor: object, statement: str, *_: object) -> None:
+        del connection, cursor
+        if statement.startswith(_WRITES):
+            self.reaper.reach("commit middle")
+
+
+class Wire(httpx2.BaseTransport):
+    """Carries calls to the clouds; the process may die at one, and others may act meanwhile.
+
+    `seen` is called once a call has been served, `meanwhile` before one is sent.
+    """
+
+    def __init__(self, inner: httpx2.BaseTransport, reaper: Reaper, seen: Seen) -> None:
+        self._inner, self._reaper, self._seen = inner, reaper, seen
+        self.calls = 0
+        self._meanwhile: tuple[int, Hook] | None = None
+
+    def arm(self, number: int, hook: Hook) -> None:
+        """Let `hook` run while the `number`-th call from now on is on its way."""
+        self._meanwhile = (number, hook)
+
+    def disarm(self) -> None:
+        """Let nothing happen meanwhile."""
+        self._meanwhile = None
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        self._reaper.touched("a cloud")
+        self._happen()
+        change = changes(request)
+        self._point("before", change=change)
+        try:
+            response = self._inner.handle_request(request)
+        finally:
+            self._seen(request)
+        self._point("after", change=change)
+        if self._due("middle", change=change):
+            broken = _DyingStream(response.read(), self._reaper)
+            return httpx2.Response(response.status_code, headers=response.headers, stream=broken)
+        return response
+
+    def _happen(self) -> None:
+        self.calls += 1
+        if self._meanwhile is None:
+            return
+        left, hook = self._meanwhile
+        self._meanwhile = (left - 1, hook) if left > 1 else None
+        if left == 1:
+            hook()
+
+    def _point(self, which: str, *, change: bool) -> None:
+        self._reaper.reach(f"call {which}")
+        if change:
+            self._reaper.reach(f"change {which}")
+
+    def _due(self, which: str, *, change: bool) -> bool:
+        return self._reaper.due(f"call {which}") or (change and self._reaper.due(f"change {which}"))
+
+
+class _DyingStream(httpx2.SyncByteStream):
+    """An answer in the middle of which the reader dies."""
+
+    def __init__(self, body: bytes, reaper: Reaper) -> None:
+        self._body, self._reaper = body, reaper
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._body[: len(self._body) // 2]
+        self._reaper.die("call middle")
+
+
+def changes(request: httpx2.Request) -> bool:
+    """Tell whether a request asks a cloud for a change."""
+    target = request.headers.get("x-amz-target", "")
+    if not target and b"amz" not in request.headers.get("authorization", "").encode()[:8]:
+        return request.method != "GET"
+    verb: Any = target.rsplit(".", 1)[-1]
+    return not verb.startswith(("List", "Describe", "Get", "Search"))

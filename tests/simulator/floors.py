@@ -1,0 +1,65 @@
+"""What a whole run of the simulator must have played, so that it cannot silently shrink."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.simulator.deaths import POINTS
+from tests.simulator.menu import AWS_SWITCHES, KINDS, SWITCHES
+from tests.simulator.tally import Tally, middle
+
+ORDER = (
+    "histories",
+    "flavours",
+    "steps",
+    "deaths",
+    "faults",
+    "switches",
+    "rules that acted",
+    "operations",
+    "hand-overs",
+    "clock",
+    "by hand",
+    "changing calls",
+    "requests",
+    "keys",
+    "rules asked again",
+    "bills compared",
+    "passes to rest",
+)
+CHUNKS = 40
+HISTORIES = 2_000
+STEPS = 20
+# Kinds of operations that must have succeeded, and rules that must have acted.
+OPERATIONS = ("create", "delete", "pause", "resume", "scale_to_zero", "update")
+RULES = ("schedule", "idle")
+
+
+def shortfalls(tally: Tally) -> list[str]:
+    """Return what was played too little; nothing for a run of some chunks only."""
+    if tally.number("chunks", "played") < CHUNKS:
+        return []
+    found = []
+    if tally.number("histories", "all") < HISTORIES:
+        found.append(f"{HISTORIES} histories")
+    if middle(tally.groups.get("steps", Counter())) < STEPS:
+        found.append(f"a median of {STEPS} steps")
+    for group, names in _wanted().items():
+        found += [f"{group}: {name}" for name in names if not tally.number(group, name)]
+    return found
+
+
+def _wanted() -> dict[str, list[str]]:
+    switches = [f"{name}={value}" for name, values in SWITCHES.items() for value in values]
+    switches += [f"aws {name}={value}" for name, values in AWS_SWITCHES.items() for value in values]
+    return {
+        "flavours": ["huggingface", "sagemaker", "both"],
+        "faults": list(KINDS),
+        "deaths": list(POINTS),
+        "switches": switches,
+        "operations": [f"{kind} succeeded" for kind in OPERATIONS],
+        "rules that acted": list(RULES),
+        "hand-overs": ["taken"],
+        "clock": ["downtime", "set back", "set forward"],
+        "keys": ["same answer"],
+    }

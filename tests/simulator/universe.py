@@ -1,0 +1,131 @@
+"""One history's world: clouds, store, clocks, and the processes that live and die in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from orchestrator.clock import ManualClock
+from orchestrator.engine.engine import Engine
+from orchestrator.sandbox.transport import InProcessTransport
+from orchestrator.sandbox.world import World
+from orchestrator.services.context import Context
+from tests.simulator.deaths import MortalDatabase, Reaper, Seen, Wire
+from tests.simulator.owners import Book
+from tests.simulator.person import Answer, Asked, Person
+from tests.simulator.places import CADENCE, Template, context_of
+from tests.simulator.tally import TALLY
+from tests.support.stage import Killed
+
+# A pass that is due at once comes a second later, as a busy machine would have it.
+SHORTEST_REST = timedelta(seconds=1)
+
+
+class WallClock:
+    """The clock of our machine: the true time, and by how much it is wrong."""
+
+    def __init__(self, true: ManualClock, reaper: Reaper) -> None:
+        self.true, self._reaper = true, reaper
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        self._reaper.touched("the clock")
+        return self.true.now() + self.ahead
+
+
+@dataclass
+class Process:
+    """A service: API and engine with nothing in memory but what they have learned since."""
+
+    context: Context
+    engine: Engine
+
+
+@dataclass
+class Universe:
+    """What a history is played in; `look` runs after every call that a cloud has served."""
+
+    template: Template
+    database: MortalDatabase
+    world: World
+    look: Seen
+    true: ManualClock = field(init=False)
+    wall: WallClock = field(init=False)
+    reaper: Reaper = field(init=False)
+    wire: Wire = field(init=False)
+    book: Book = field(init=False)
+    process: Process = field(init=False)
+    person: Person = field(init=False)
+    passes: int = 0
+    hand_overs: int = 0
+    wrong: timedelta = timedelta(0)
+
+    def __post_init__(self) -> None:
+        self.true = ManualClock(self.template.now)
+        self.reaper = self.database.reaper
+        self.wall = WallClock(self.true, self.reaper)
+        inner = InProcessTransport(self.world, clock=self.true.now, sleep=self.let_pass)
+        self.wire = Wire(inner, self.reaper, self.look)
+        self.book = Book()
+        self.person = Person(self.template.secret)
+        self.start()
+
+    def start(self) -> None:
+        """Start a new process, which takes all accounts over."""
+        context = context_of(self.database, self.wall, self.wire, self.let_pass)
+        engine = Engine(context, CADENCE, claims=self.book.enter())
+        context.nudge = engine.nudge
+        self.process = Process(context, engine)
+
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass; the clouds notice when they are next spoken to."""
+        self.true.set(self.true.now() + timedelta(seconds=seconds))
+
+    def step(self) -> datetime:
+        """Let the engine do what is due; return when it wants to be called again."""
+        while True:
+            now = self.wall.now()
+            try:
+                self.passes += 1
+                return self.process.engine.step(now)
+            except Killed:
+                self.start()
+
+    def nudged(self) -> datetime:
+        """Let the engine make a pass of every account now."""
+        self.process.engine.nudge()
+        return self.step()
+
+    def run(self, span: timedelta, most: int) -> None:
+        """Let the engine work for a span of time, in `most` passes or fewer; then time is up."""
+        end = self.true.now() + span
+        for _ in range(most):
+            if self.true.now() >= end:
+                break
+            next_at = self.step() - self.wall.ahead
+            self.true.set(
+                min(max(next_at, self.true.now() + SHORTEST_REST), max(end, self.true.now()))
+            )
+        self.true.set(max(end, self.true.now()))
+        self.world.advance_to(self.true.now())
+
+    def ask(self, asked: Asked) -> Answer | None:
+        """Send a person's request; None when the process died over it."""
+        try:
+            return self.person.send(self.process.context, asked)
+        except Killed:
+            self.start()
+            return None
+
+    def hand_over(self) -> None:
+        """Let another worker take everything and make a pass, whatever the old one is doing."""
+        self.hand_overs += 1
+        TALLY.add("hand-overs", "taken")
+        self.start()
+        self.nudged()
+
+    def calm(self) -> None:
+        """Let nobody die or take over any more."""
+        self.reaper.disarm()
+        self.wire.disarm()
+        self.book.disarm()

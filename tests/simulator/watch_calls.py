@@ -1,0 +1,196 @@
+"""I2, I5 and I7 at the instant of each changing call: it was written down, allowed, explained."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import httpx2
+
+from orchestrator.sandbox.calls import Call
+from orchestrator.sandbox.instants import to_datetime
+from orchestrator.sandbox.world import World
+from tests.simulator.bystander import Bystander, Row
+from tests.simulator.tally import TALLY
+
+# The operations that each change of an endpoint may belong to, by the cloud's word for it.
+BELONGS = {
+    "create": {"create"},
+    "PUT": {"update", "resume"},
+    "DELETE": {"delete"},
+    "pause": {"pause"},
+    "resume": {"resume"},
+    "scale-to-zero": {"scale_to_zero"},
+    "CreateEndpoint": {"create", "resume"},
+    "DeleteEndpoint": {"delete", "pause", "resume", "create"},
+    "UpdateEndpoint": {"update"},
+    "UpdateEndpointWeightsAndCapacities": {"update"},
+}
+# Rules that a protected endpoint is not moved by, and that shadow mode keeps from acting.
+RULES = ("schedule", "idle")
+# A reading may be so old, and may lie by as much as a stale read does.
+EVIDENCE_SLACK = timedelta(minutes=7)
+
+
+@dataclass
+class CallWatch:
+    """Looks at every call once the cloud has served it; the store is as it was when it was sent."""
+
+    world: World
+    book: Bystander
+    seen: int = 0
+    sent: Counter[str] = field(default_factory=Counter)
+    created: Counter[str] = field(default_factory=Counter)
+    removed_by_hand: set[str] = field(default_factory=set)
+    wrong: list[str] = field(default_factory=list)
+    delivered: int = 0
+
+    def look(self, request: httpx2.Request) -> None:
+        """Check the calls that have come since; what is wrong is kept."""
+        calls = self.world.calls
+        while self.seen < len(calls):
+            call = calls[self.seen]
+            self.seen += 1
+            self.delivered += call.delivered and 200 <= call.status < 300
+            verb = verb_of(call)
+            if call.mutating and verb and not _is_probe(call):
+                # The log knows a creation by its place alone.
+                name = json.loads(request.content)["name"] if verb == "create" else call.name
+                self._check(replace(call, name=name))
+
+    def _check(self, call: Call) -> None:
+        verb = verb_of(call)
+        TALLY.add("changing calls", verb)
+        place = self._place(call)
+        if place is None:
+            self._complain(call, "nobody knows its account")
+            return
+        operations = self._active(place, call.name if verb in BELONGS else "")
+        if not operations:
+            self._complain(call, "no operation was written before it")
+            return
+        if verb not in BELONGS:
+            return
+        operation = operations[0]
+        self._fits(call, verb, operation, place)
+        self.sent[operation["id"]] += 1
+        self._explained(call, operation)
+
+    def _fits(self, call: Call, verb: str, operation: Row, account: Row) -> None:
+        if operation["kind"] not in BELONGS[verb]:
+            self._complain(call, f"its operation is a {operation['kind']}")
+        if operation["attempts"] < 1:
+            self._complain(call, "no attempt was written before it")
+        if account["frozen_at"] is not None or self._frozen():
+            self._complain(call, "it was frozen")
+        if operation["endpoint_id"] is None:
+            self._creates(call, operation)
+            return
+        endpoint = self.book.rows("SELECT * FROM endpoint WHERE id = ?", operation["endpoint_id"])[
+            0
+        ]
+        self._allowed(call, operation, endpoint)
+
+    def _creates(self, call: Call, operation: Row) -> None:
+        if call.committed:
+            self.created[operation["id"]] += 1
+        if self.created[operation["id"]] > 1:
+            self._complain(call, "it was created twice")
+
+    def _allowed(self, call: Call, operation: Row, endpoint: Row) -> None:
+        if not endpoint["managed"]:
+            self._complain(call, "the endpoint is not managed")
+        verb = verb_of(call)
+        rule, _, rule_id = operation["rule"].partition(":")
+        if rule in RULES and endpoint["protected"]:
+            self._complain(call, "a rule moved a protected endpoint")
+        begins = verb != "PUT" or operation["kind"] == "update"
+        if rule in RULES and begins and self._shadowed(rule_id):
+            self._complain(call, "a rule in shadow mode acted")
+        if not call.committed:
+            return
+        stops = verb == "DeleteEndpoint" and operation["kind"] == "pause"
+        if stops and not endpoint["allow_recreate"]:
+            self._complain(call, "it was deleted to pause it, without its owner's leave")
+        returns = verb == "CreateEndpoint" and operation["kind"] == "resume"
+        if returns and call.name in self.removed_by_hand:
+            self._complain(call, "others had deleted it, and it was made again")
+        if rule == "idle":
+            self._proven(call, rule_id)
+
+    def _proven(self, call: Call, rule_id: str) -> None:
+        """An idle stop needs that no request came for the whole timeout."""
+        if verb_of(call) not in ("pause", "scale-to-zero", "DeleteEndpoint"):
+            return
+        minutes = self.book.value("SELECT timeout_minutes FROM idle_policy WHERE id = ?", rule_id)
+        if minutes is None or call.path.startswith("/aws/"):
+            return
+        found = self.world.endpoint(call.namespace, call.name)
+        used = found.last_used(self.world.instant)
+        since = None if used is None else to_datetime(used)
+        if since is not None and call.at - since < timedelta(minutes=minutes) - EVIDENCE_SLACK:
+            self._complain(call, f"it was stopped as idle, and used at {since:%H:%M:%S}")
+
+    def _explained(self, call: Call, operation: Row) -> None:
+        told = self.book.rows(
+            "SELECT actor, message FROM event"
+            " WHERE operation_id = ? AND kind = 'operation.requested'",
+            operation["id"],
+        )
+        if len(told) != 1:
+            self._complain(call, f"{len(told)} events announce its operation")
+        elif not told[0]["actor"] or operation["reason"] not in told[0]["message"]:
+            self._complain(call, "its event lacks the actor or the reason")
+
+    def _place(self, call: Call) -> Row | None:
+        query = "SELECT * FROM account WHERE namespace = ?"
+        return next(iter(self.book.rows(query, call.namespace)), None)
+
+    def _active(self, account: Row, name: str) -> list[Row]:
+        query = (
+            "SELECT * FROM operation WHERE account_id = ? AND status IN ('running', 'confirming')"
+            " AND started_at IS NOT NULL"
+        )
+        if name:
+            return self.book.rows(query + " AND endpoint_name = ?", account["id"], name)
+        return self.book.rows(query, account["id"])
+
+    def _frozen(self) -> bool:
+        value = self.book.value("SELECT value FROM setting WHERE key = 'freeze'")
+        return bool(value and json.loads(value))
+
+    def _shadowed(self, rule_id: str) -> bool:
+        for table in ("schedule", "idle_policy"):
+            if self.book.value(f"SELECT shadow FROM {table} WHERE id = ?", rule_id):  # noqa: S608 - a fixed name
+                return True
+        return False
+
+    def _complain(self, call: Call, why: str) -> None:
+        self.wrong.append(f"{call.at:%H:%M:%S} {verb_of(call)} {call.name} {call.status}: {why}")
+
+    def check(self) -> None:
+        """Fail with what was wrong with calls so far, and where calls outnumber attempts."""
+        assert not self.wrong, self.wrong
+        for key, number in self.sent.items():
+            row = self.book.rows("SELECT * FROM operation WHERE id = ?", key)[0]
+            allowed = row["attempts"] + row["kind"].count("resume")
+            assert number <= allowed, (number, row)
+
+
+def verb_of(call: Call) -> str:
+    """Return the cloud's own word for a change; empty for what only asks with much to say."""
+    *_, last = parts = call.path.strip("/").split("/")
+    if parts[0] == "aws":
+        return last
+    if call.method != "POST":
+        return call.method
+    if len(parts) == len(("v2", "endpoint", "namespace")):
+        return "create"
+    return last if last in BELONGS else ""
+
+
+def _is_probe(call: Call) -> bool:
+    """Rights are probed with changes that cannot be made; what was not done has no operation."""
+    return call.path.startswith("/aws/") and not call.committed

@@ -1,0 +1,36 @@
+"""Tables in the documents that name tests stay true."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+CALLS = {
+    *("read", "listing", "create", "update", "pause", "resume", "scale to zero", "delete"),
+    *("restore", "every call"),
+}
+
+
+def rows_of(document: str) -> list[list[str]]:
+    lines = (ROOT / "docs" / document).read_text().splitlines()
+    table = [line for line in lines if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table[1:]]
+
+
+def test_every_test_that_holds_a_fault_exists() -> None:
+    sources = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+    defined = set(re.findall(r"def (test_\w+)\(", "\n".join(sources)))
+    named = set()
+    for row in rows_of("ambiguity.md"):
+        found = re.findall(r"`(test_\w+)`", row[-1])
+        assert found, row
+        named.update(found)
+    assert named - defined == set()
+
+
+def test_every_kind_of_call_and_both_clouds_are_treated() -> None:
+    rows = rows_of("ambiguity.md")
+    assert all(len(row) == 5 and all(row) for row in rows)
+    told = {call for row in rows for call in row[1].split(", ")}
+    assert told == CALLS
