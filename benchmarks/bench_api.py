@@ -12,7 +12,7 @@ import multiprocessing
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -106,7 +106,7 @@ def fill(database: Database, sizes: Sizes, now: datetime) -> None:
             _insert(session, table, rows)
 
 
-def _insert(session: Any, table: type[SQLModel], rows: list[SQLModel]) -> None:
+def _insert(session: Any, table: type[SQLModel], rows: Sequence[SQLModel]) -> None:
     columns = table.__table__.columns.keys()  # type: ignore[attr-defined] # made by the base class
     values = [{name: getattr(row, name) for name in columns} for row in rows]
     for value in values:
@@ -356,7 +356,7 @@ def _page_through(client: httpx2.Client, headers: dict[str, str], sizes: Sizes) 
 
 def main() -> None:
     """Read the sizes and run on each database."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr] # it has one
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--endpoints", type=int, default=10_000)
     parser.add_argument("--accounts", type=int, default=20)
     parser.add_argument("--intervals", type=int, default=3, help="ledger rows of each endpoint")
