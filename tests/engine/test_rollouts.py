@@ -213,7 +213,8 @@ def test_the_new_fleet_is_a_line_of_its_own_at_its_own_price(sqlite_database: Da
 def test_what_serves_keeps_its_price_until_it_is_gone(
     sqlite_database: Database, *, fails: bool
 ) -> None:
-    stage = open_stage(sqlite_database, cadence=MINUTES)
+    switches = Switches(update_doubles_billing=True)
+    stage = open_stage(sqlite_database, switches=switches, cadence=MINUTES)
     stage.add("web", startup_s=150)
     stage.run(minutes=2)
     if fails:
@@ -226,3 +227,5 @@ def test_what_serves_keeps_its_price_until_it_is_gone(
     stage.run(minutes=30)
     rows = {row.component: row for row in stage.intervals("web") if row.ended_at is None}
     assert ("nvidia-l4" in rows["compute"].hardware_key) is fails
+    stage.step()
+    check_ledger(stage, sum(line.nano_usd for line in stage.bill()))

@@ -58,6 +58,8 @@ EVERYWHERE = (
     faults.shifting_pages(),
     faults.shifting_pages(repeat=True),
     faults.unknown_state(),
+    faults.repeated_row(),
+    faults.page(),
 )
 ON_HUGGINGFACE = (
     faults.error(429, retry_after=30),

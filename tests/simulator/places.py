@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -96,7 +97,7 @@ class Template:
 
     def new_world(self, seed: int, switches: Mapping[str, Any], aws: Mapping[str, Any]) -> World:
         """Return the clouds with these switches."""
-        state = dict(self.world)
+        state = deepcopy(dict(self.world))  # what is restored shares its lists
         state["seed"] = seed
         state["switches"] = {**state["switches"], **switches}
         state["aws"] = {**state["aws"], "switches": {**state["aws"]["switches"], **aws}}

@@ -54,9 +54,9 @@ class Theatre:
 
     def open(self, flavour: str, drawn: Beginning) -> History:
         """Return a new history; ids are drawn from its seed, so that it can be played again."""
+        self._roll(0)
         template = self._template(flavour)
-        dice = random.Random(drawn.seed)
-        self._patch.setattr(ids, "secrets", SimpleNamespace(randbits=dice.getrandbits))
+        self._roll(drawn.seed)
         self._rules.asked.clear()
         database = self._fresh(template)
         named = drawn.switches | {f"aws {name}": value for name, value in drawn.aws.items()}
@@ -67,6 +67,10 @@ class Theatre:
         self._book = Bystander(self._store)
         return History(template, database, self._book, world, self._rules)
 
+    def _roll(self, seed: int) -> None:
+        dice = random.Random(seed)
+        self._patch.setattr(ids, "secrets", SimpleNamespace(randbits=dice.getrandbits))
+
     def _template(self, flavour: str) -> Template:
         if flavour not in self._templates:
             self._templates[flavour] = build(self._folder, FLAVOURS[flavour])
@@ -74,7 +78,8 @@ class Theatre:
 
     def _fresh(self, template: Template) -> MortalDatabase:
         self._close()
-        for suffix in ("-wal", "-shm"):
+        # A connection that a death left behind keeps the old file, not the new one of that name.
+        for suffix in ("", "-wal", "-shm"):
             self._store.with_name(self._store.name + suffix).unlink(missing_ok=True)
         url = template.store_at(self._store)
         if self._database is None:

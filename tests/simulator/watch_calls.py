@@ -104,9 +104,11 @@ class CallWatch:
             self._complain(call, "the endpoint is not managed")
         verb = verb_of(call)
         rule, _, rule_id = operation["rule"].partition(":")
-        if rule in RULES and endpoint["protected"]:
+        begins = (
+            verb != "PUT" or operation["kind"] == "update"
+        )  # else it puts back what a pause took
+        if rule in RULES and begins and endpoint["protected"]:
             self._complain(call, "a rule moved a protected endpoint")
-        begins = verb != "PUT" or operation["kind"] == "update"
         if rule in RULES and begins and self._shadowed(rule_id):
             self._complain(call, "a rule in shadow mode acted")
         if not call.committed:
