@@ -202,7 +202,8 @@ def change_endpoint(
         with change.context.database.read() as session:
             held = find.endpoint(session, ref)
             there = _account(session, held)
-        checked = partial(creation.checked, change.context, there, wanted, held.spec)
+            current = creation.current_of(held)
+        checked = partial(creation.checked, change.context, there, wanted, current)
         warnings = change.before(caller, checked)
 
     def work(session: Session) -> Done:

@@ -119,9 +119,7 @@ def _estimate(answer: Json, *, made: bool) -> list[str]:
 
 
 def _rollout(answer: Json) -> list[str]:
-    """Return what an update costs while the old and the new replicas both run."""
-    if answer.get("price_per_hour_rollout") is None:
-        return []
+    """Return what it costs now, and while the old and the new replicas of an update both run."""
     now, both, cost = (
         formats.price(answer.get(key), unit)
         for key, unit in (
@@ -130,6 +128,8 @@ def _rollout(answer: Json) -> list[str]:
             ("rollout_cost", ""),
         )
     )
+    if answer.get("price_per_hour_rollout") is None:
+        return [f"now: {now}"] if answer.get("price_per_hour_before") else []
     seconds = answer.get("rollout_seconds")
     usual = f" for usually {formats.duration(seconds)}: up to {cost} more" if seconds else ""
     return [f"now: {now}", f"while it rolls out: up to {both}{usual}"]

@@ -227,6 +227,7 @@ class Provider(Protocol):
     ) -> tuple[str, ...]:
         """Return warnings on a spec, or on a change of what `Snapshot.spec` calls `current`.
 
+        `current` has the bounds `min_replicas` and `max_replicas` beside it, where they are known.
         Makes no call. Raises SpecError for what the cloud would refuse or could not start.
         """
         ...

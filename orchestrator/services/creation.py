@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from sqlmodel import Session
 
+from orchestrator.costs.rates import replica_rate
 from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, Hardware, Scaling
 from orchestrator.domain.money import amount_for
 from orchestrator.domain.plan import Kind
@@ -93,7 +94,7 @@ def request_create(
     check_account(session, account.id)
     _check_name(session, account, spec.name)
     offers = _hardware_offers(session, account)
-    warnings = (*warnings, *_check_hardware(spec.hardware, offers, spec.scaling))
+    warnings = (*warnings, *_check_hardware(spec.hardware, offers, spec.scaling.max_replicas))
     parcel = specs.pack(spec)
     _check_reach(parcel.secrets, engine_here)
     operation = open_operation(
@@ -136,20 +137,23 @@ def request_update(
             remedy=f"Resume it first: POST /v1/endpoints/{endpoint.id}/resume.",
         )
     offers = _hardware_offers(session, account)
+    scaling = change.scaling or Scaling(endpoint.min_replicas or 0, endpoint.max_replicas or 1)
+    new = _new_replicas(endpoint, change, scaling)
     if change.hardware is not None:
         _check_move(endpoint, change.hardware)
-        warnings += _check_hardware(change.hardware, offers, change.scaling)
+        warnings += _check_hardware(
+            change.hardware, offers, max(new, scaling.max_replicas if change.scaling else 1)
+        )
+    elif endpoint.hardware_key in offers:
+        grown = scaling.max_replicas - endpoint.billed_expected if change.scaling else 0
+        warnings += tuple(_about_quota(offers[endpoint.hardware_key], max(new, grown)))
     parcel = specs.pack(change)
     _check_reach(parcel.secrets, engine_here)
     operation = open_operation(
         session, account, endpoint, Kind.UPDATE, asked, request={"spec": parcel.stored}
     )
-    offer = offers.get((change.hardware.key if change.hardware else "") or endpoint.hardware_key)
-    scaling = change.scaling or Scaling(endpoint.min_replicas or 0, endpoint.max_replicas or 1)
-    rate = None if offer is None else offer.nano_per_hour
-    held = offers.get(endpoint.hardware_key)
-    before = None if held is None else held.nano_per_hour
-    new = _new_replicas(endpoint, change, scaling)
+    key = change.hardware.key if change.hardware else endpoint.hardware_key
+    before, rate = _rates(session, endpoint, key)
     rollout = _rollout(endpoint.billed_expected, before, new, rate, usual_s)
     requested = Requested(operation, parcel.secrets, warnings=warnings, rollout=rollout)
     return _priced(requested, rate, scaling)
@@ -158,6 +162,17 @@ def request_update(
 def usual_update_s(context: Context, account: Account) -> int | None:
     """Return how long an update usually takes at the account's cloud, in seconds."""
     return context.provider_for(account).capabilities.usual_s.get(Kind.UPDATE)
+
+
+def _rates(session: Session, endpoint: Endpoint, key: str) -> tuple[int | None, int | None]:
+    """Return what a replica costs now, and on other hardware with the same beside it."""
+    listed = ledger.offers(session, endpoint.account_id)
+    prices = {name: offer.nano_per_hour for name, offer in listed.items()}
+    before, after = replica_rate(endpoint, prices.get).nano, prices.get(key)
+    own = prices.get(endpoint.hardware_key)
+    if before is None or own is None or after is None:
+        return before, after
+    return before, after + before - own
 
 
 def _new_replicas(endpoint: Endpoint, change: EndpointChange, scaling: Scaling) -> int:
@@ -247,13 +262,19 @@ def _refers(value: str) -> bool:
     return specs.is_reference(value)
 
 
+def current_of(endpoint: Endpoint) -> Json:
+    """Return what `checked` compares a change with: the spec, and the bounds beside it."""
+    bounds = {"min_replicas": endpoint.min_replicas, "max_replicas": endpoint.max_replicas}
+    return {**endpoint.spec, **bounds}
+
+
 def checked(
     context: Context,
     account: Account,
     wanted: EndpointSpec | EndpointChange,
     current: Json | None = None,
 ) -> tuple[str, ...]:
-    """Return what the account's driver warns of; `current` is the spec that would be changed.
+    """Return what the account's driver warns of; `current` is what would be changed.
 
     Raises ServiceError 422 for what the cloud would refuse or could not start, 409 for an account
     without usable credentials.
@@ -303,7 +324,7 @@ def _hardware_offers(session: Session, account: Account) -> dict[str, Offer]:
 
 
 def _check_hardware(
-    hardware: Hardware, offers: Mapping[str, Offer], scaling: Scaling | None
+    hardware: Hardware, offers: Mapping[str, Offer], replicas: int
 ) -> tuple[str, ...]:
     """Return warnings. Raises ServiceError 422 for hardware that the price list does not have."""
     if not offers:
@@ -315,7 +336,7 @@ def _check_hardware(
             f"{hardware.key} is not on the price list of this account.",
             remedy=nearest(hardware.key, offers),
         )
-    return tuple(_warnings(offer, 1 if scaling is None else scaling.max_replicas))
+    return tuple(_warnings(offer, replicas))
 
 
 def _warnings(offer: Offer, replicas: int) -> Sequence[str]:
@@ -324,12 +345,18 @@ def _warnings(offer: Offer, replicas: int) -> Sequence[str]:
         found.append(f"The cloud calls this hardware {offer.status}.")
     if offer.nano_per_hour is None:
         found.append("Its price is not known.")
-    if offer.quota_max is not None:
-        left = offer.quota_max - (offer.quota_used or 0)
-        if left < (offer.quota_each or offer.accelerators) * replicas:
-            unit = "replicas" if offer.quota_each == 1 else "accelerators"
-            found.append(f"The quota has {left} {unit} left; this may need more.")
-    return found
+    return [*found, *_about_quota(offer, replicas)]
+
+
+def _about_quota(offer: Offer, replicas: int) -> Sequence[str]:
+    """Return a warning where so many replicas more, for a rollout too, may not fit."""
+    if offer.quota_max is None or replicas <= 0:
+        return []
+    left = offer.quota_max - (offer.quota_used or 0)
+    if left >= (offer.quota_each or offer.accelerators) * replicas:
+        return []
+    unit = "replicas" if offer.quota_each == 1 else "accelerators"
+    return [f"The quota has {left} {unit} left; this may need more."]
 
 
 def _check_move(endpoint: Endpoint, hardware: Hardware) -> None:

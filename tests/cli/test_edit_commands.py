@@ -118,6 +118,28 @@ class TestUpdate:
             "scaling": {"min_replicas": 1, "max_replicas": 4, "scale_to_zero_minutes": None},
         }
 
+    def test_one_that_shall_not_go_to_zero_loses_its_timer(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        timed = {"min_replicas": 0, "max_replicas": 2, "scale_to_zero_minutes": 15}
+        stub.on("GET", f"/v1/endpoints/{EP}", endpoint(scaling=timed))
+        stub.on("PATCH", f"/v1/endpoints/{EP}", operation(kind="update"), status=202)
+        for given, timer in ((("--max", "3"), 15), (("--min", "1"), None)):
+            api_cli("endpoints", "update", EP, *given)
+            scaling = stub.last("PATCH", f"/v1/endpoints/{EP}").body["scaling"]
+            assert scaling["scale_to_zero_minutes"] == timer
+
+    def test_unknown_hardware_names_the_nearest_in_its_own_region(
+        self, api_cli: Cli, stub: StubApi
+    ) -> None:
+        away = {**OFFER, "key": "gcp/us-east4/nvidia-l4/x4"}
+        larger = {**OFFER, "key": OFFER["key"].replace("x1", "x4")}
+        stub.on("GET", f"/v1/endpoints/{EP}", endpoint())
+        stub.on("GET", "/v1/hardware", page(away, larger, OFFER))
+        result = api_cli("endpoints", "update", EP, "--hardware", "nvidia-l4")
+        assert result.code == ExitCode.USAGE
+        assert f"did you mean {OFFER['key']}?" in result.err
+
     def test_labels_can_be_removed(self, api_cli: Cli, stub: StubApi) -> None:
         stub.on("GET", f"/v1/endpoints/{EP}", endpoint())
         stub.on("PATCH", f"/v1/endpoints/{EP}", endpoint())

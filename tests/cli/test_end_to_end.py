@@ -28,6 +28,7 @@ from tests.support.stage import TOKEN, Stage, open_stage
 
 EP = "acme/search-api"
 KEY = "aws/us-east-1/nvidia-l4/x1"
+LARGER = "aws/us-east-1/nvidia-a100/x1"
 
 
 class Live:
@@ -302,6 +303,23 @@ class TestCreateAndUpdate:
         found = live.json("endpoints", "show", EP)
         assert found["scaling"]["max_replicas"] == 3
         assert found["labels"] == {"team": "search"}
+
+    def test_what_an_update_costs_is_printed_before_it(self, live: Live) -> None:
+        live.ok("endpoints", "adopt", EP)
+        moved = live.ok("endpoints", "update", EP, "--hardware", LARGER, "--dry-run")
+        assert moved.out.splitlines()[:7] == [
+            "Dry run, nothing is changed. It would be:",
+            "update of search-api",
+            "one replica: $2.50/h",
+            "price: $2.50/h",
+            "per month of 730 h: $1,825.00/month",
+            "now: $0.80/h",
+            "while it rolls out: up to $3.30/h for usually 10 min: up to $0.4167 more",
+        ]
+        scaled = live.ok("endpoints", "update", EP, "--min", "2", "--max", "2", "--dry-run").out
+        assert {"price: $1.60/h", "now: $0.80/h"} <= set(scaled.splitlines())
+        assert "rolls out" not in scaled
+        assert live.json("operations", "list")["items"] == []
 
 
 class TestAccess:

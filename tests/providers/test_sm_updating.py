@@ -184,9 +184,17 @@ class TestConfiguration:
         cloud = SmCloud()
         make_rich(cloud)
         smaller = INF2.__class__("sagemaker", REGION, SMALLER, "x1")
+        with pytest.raises(RefusedError, match="others made: deregister that scalable target"):
+            change(cloud, hardware=smaller)
+        assert cloud.operations() == []
+
+    def test_one_scaled_by_us_alone_is_told_to_fix_its_count(self, cloud: SmCloud) -> None:
+        change(cloud, scaling=RANGE)
+        smaller = INF2.__class__("sagemaker", REGION, SMALLER, "x1")
         with pytest.raises(RefusedError, match="max_replicas to min_replicas"):
             change(cloud, hardware=smaller)
-        assert "UpdateEndpoint" not in cloud.operations()
+        assert cloud.operations() == []
+        assert change(cloud, hardware=INF2, environment={"MODE": "b"}) == NEW_MODEL
 
     def test_hardware_with_a_new_count(self, cloud: SmCloud) -> None:
         smaller = INF2.__class__("sagemaker", REGION, SMALLER, "x1")

@@ -194,7 +194,9 @@ def _save_rules(context: Context, clouds: tuple[Cloud, ...]) -> None:
 def _account(cloud: Cloud) -> Account:
     options = {}
     if cloud.provider == "huggingface":
-        options = {"api_url": "http://cloud.test/v2", "hub_url": "http://cloud.test"}
+        # What no document says of the bill is a switch of the cloud, and unsure to the account.
+        unsure = {"pending_billing": "unsure", "failed_billing": "unsure"}
+        options = {"api_url": "http://cloud.test/v2", "hub_url": "http://cloud.test", **unsure}
     return Account(
         id=new_id("acc", START),
         name=cloud.account,
@@ -212,9 +214,10 @@ def _world(clouds: tuple[Cloud, ...]) -> World:
     if HUGGINGFACE in clouds:
         world.add_namespace(NAMESPACE, kind="org")
         world.add_user("robot", token=TOKEN, role="write", orgs=[NAMESPACE])
-        add_huggingface(world, "web", traffic=True, min_replica=1, max_replica=2)
-        add_huggingface(world, "nap", min_replica=0, max_replica=2, timeout_minutes=30)
-        add_huggingface(world, "hand", min_replica=0, timeout_minutes=15)
+        old = {"age": timedelta(days=3)}
+        add_huggingface(world, "web", traffic=True, min_replica=1, max_replica=2, **old)
+        add_huggingface(world, "nap", min_replica=0, max_replica=2, timeout_minutes=30, **old)
+        add_huggingface(world, "hand", min_replica=0, timeout_minutes=15, **old)
     if SAGEMAKER in clouds:
         world.aws.add_account(AWS_ACCOUNT, name="acme", access_keys={KEY: ""})
         world.aws.add_endpoint(
@@ -236,16 +239,23 @@ def _traffic() -> Traffic:
     return Traffic.recorded("m-large-000", seed=5)
 
 
-def add_huggingface(world: World, name: str, *, traffic: bool = False, **payload: Any) -> None:
-    """Let a person create an endpoint in the console; it runs already."""
+def add_huggingface(
+    world: World,
+    name: str,
+    *,
+    age: timedelta = timedelta(0),
+    traffic: bool = False,
+    **payload: Any,
+) -> None:
+    """Let a person create an endpoint in the console, so long ago; it runs already."""
     world.add_endpoint(
         NAMESPACE,
         endpoint_payload(name, **payload),
         state="running",
         traffic=_traffic() if traffic else None,
         startup_s=START_UP_S,
-        created_at=world.now - timedelta(days=3),
-        used_at=world.now - timedelta(minutes=20),
+        created_at=world.now - age,
+        used_at=world.now - min(age, timedelta(minutes=20)),
     )
 
 

@@ -19,7 +19,6 @@ from orchestrator.cli.session import Session, session
 
 Json = dict[str, Any]
 HARDWARE_PARTS = ("vendor", "region", "instance_type", "instance_size")
-
 HardwareOption = Annotated[
     str,
     typer.Option(
@@ -60,8 +59,6 @@ IdleOption = Annotated[
         "--idle", metavar="MINUTES", help="The cloud's own timer to zero, in minutes; off for none."
     ),
 ]
-
-
 SettingOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -211,7 +208,8 @@ def update(
         if label or unlabel:
             body["labels"] = _labels(present, options.pairs(label), unlabel or [])
         if hardware:
-            body["hardware"] = _hardware(run, present["account"]["name"], hardware)
+            here = str((present.get("hardware") or {}).get("key") or "")
+            body["hardware"] = _hardware(run, present["account"]["name"], hardware, here)
         if touched:
             body["scaling"] = _new_scaling(present, minimum, maximum, idle)
     if not body:
@@ -278,16 +276,18 @@ _OFFERS = (
 )
 
 
-def _hardware(run: Session, account: str, key: str) -> Json:
-    """Return the parts of a hardware key with its accelerator, from the account's price list."""
+def _hardware(run: Session, account: str, key: str, here: str = "") -> Json:
+    """Return the parts of a hardware key of the account's price list; `here` is its present one."""
     page = run.api.pages(urls.path("hardware"), {"account": account})
     offers = {str(offer["key"]): offer for offer in map(_flat_offer, page["items"])}
     named = [found for found, offer in offers.items() if offer.get("instance_type") == key]
-    if len(named) == 1:
-        key = named[0]
+    key = named[0] if len(named) == 1 else key
     offer = offers.get(key)
     if offer is None:
-        close = difflib.get_close_matches(key, sorted(offers), n=1, cutoff=0.3)
+        place = "/".join(here.split("/")[:2])
+        near = [found for found in sorted(offers) if found.startswith(place)]
+        asked = f"{place}/{key}/x1" if place and "/" not in key else key
+        close = difflib.get_close_matches(asked, near, n=1, cutoff=0.3)
         remedy = f"did you mean {close[0]}?" if close else "see `orchestrator hardware`"
         raise CliError(f"{key!r} is no hardware of {account}", ExitCode.USAGE, remedy)
     parts = dict(zip(HARDWARE_PARTS, key.split("/"), strict=True))
@@ -305,7 +305,6 @@ def _scaling(minimum: int, maximum: int, idle: str | None) -> Json:
 def _new_scaling(present: Json, minimum: int | None, maximum: int | None, idle: str | None) -> Json:
     """Return the whole scaling of an endpoint with the given parts replaced."""
     old = present.get("scaling") or {}
-    timer = old.get("scale_to_zero_minutes") if idle is None else _idle(idle)
     given = {"min_replicas": minimum, "max_replicas": maximum}
     new = {name: old.get(name) if value is None else value for name, value in given.items()}
     unknown = [name for name, value in new.items() if value is None]
@@ -315,7 +314,9 @@ def _new_scaling(present: Json, minimum: int | None, maximum: int | None, idle: 
             ExitCode.USAGE,
             "give both --min and --max",
         )
-    return {**new, "scale_to_zero_minutes": timer}
+    # What may not go to zero has no timer to zero; clouds refuse one.
+    kept = None if new["min_replicas"] else old.get("scale_to_zero_minutes")
+    return {**new, "scale_to_zero_minutes": kept if idle is None else _idle(idle)}
 
 
 def _idle(text: str | None) -> int | None:

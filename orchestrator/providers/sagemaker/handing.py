@@ -66,3 +66,6 @@ def _lacks(kept: JsonObject) -> Iterator[str]:
     for model in models_of(kept):
         for name in redacted_names(model):
             yield f"the value of {name}: it is in model {model.get('ModelName')} alone, keep that"
+    if kept.get("policies"):
+        for alarm in kept.get("alarms") or ():
+            yield f"the link of alarm {alarm}, if it calls a scaling policy: these get new ARNs"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, JsonObject
+from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, Hardware, JsonObject
 from orchestrator.providers.base import SpecError
 from orchestrator.providers.redaction import is_redacted, looks_secret
 from orchestrator.providers.sagemaker.choices import Choices
@@ -122,8 +122,14 @@ def _check_change(place: Place, change: EndpointChange, current: JsonObject) -> 
     components = current.get("kind") == "components"
     if change.hardware is not None:
         check_hardware(change.hardware, place.region)
+        _check_fixed(change.hardware, current)
     if change.scaling is not None:
         check_scaling(change.scaling, components=components)
+    if change.scaling is not None and components:
+        yield (
+            "new bounds are a new configuration: AWS brings up new instances beside the old ones, "
+            "and bills both until the new ones serve"
+        )
     if change.tags is not None:
         check_tags(change.tags)
     options = Choices.read(change.options or {})
@@ -137,6 +143,23 @@ def _check_change(place: Place, change: EndpointChange, current: JsonObject) -> 
         yield from _check_changed_container(place, change, current)
     given = {**(change.environment or {}), **(change.secrets or {})}
     yield from _about_secrets(given, change.secrets or {})
+
+
+def _check_fixed(hardware: Hardware, current: JsonObject) -> None:
+    """Refuse another type for a range of instances: only a scalable target makes one of them.
+
+    AWS fails such an update. A target whose bounds are equal is found out at the call.
+    """
+    low, high = current.get("min_replicas"), current.get("max_replicas")
+    ranged = current.get("kind") == "classic" and low is not None and low != high
+    if ranged and hardware.instance_type != current.get("instance_type"):
+        raise SpecError(
+            "hardware.instance_type",
+            f"the endpoint is scaled automatically from {low} to {high} instances, and AWS "
+            "changes no instance type then",
+            remedy="set max_replicas to min_replicas first, and raise it again afterwards; where "
+            "others made its scaling policies, deregister its scalable target at AWS instead",
+        )
 
 
 def _check_changed_container(

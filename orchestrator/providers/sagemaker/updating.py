@@ -72,6 +72,8 @@ def _apply(desk: Desk, present: Present, change: EndpointChange) -> None:
     options = Choices.read(change.options or {})
     named = {name for name, value in (change.options or {}).items() if value is not None}
     _refuse_unfit(present, named)
+    if change.hardware is not None and present.is_classic:
+        _refuse_autoscaled(desk, present, change.hardware.instance_type)
     remodel = any(getattr(change, field) is not None for field in _OF_THE_MODEL)
     model = None
     if remodel or named & _OPTIONS_OF_THE_MODEL:
@@ -119,8 +121,6 @@ def _update_endpoint(desk: Desk, present: Present, config: str, change: Endpoint
 
     Without `RetainAllVariantProperties` an autoscaled count would fall back to the initial one.
     """
-    if change.hardware is not None and present.is_classic:
-        _refuse_autoscaled(desk, present)
     params: dict[str, Any] = {
         "EndpointName": present.name,
         "EndpointConfigName": config,
@@ -133,13 +133,23 @@ def _update_endpoint(desk: Desk, present: Present, config: str, change: Endpoint
     desk.session.change("sagemaker", "UpdateEndpoint", **params)
 
 
-def _refuse_autoscaled(desk: Desk, present: Present) -> None:
+def _refuse_autoscaled(desk: Desk, present: Present, instance_type: str) -> None:
     """AWS fails an update to another instance type while the variant is an autoscaling target."""
-    if scaling.read_targets(desk.session, [_resource(present)]):
-        raise RefusedError(
-            f"endpoint {present.name} is scaled automatically, and AWS changes no instance type "
-            "then: set max_replicas to min_replicas first, and raise it again afterwards"
+    resource = _resource(present)
+    if instance_type == variants(present.config)[0].get("InstanceType"):
+        return
+    if not scaling.read_targets(desk.session, [resource]):
+        return
+    remedy = "set max_replicas to min_replicas first, and raise it again afterwards"
+    if _is_shared(desk, present, resource):
+        remedy = (
+            f"{resource} has policies or scheduled actions that others made: deregister that "
+            "scalable target at AWS first, and register it again afterwards"
         )
+    raise RefusedError(
+        f"endpoint {present.name} is scaled automatically, and AWS changes no instance type "
+        f"then: {remedy}"
+    )
 
 
 def _update_component(desk: Desk, present: Present, model: str | None, options: Choices) -> None:
@@ -202,13 +212,18 @@ def _scale_classic(desk: Desk, present: Present, bounds: Scaling, *, counted: bo
 
 def _end_autoscaling(desk: Desk, present: Present, resource: str, bounds: Scaling) -> None:
     """Remove a target that has only our policy; of others only the bounds change."""
-    policies = scaling.read_policies(desk.session, resource)
-    actions = scaling.read_actions(desk.session, resource)
-    own = {scaling.load_name(present.name)}
-    if actions or {str(policy["PolicyName"]) for policy in policies} - own:
+    if _is_shared(desk, present, resource):
         scaling.register(desk.session, resource, bounds)
         return
     scaling.deregister(desk.session, resource)
+
+
+def _is_shared(desk: Desk, present: Present, resource: str) -> bool:
+    """Tell whether a target has policies or scheduled actions that are not ours."""
+    policies = scaling.read_policies(desk.session, resource)
+    actions = scaling.read_actions(desk.session, resource)
+    own = {scaling.load_name(present.name)}
+    return bool(actions or {str(policy["PolicyName"]) for policy in policies} - own)
 
 
 def _count(present: Present) -> int | None:
