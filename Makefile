@@ -42,6 +42,7 @@ format: dev ## Format the code and repair what ruff can repair
 	@$(BIN)/ruff check --fix .
 
 soak: dev ## Play random histories: make soak MINUTES=60, or SEED=… to play a failure again
+	@$(if $(SEED),,$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal -m soak)
 	@exec $(BIN)/python -m tests.simulator.soak $(if $(MINUTES),--minutes $(MINUTES)) \
 		$(if $(SEED),--seed $(SEED)) $(if $(HISTORIES),--histories $(HISTORIES)) \
 		$(if $(CLOUD),--cloud $(CLOUD)) $(ARGS)

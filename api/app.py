@@ -8,7 +8,7 @@ import anyio
 from fastapi import APIRouter, Depends, FastAPI
 
 from orchestrator import __version__
-from orchestrator.api import middleware, openapi, problems
+from orchestrator.api import middleware, openapi, plain_text, problems
 from orchestrator.api.deps import read_access, refuse_unknown_query
 from orchestrator.api.pages import routes as pages
 from orchestrator.api.routers import (
@@ -56,6 +56,7 @@ def create_app(
     problems.install(app)
     openapi.install(app)
     # The one that is added last is the outermost.
+    app.add_middleware(plain_text.PlainText)
     app.add_middleware(middleware.LastResort)
     app.add_middleware(middleware.BodyLimit)
     hosts = middleware.allowed_hosts(settings.host, settings.public_url)

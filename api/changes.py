@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
+import structlog
 from fastapi import Depends, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlmodel import Session
 
 from orchestrator.api.deps import Ctx
@@ -20,8 +21,10 @@ from orchestrator.services.context import Context, Secrets
 from orchestrator.services.errors import ServiceError, conflict
 from orchestrator.services.requests import Asked
 from orchestrator.services.tokens import Caller
-from orchestrator.store import events, idempotency
+from orchestrator.store import events, idempotency, locks
 from orchestrator.store.idempotency import IdempotentAnswer
+
+log = structlog.get_logger(__name__)
 
 SECRET_FIELDS = ("environment", "secrets")
 CONFLICT = 409
@@ -77,15 +80,23 @@ class Change:
         Raises ServiceError when the key was used for another request.
         """
         try:
-            response = self._attempt(caller, work)
-        except IntegrityError:  # another request was quicker: see what it has left to do
-            response = self._again(caller, work)
+            response = self._twice(caller, work)
         except ServiceError as refused:
+            kept = self.earlier(caller)  # of another server, to which the same was sent
+            if kept is not None:
+                return kept
             self._record_refusal(caller, refused)
             raise
         if not self.dry_run:
-            self.context.nudge()
+            self._nudge()
         return response
+
+    def _nudge(self) -> None:
+        """Ask the engine to look now; the change is made, and found without that too."""
+        try:
+            self.context.nudge()
+        except SQLAlchemyError as error:
+            log.warning("the engine could not be nudged", error=type(error).__name__)
 
     def before(self, caller: Caller, read: Callable[[], T]) -> T:
         """Do what has to come before the transaction; its refusal is on record all the same."""
@@ -161,15 +172,27 @@ class Change:
         idempotency.keep(session, answer)
         session.flush()
 
-    def _again(self, caller: Caller, work: Callable[[Session], Done]) -> Response:
+    def _twice(self, caller: Caller, work: Callable[[Session], Done]) -> Response:
+        """Try once more where another request was quicker: see what it has left to do."""
         try:
             return self._attempt(caller, work)
-        except IntegrityError as error:
+        except DBAPIError as error:
+            if not _is_overtaken(error):
+                raise
+        try:
+            return self._attempt(caller, work)
+        except DBAPIError as error:
+            if not _is_overtaken(error):
+                raise
             raise conflict(
                 "changed_meanwhile",
                 "Other requests changed the same thing at the same time; this one did nothing.",
                 remedy="Look at the present state and try again.",
             ) from error
+
+
+def _is_overtaken(error: DBAPIError) -> bool:
+    return isinstance(error, IntegrityError) or locks.is_contention(error)
 
 
 async def get_change(

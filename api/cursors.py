@@ -37,8 +37,11 @@ class Window:
             tag, *parts = json.loads(base64.urlsafe_b64decode(self.cursor.encode()))
         except (binascii.Error, ValueError, TypeError):
             raise _bad_cursor() from None
-        fits = len(parts) == len(kinds) and all(
-            type(part) is kind for part, kind in zip(parts, kinds, strict=False)
+        odd = any(isinstance(part, str) and not part.isprintable() for part in parts)
+        fits = (
+            not odd
+            and len(parts) == len(kinds)
+            and all(type(part) is kind for part, kind in zip(parts, kinds, strict=False))
         )
         if tag != order or not fits:
             raise _bad_cursor()

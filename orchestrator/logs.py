@@ -39,6 +39,7 @@ _ASSIGNMENT = re.compile(
     r"""|(?:(?:bearer|basic|token)\s+)?[^\s,;&"'}\])]+)""",
     re.IGNORECASE,
 )
+_PLACEHOLDER = re.compile(r"(?:(?:bearer|basic|token)\s+)?<[a-z_ -]{1,30}>[`.]*", re.IGNORECASE)
 _WORD = re.compile(r"[A-Za-z][a-z]{0,13}[.,;]?")
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (
@@ -222,7 +223,7 @@ def _redact_assignment(match: re.Match[str]) -> str:
 def _is_prose(match: re.Match[str]) -> bool:
     """Tell a sentence such as `env:HF_TOKEN: the variable is not set` from an assignment."""
     value = match["value"].strip("\"'")
-    if value.lower() in ("", "none", "null"):
+    if value.lower() in ("", "none", "null") or _PLACEHOLDER.fullmatch(value):
         return True
     told = match["mark"].startswith(":") and match["mark"].endswith(" ")
     if told and match.string.startswith("env:", max(0, match.start() - 4)):

@@ -207,12 +207,12 @@ class Settings(BaseSettings):
         examples=["7"],
     )
     metrics_public: bool = Field(
-        False,
+        default=False,
         description="Whether /metrics is served without a token.",
         examples=["true"],
     )
     metrics_per_endpoint: bool = Field(
-        False,
+        default=False,
         description="Whether /metrics names every endpoint; large fleets make many series.",
         examples=["true"],
     )

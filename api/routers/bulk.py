@@ -26,28 +26,17 @@ def change_endpoints(body: BulkBody, caller: Operator, change: ChangeDep) -> Res
     `dry_run=true` answers with the exact list and its `confirm`, which the request itself needs
     when the list is long, a large share, or a deletion. Follow its operations by `bulk`.
     """
-    settings = change.context.settings
-    order = body.order(settings)
-    rehearsed: list[bulk.Done] = []
+    context, selection = change.context, body.selector.value()
+    order = body.order(context.settings)
+    asked = change.asked(caller, body.reason)
+    if change.dry_run:
+        would = bulk.rehearse(context.database, selection, order, asked, context.settings)
+        return change.run(caller, lambda _: Done(200, bulk_out(would, rehearsal=True)))
 
     def work(session: Session) -> Done:
-        done = bulk.run(
-            session,
-            body.selector.value(),
-            order,
-            change.asked(caller, body.reason),
-            settings,
-            confirm=body.confirm,
-            rehearsal=change.dry_run,
-        )
+        done = bulk.run(session, selection, order, asked, context.settings, confirm=body.confirm)
         session.flush()
-        answer = bulk_out(done, rehearsal=change.dry_run)
-        rehearsed[:] = [done]
-        where = "" if change.dry_run else f"/v1/operations?bulk={done.id}"
-        return Done(200, answer, where if order.power else "")
+        where = f"/v1/operations?bulk={done.id}" if order.power else ""
+        return Done(200, bulk_out(done, rehearsal=False), where)
 
-    response = change.run(caller, work)
-    if change.dry_run:
-        with change.context.database.write() as session:
-            bulk.keep_preview(session, rehearsed[0], change.now)
-    return response
+    return change.run(caller, work)

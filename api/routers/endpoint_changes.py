@@ -70,7 +70,7 @@ def create_endpoint(body: CreateBody, caller: Operator, change: ChangeDep) -> Re
             labels=body.labels,
             owner=body.owner,
             warnings=warnings,
-            engine_here=change.context.engine_here,
+            engine_here=change.context.engine_here(account.id),
         )
         return _estimated(requested, account)
 
@@ -220,7 +220,7 @@ def change_endpoint(
             wanted,
             asked,
             warnings=warnings,
-            engine_here=change.context.engine_here,
+            engine_here=change.context.engine_here(row.account_id),
             usual_s=creation.usual_update_s(change.context, _account(session, row)),
         )
         return _estimated(requested, _account(session, row))

@@ -16,6 +16,7 @@ from orchestrator.api.schemas.operations import Ref
 from orchestrator.services import freezing
 
 router = APIRouter(prefix="/freeze", tags=["freeze"])
+ReasonQuery = Annotated[str, Query(max_length=500, description="Why; kept with the event.")]
 AccountQuery = Annotated[str | None, Query(description="Id or name; without it, everywhere.")]
 
 
@@ -42,11 +43,13 @@ def freeze(body: FreezeBody, caller: Operator, change: ChangeDep) -> Response:
 @router.delete(
     "", operation_id="unfreeze", response_model=FreezeStateOut, responses=problems(*CHANGE)
 )
-def unfreeze(caller: Operator, change: ChangeDep, account: AccountQuery = None) -> Response:
+def unfreeze(
+    caller: Operator, change: ChangeDep, account: AccountQuery = None, reason: ReasonQuery = ""
+) -> Response:
     """Let changes happen again, everywhere or in one account."""
 
     def work(session: Session) -> Done:
-        freezing.switch_off(session, account, change.asked(caller))
+        freezing.switch_off(session, account, change.asked(caller, reason))
         session.flush()
         return Done(200, _state(session))
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orchestrator import __version__
 from orchestrator.api.deps import Ctx
 from orchestrator.api.schemas.base import Answer
+from orchestrator.services import clocks
 from orchestrator.services.context import Context
 from orchestrator.store import migrate
 
@@ -27,12 +28,16 @@ class HealthOut(Answer):
 
 
 class ReadyOut(Answer):
-    """Whether it can work; `engine` is "elsewhere" where another process runs it."""
+    """Whether it can work; `engine` is "elsewhere" where another process runs it.
+
+    `clock` is "ok", or says how this machine's clock differs from the database's.
+    """
 
     ready: bool
     database: Literal["ok", "unreachable"]
     schema_revision: Literal["ok", "differs", "unknown"]
     engine: Literal["ok", "late", "elsewhere"]
+    clock: str = "ok"
 
 
 @router.get("/healthz", operation_id="get_health")
@@ -48,7 +53,7 @@ def get_health() -> HealthOut:
     responses={503: {"model": ReadyOut, "description": "It cannot work now"}},
 )
 def get_readiness(context: Ctx, request: Request) -> Response:
-    """Tell whether database, schema and engine are as they should be."""
+    """Tell whether database, schema, engine and clock are as they should be."""
     engine_ok: EngineOk | None = request.app.state.engine_ok
     found = readiness(context, engine_ok)
     return JSONResponse(found.model_dump(), status_code=200 if found.ready else 503)
@@ -61,14 +66,17 @@ def readiness(context: Context, engine_ok: EngineOk | None) -> ReadyOut:
         engine = "ok" if engine_ok() else "late"
     try:
         at = migrate.current_revision(context.database)
+        with context.database.read() as session:
+            doubt = clocks.differs(session, context.clock)
     except SQLAlchemyError:
         return ReadyOut(
             ready=False, database="unreachable", schema_revision="unknown", engine=engine
         )
     same = at == migrate.head_revision()
     return ReadyOut(
-        ready=same and engine != "late",
+        ready=same and engine != "late" and not doubt,
         database="ok",
         schema_revision="ok" if same else "differs",
         engine=engine,
+        clock=doubt or "ok",
     )

@@ -12,8 +12,9 @@ from orchestrator.api.schemas.money import Price, price
 from orchestrator.api.schemas.operations import Ref
 from orchestrator.domain.status import Status
 from orchestrator.services import lengths
-from orchestrator.services.bulk import Blast, Done, Item, Selection
+from orchestrator.services.bulk import Blast, Done, Item
 from orchestrator.services.bulk_acts import Action, Order, Verdict
+from orchestrator.services.bulk_selection import Selection
 from orchestrator.services.clicks import Terms
 from orchestrator.settings import Settings
 

@@ -16,6 +16,17 @@ _TRANSLATED = ip_network("64:ff9b::/96")  # IPv4 behind NAT64: RFC 6052
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _CHUNK = re.compile(r"[A-Za-z0-9]+")
 _TOKEN_LENGTH = 12
+# What `inet_aton` takes for an address: one to four numbers, also octal or hexadecimal.
+_OLD_NUMBER = re.compile(r"(?:(?:0x[0-9a-f]*|[0-9]+)(?:\.|$)){1,4}", re.IGNORECASE)
+# Services whose web addresses are the secret: the path from the second part on.
+_SECRET_PATHS = {
+    "hooks.slack.com": "/",
+    "discord.com": "/api/webhooks/",
+    "discordapp.com": "/api/webhooks/",
+    "chat.googleapis.com": "/v1/spaces/",
+    "api.telegram.org": "/bot",
+}
+_SECRET_DOMAINS = (".webhook.office.com", ".logic.azure.com")
 _SECRET_NAME = re.compile(r"key|token|secret|sig|auth|pass|code|cred", re.IGNORECASE)
 
 
@@ -24,6 +35,8 @@ def check_clear(url: str) -> None:
     parts = _parts(url)
     if parts.username is not None or parts.password is not None:
         raise AddressError(f"it carries a user name or password; {BY_REFERENCE}")
+    if _is_secret_place(parts):
+        raise AddressError(f"whoever knows this address may post there; {BY_REFERENCE}")
     if parts.fragment:
         raise AddressError("it has a part after #, which is never sent; leave that out")
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
@@ -43,6 +56,14 @@ def _parts(url: str) -> SplitResult:
     if parts.scheme not in ("http", "https") or not host or port == 0 or not plain:
         raise AddressError("it is not a web address such as https://hooks.example.org/path")
     return parts
+
+
+def _is_secret_place(parts: SplitResult) -> bool:
+    """Tell whether an address is one of a service that asks for nothing but the address."""
+    host = (parts.hostname or "").rstrip(".")
+    start = _SECRET_PATHS.get(host)
+    known = start is not None and parts.path.startswith(start) and len(parts.path) > len(start)
+    return known or host.endswith(_SECRET_DOMAINS)
 
 
 def _is_token(text: str) -> bool:
@@ -65,13 +86,23 @@ def check_allowed(url: str, *, private: bool) -> None:
         return
     if parts.scheme == "http":
         raise AddressError(f"it is not https, so that others may read what is sent; {_SETTING}")
-    host = parts.hostname or ""
+    host = (parts.hostname or "").rstrip(".")
+    if _OLD_NUMBER.fullmatch(host) and not _is_usual_number(host):
+        raise AddressError("its host is an unusual way to write a number; write it as 192.0.2.1")
     try:
         public = is_public(host)
     except ValueError:
         public = not (host == "localhost" or host.endswith(".localhost"))
     if not public:
         raise AddressError(f"it leads to a private machine; {_SETTING}")
+
+
+def _is_usual_number(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def reachable(url: str, *, private: bool) -> list[str]:

@@ -137,6 +137,8 @@ class ApiClient:
         while True:
             query["limit"] = min(left, PAGE) if limit else PAGE
             page = self.get(path, query)
+            if not isinstance(page, dict) or not isinstance(page.get("items"), list):
+                raise _stranger(f"{self.base_url} answered with no list")
             yield page
             left -= len(page["items"])
             query["cursor"] = page.get("next_cursor")
@@ -198,15 +200,20 @@ def _answer(response: httpx2.Response) -> Answer:
         payload = response.json() if response.content else None
     except ValueError:
         payload = None
-    if response.is_success and (payload is not None or not response.content):
+    if response.is_success and (isinstance(payload, dict) or not response.content):
         return Answer(response.status_code, payload)
     if response.is_success or response.is_redirect:
-        raise CliError(
-            f"{response.request.url.host} answered {response.status_code} and no JSON",
-            ExitCode.UNREACHABLE,
-            "is this the orchestrator's address? check --server",
-        )
+        told = f"{response.status_code} and {'no JSON' if payload is None else 'other JSON'}"
+        raise _stranger(f"{response.request.url.host} answered {told}")
     raise ApiProblemError(response.status_code, payload if isinstance(payload, dict) else {})
+
+
+def _stranger(told: str) -> CliError:
+    return CliError(
+        f"{told}: no orchestrator answers there",
+        ExitCode.UNREACHABLE,
+        "is this the orchestrator's address? check --server",
+    )
 
 
 def _exit_code(status: int) -> ExitCode:

@@ -15,6 +15,7 @@ from sqlmodel import Session
 from orchestrator import __version__
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.engine import exclusive
+from orchestrator.engine.restored import HighWater
 from orchestrator.logs import redact_text
 from orchestrator.services import exporting, restores
 from orchestrator.services.restores import Report
@@ -128,6 +129,7 @@ def restore(settings: Settings, file: Path, now: datetime, *, replace: bool) -> 
             found = restores.mark_store(session, "restore", manifest.taken_at, now)
             session.flush()
             session.expunge(found)
+        HighWater(settings.state_dir).write(database)  # what ran here before is no news any more
     return found
 
 
@@ -153,7 +155,7 @@ def _alone(database: Database) -> Iterator[None]:
     """Keep engines away from the store meanwhile. Raises CliError when one works on it."""
     if database.dialect == "postgresql" and backup.is_worked_on(database):
         raise CliError(
-            f"an engine works on {database.url_redacted}",
+            f"a server or worker is on {database.url_redacted}",
             ExitCode.REFUSED,
             "stop every server and worker first",
         )

@@ -78,6 +78,13 @@ def _chosen(run: Session, only: Sequence[str]) -> Sequence[str]:
             raise CliError(
                 f"{name!r} is no section of doctor", ExitCode.USAGE, nearest(name, SECTIONS)
             )
+    local = [name for name in names if not SECTIONS[name].remote]
+    if local and run.server is not None:
+        raise CliError(
+            f"{local[0]} is of this machine's store, and --server names another's",
+            ExitCode.USAGE,
+            "leave --server out, or run doctor on that machine",
+        )
     if names:
         return [name for name in SECTIONS if name in names]
     return [name for name, one in SECTIONS.items() if run.server is None or one.remote]

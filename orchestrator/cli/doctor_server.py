@@ -14,6 +14,7 @@ from orchestrator.cli.session import Session
 
 Json = dict[str, Any]
 ACTIVE = ["pending", "running", "confirming"]
+_REMEDY = "check --server, the network, and that it runs there"
 
 
 def check_server(exam: Exam) -> Iterator[Check]:
@@ -24,7 +25,9 @@ def check_server(exam: Exam) -> Iterator[Check]:
         run.api.get("/readyz")
     except CliError as error:
         if error.code is ExitCode.UNREACHABLE and not isinstance(error, client.ApiProblemError):
-            yield warn("server", f"none answers at {url}", "orchestrator serve")
+            # One that was named has to answer; a store may be looked at without any.
+            tell, remedy = (warn, "orchestrator serve") if run.server is None else (fail, _REMEDY)
+            yield tell("server", f"none answers at {url}", remedy)
         else:
             reason = _readiness(error)
             yield fail("server", f"{url} is not ready: {reason}", "see the log of the server")
@@ -44,7 +47,9 @@ def _readiness(error: CliError) -> str:
     """Return what stands in the way, from the parts that the server tells of itself."""
     told = error.problem if isinstance(error, client.ApiProblemError) else {}
     parts = [
-        f"{key} {told[key]}" for key in ("database", "schema_revision", "engine") if key in told
+        f"{key} {told[key]}"
+        for key in ("database", "schema_revision", "engine", "clock")
+        if key in told
     ]
     return ", ".join(parts) or str(error)
 

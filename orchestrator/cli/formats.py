@@ -17,8 +17,8 @@ NOTHING = "-"
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 _CENT = Decimal("0.01")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_SPAN = re.compile(r"\+?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?")
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
+_SPAN = re.compile(r"\+?(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m(?:in)?)?")
+_CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 
 
 def plain(value: object) -> str:

@@ -40,7 +40,7 @@ ReasonOption = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept with the change.")
 ]
 
-_LENGTH = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+_LENGTH = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s?)?")
 
 
 def length(text: str) -> timedelta:

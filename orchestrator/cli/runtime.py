@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -92,7 +92,7 @@ def service(
         instruments.pacing = pool.pacing_report
         ends.enter_context(instruments.watch(database))
         context = Context(
-            database, clock, settings, pool, engine_here=engine, instruments=instruments
+            database, clock, settings, pool, engine_here=_owner(claims), instruments=instruments
         )
         running = Running(context, None)
         if claims is not None:
@@ -132,6 +132,11 @@ def _lock(database: Database) -> FileLock | None:
         raise CliError(str(error), ExitCode.REFUSED, remedy) from error
 
 
+def _owner(claims: Claims | None) -> Callable[[str], bool]:
+    """Return the question whether this process works an account now."""
+    return lambda account_id: claims is not None and bool(claims.of([account_id]))
+
+
 def _claims(settings: Settings, database: Database, worker: str) -> Claims:
     if database.dialect != "postgresql":
         return SoleOwner()
@@ -166,7 +171,7 @@ def serve(settings: Settings, *, engine: bool = True) -> None:
     _leave(running)
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, option: str = "--port") -> socket.socket:
     """Return a listening socket. Raises CliError when the address cannot be had."""
     try:
         return socket.create_server(
@@ -176,7 +181,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise CliError(
             f"cannot listen on {host}:{port}: {error.strerror}",
             ExitCode.FAILED,
-            "another program may use the port: choose one with --port",
+            f"another program may use the port: choose one with {option}",
         ) from error
 
 
@@ -214,7 +219,8 @@ def worker(settings: Settings) -> None:
     """Run the engine alone until SIGINT or SIGTERM."""
     signals = _take_signals()
     port = settings.metrics_port
-    listener = None if port is None else listen(settings.metrics_host, port)
+    option = "the setting metrics_port (ORCHESTRATOR_METRICS_PORT)"
+    listener = None if port is None else listen(settings.metrics_host, port, option)
     with service(settings) as running, serving_metrics(running.context, listener):
         log.info("the engine runs", database=running.context.database.url_redacted)
         signals.get()

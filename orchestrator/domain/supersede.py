@@ -1,7 +1,7 @@
 """What becomes of an operation under way when a newer one is asked for. Pure.
 
 Nothing is ever queued: a wish is stored apart from its operation, so that the rules take it up
-again. What a newer request would lose for good is refused with a remedy instead.
+again. What a newer request would lose for good is refused with a remedy instead, and rules wait.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ def _power(active: Kind, state: State, newer: Kind, *, in_parts: bool) -> Answer
         return _JOIN
     if active is Kind.CREATE and in_parts:
         return _refused("it is not whole yet", f"{WAIT}, or delete it")
+    if active is Kind.UPDATE and state is State.PENDING:
+        return _refused("its change has not been sent yet", f"{WAIT}, or cancel it")
     if active is Kind.UPDATE and newer is not Kind.PAUSE and state is not State.CONFIRMING:
         return _refused("its change has not been settled")
     return _SUPERSEDE

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 ENOUGH = 5
 PERCENTILE = 95
 MARGIN = 1.5
+# What was measured here counts for no less than this part of what is known of the cloud.
+FAIR_PART = 0.5
 SLACK = timedelta(minutes=1)
 # Nobody is told of less: looks at a cloud are this far apart.
 SHORTEST = timedelta(minutes=2)
@@ -49,13 +51,14 @@ def usual(status: str, history: Sequence[Spent], hardware: str, default: timedel
     From ended operations on the same hardware where there are enough, else from all of
     `history`, else what is known of the step, or of the kind of operation (`default`).
     """
+    known = {"pending": UNSENT, "running": UNACCEPTED}.get(status)
+    least = timedelta(0) if known or default is None else default * FAIR_PART
     same = [one.of(status) for one in history if one.hardware == hardware]
     every = [one.of(status) for one in history]
     for found in (same, every):
         if len(found) >= ENOUGH:
-            return _limited(_high(found), measured=True)
-    known = {"pending": UNSENT, "running": UNACCEPTED}
-    return _limited(known.get(status) or default or UNKNOWN, measured=False)
+            return _limited(max(_high(found), least), measured=True)
+    return _limited(known or default or UNKNOWN, measured=False)
 
 
 def is_over(since: datetime, now: datetime, found: Usual) -> bool:

@@ -226,7 +226,7 @@ class Courier:
 def _expand(session: Session, notices: Sequence[Notice], now: datetime, *, require: bool) -> None:
     """Write the deliveries of some notices; a warning that must be told waits for a target."""
     targets = rows.targets(session, enabled=True) if notices else ()
-    ids = {one.endpoint_id for one in notices if one.endpoint_id} if targets else set()
+    ids = {one.endpoint_id for one in notices if one.endpoint_id} if targets or require else set()
     about = endpoints.by_ids(session, ids)
     labels = endpoints.labels_of(session, ids)
     for notice in notices:
@@ -236,9 +236,17 @@ def _expand(session: Session, notices: Sequence[Notice], now: datetime, *, requi
         session.add_all(_delivery(notice, target, now) for target in wanted)
         if not wanted and not messages.is_warning(notice):
             session.delete(notice)  # its event stays
-        elif wanted or not require:
+        elif wanted or not require or _is_past(notice, facts, now):
             notice.expanded_at = now
             session.add(notice)
+
+
+def _is_past(notice: Notice, facts: Facts, now: datetime) -> bool:
+    """Tell whether no deletion waits for a warning: it is done, or was called off long ago."""
+    endpoint = facts.endpoint
+    if endpoint is None or endpoint.deleted_at is not None:
+        return True
+    return endpoint.delete_after is None and notice.at < now - KEPT_FOR
 
 
 def _delivery(notice: Notice, target: NotificationTarget, now: datetime) -> Delivery:

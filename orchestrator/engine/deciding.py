@@ -26,7 +26,7 @@ from orchestrator.engine.observe import Look, Pass
 from orchestrator.engine.steps import supersede
 from orchestrator.services.context import Context
 from orchestrator.services.rulebook import Rulebook, listed_activity, means_of
-from orchestrator.store import events, freeze, holds, observation, operations
+from orchestrator.store import events, freeze, holds, locks, observation, operations
 from orchestrator.store.ids import new_id
 from orchestrator.store.observation import ManagedRow
 from orchestrator.store.tables import Account, Endpoint, Json, Operation
@@ -93,7 +93,10 @@ class Decider:
         said = self._new_proposals(judged) | self._new_deferrals(todo.deferred)
         ending = [row for row in reading.rows if tombstones.is_near(row, now)]
         if changed or todo.actions or stale or said or ending:
+            touched = [item.row.id for item in (*changed, *stale)] + [row.id for row in ending]
+            touched += [action.endpoint_id for action in todo.actions]
             with context.database.write() as session:
+                locks.endpoints(session, touched)
                 self._write_decisions(session, changed, now)
                 tombstones.announce(session, ending, now)
                 for event in said.values():
@@ -181,7 +184,7 @@ class Decider:
         endpoint = _unchanged(session, reading, action.endpoint_id, now)
         if endpoint is None:
             return  # a person was quicker; the next pass decides on what is then
-        active = operations.active_for(session, endpoint.id)
+        active = operations.lock_active(session, endpoint.id)
         if active is not None and not gives_way(active, endpoint, action.kind):
             return
         decision = action.decision
@@ -219,7 +222,7 @@ class Decider:
         if _unchanged(session, reading, item.row.id, now) is None:
             return
         active = operations.lock(session, reading.active[item.row.id].id)
-        if active is not None and active.status in ("pending", "running"):
+        if active is not None and _is_stale(item, active):
             supersede(session, active, f"no longer wanted: {item.decision.reason}", now)
 
     def _new_proposals(self, judged: list[_Judged]) -> dict[tuple[str, str], Json]:
@@ -275,7 +278,7 @@ def _unchanged(
     session: Session, reading: _Reading, endpoint_id: str, now: datetime
 ) -> Endpoint | None:
     """Return the endpoint, locked, when nobody changed what the decision rested on."""
-    endpoint = session.get(Endpoint, endpoint_id, with_for_update=True, populate_existing=True)
+    endpoint = locks.endpoint(session, endpoint_id)
     row = next(row for row in reading.rows if row.id == endpoint_id)
     if endpoint is None or not endpoint.managed or endpoint.deleted_at is not None:
         return None
@@ -302,6 +305,8 @@ def _is_stale(item: _Judged, active: Operation | None) -> bool:
         case Kind.SCALE_TO_ZERO:
             idle = active.rule.startswith(Rule.IDLE)
             return wish is not Wish.AVAILABLE or (idle and not item.decision.to_zero)
+        case Kind.DELETE:  # of a grace that is over, and was called off or held back since
+            return active.rule.startswith(Rule.DELETION) and wish is not Wish.DELETED
         case _:
             return False
 

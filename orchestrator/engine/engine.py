@@ -6,6 +6,7 @@ from what is, so that a pass may be lost, repeated or run late without harm.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -26,13 +27,15 @@ from orchestrator.providers.base import Provider, ProviderError
 from orchestrator.providers.pacing import patient
 from orchestrator.providers.permit import NotPermittedError, permitted
 from orchestrator.services.context import Context
-from orchestrator.store import events, observation
+from orchestrator.store import events, locks, observation
 from orchestrator.store.tables import Account, Operation
 
 log = structlog.get_logger(__name__)
 
 FIRST_BACK_OFF = timedelta(seconds=10)
 LONGEST_BACK_OFF = timedelta(minutes=5)
+# So many passes in a row may give way to people who change the same rows; then it is a fault.
+MOST_CONTENDED = 5
 HURRY_FOR = timedelta(hours=1)
 # So long one pass goes on waiting for the pace of its calls; the next one looks afresh.
 PATIENCE = timedelta(seconds=30)
@@ -76,28 +79,32 @@ class Engine:
         self._deciders: dict[str, Decider] = {}
         self._due: dict[str, datetime] = {}
         self._nudges = 0
+        # Held where `_due` and `_nudges` are changed, by passes in several threads and by nudges.
+        self._agenda = threading.Lock()
+        self._contended: dict[str, int] = {}
         self._held: frozenset[str] = frozenset()
         self._rates_retry: dict[str, datetime] = {}
         self._looked_at: datetime | None = None
 
     def nudge(self) -> None:
         """Make every account due at the next step; safe to call from any thread."""
-        self._nudges += 1
-        self._due = {}
+        with self._agenda:
+            self._nudges += 1
+            self._due = {}
 
     def due(self, now: datetime) -> Sequence[str]:
         """Return the claimed accounts that are due now, the longest due first."""
         if self._looked_at is not None and now < self._looked_at:
             self.nudge()  # the clock was set back: what was due by it may be far off now
         self._looked_at = now
-        due = self._due
-        found = [(due.get(one, now), one) for one in self._ours()]
+        ours, due = self._ours(), self._due
+        found = [(due.get(one, now), one) for one in ours]
         return [account_id for at, account_id in sorted(found) if at <= now]
 
     def next_at(self, now: datetime, *, without: Collection[str] = ()) -> datetime:
         """Return when an account is due next, but for some; at the latest after a rest."""
-        due = self._due
-        times = [due.get(one, now) for one in self._ours() if one not in without]
+        ours, due = self._ours(), self._due
+        times = [due.get(one, now) for one in ours if one not in without]
         return max(min(times, default=now + self._cadence.rest), now)
 
     def work(self, account_id: str, now: datetime) -> None:
@@ -105,13 +112,15 @@ class Engine:
 
         What goes wrong is told with the account, which is tried again later.
         """
-        nudges = self._nudges
-        self._due[account_id] = now + FIRST_BACK_OFF  # should the store fail this pass
+        with self._agenda:
+            nudges = self._nudges
+            self._due[account_id] = now + FIRST_BACK_OFF  # should the store fail this pass
         with self._context.database.read() as session:
             account = session.get_one(Account, account_id)
         with self._context.instruments.passing(account.name):
             next_at = self._guarded_pass(account, now)
-        self._due[account_id] = next_at if nudges == self._nudges else now
+        with self._agenda:
+            self._due[account_id] = next_at if nudges == self._nudges else now
 
     def step(self, now: datetime) -> datetime:
         """Give every account that is due one pass; return when to call again."""
@@ -123,10 +132,11 @@ class Engine:
         with self._context.database.read() as session:
             ids = observation.active_account_ids(session)
         claimed = frozenset(self._claims.of(ids))
-        for account_id in self._held - claimed:  # what was known of it may be old when it returns
-            self._due.pop(account_id, None)
-            self._deciders.pop(account_id, None)
-        self._held = claimed
+        with self._agenda:
+            for account_id in self._held - claimed:  # what was known of it may be old by then
+                self._due.pop(account_id, None)
+                self._deciders.pop(account_id, None)
+            self._held = claimed
         return [account_id for account_id in ids if account_id in claimed]
 
     def _guarded_pass(self, account: Account, now: datetime) -> datetime:
@@ -144,17 +154,32 @@ class Engine:
         until = self._context.clock.now() + PATIENCE
         with permitted(claim.check), patient(until):
             try:
-                return self._pass(context, account, now)
+                next_at = self._pass(context, account, now)
             except NotPermittedError:
                 raise
             except DBAPIError as error:
                 if error.connection_invalidated:
                     raise  # the store is away, which says nothing of the account
+                if self._gives_way(account, error):
+                    return now + SHORT_WAIT
                 log.exception("the pass of an account failed", account=account.name)
                 return self._failing(context, account, error, now)
             except Exception as error:
                 log.exception("the pass of an account failed", account=account.name)
                 return self._failing(context, account, error, now)
+            else:
+                self._contended.pop(account.id, None)
+                return next_at
+
+    def _gives_way(self, account: Account, error: DBAPIError) -> bool:
+        """Tell whether others only wanted the same rows, a few times in a row at most."""
+        times = self._contended.get(account.id, 0) + 1
+        if not locks.is_contention(error) or times > MOST_CONTENDED:
+            return False
+        self._contended[account.id] = times
+        self._context.instruments.outcome("broken_off")
+        log.info("a pass gave way to another change", account=account.name, error=str(error.orig))
+        return True
 
     def _failing(
         self, context: Context, account: Account, error: Exception, now: datetime

@@ -8,6 +8,7 @@ from enum import StrEnum
 from orchestrator.domain.endpoints import Stop
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import AWAKE, IN_TRANSITION, Status
+from orchestrator.engine.retries import LANDING
 from orchestrator.store.tables import Endpoint, Operation
 
 
@@ -52,6 +53,12 @@ def _zeroed(status: Status) -> Progress:
 def may_land(endpoint: Endpoint, now: datetime) -> bool:
     """Tell whether a call of ours whose answer was lost may still make the endpoint."""
     return endpoint.landing_until is not None and endpoint.landing_until > now
+
+
+def may_still_go(endpoint: Endpoint, now: datetime) -> bool:
+    """Tell whether a deletion that was sent to pause it, and never showed, may still happen."""
+    sent = endpoint.stop_sent_at
+    return sent is not None and endpoint.gone_at is None and now - sent < LANDING
 
 
 def _paused(status: Status, endpoint: Endpoint, now: datetime) -> Progress:

@@ -17,6 +17,7 @@ from orchestrator.domain.endpoints import Contract, Restored, Stop
 from orchestrator.domain.plan import NO_LEAVE, STARTS, Kind
 from orchestrator.domain.status import Status
 from orchestrator.engine.apply import ENGINE, forget_kept, paused_by_us
+from orchestrator.engine.goals import may_still_go
 from orchestrator.engine.steps import add_step
 from orchestrator.providers.base import (
     BusyError,
@@ -35,6 +36,8 @@ Change = Callable[[str], AbstractContextManager[tuple[Session, Operation]]]
 _BROKEN = (Status.FAILED, Status.WAITING_FOR_CAPACITY)
 # States in which there is nothing left to read.
 LEAVING = (Status.PAUSED, Status.PAUSING, Status.STOPPING)
+# The detail of a step that marks a deletion while one of an earlier operation is in doubt.
+EARLIER = "an earlier one may still take effect"
 # So many refusals that may pass (a right, a token, room) until they are told as a difference.
 MOST_RESTORES = 20
 
@@ -119,8 +122,10 @@ class Keeper:
             if row.kept != document:
                 raise RefusedError("what was stored to make it again is not what was read")
             if stops:
-                row.stop_sent_at = self._clock.now()
-                add_step(held, "remove", row.stop_sent_at, "begun", "")
+                now = self._clock.now()
+                detail = EARLIER if may_still_go(row, now) else ""
+                row.stop_sent_at = now
+                add_step(held, "remove", now, "begun", detail)
             session.add(row)
         endpoint.kept, endpoint.kept_at, endpoint.stop_sent_at = (
             row.kept,
@@ -131,6 +136,7 @@ class Keeper:
     def not_sent(self, session: Session, operation: Operation, error: ProviderError) -> None:
         """Take the mark of a deletion back, where this first call of it certainly did nothing."""
         certain = isinstance(error, RefusedError) and operation.attempts == 1
+        certain = certain and all(step["detail"] != EARLIER for step in operation.steps)
         if operation.kind == Kind.PAUSE and operation.endpoint_id and certain:
             row = session.get_one(Endpoint, operation.endpoint_id)
             row.stop_sent_at = None
@@ -140,6 +146,7 @@ class Keeper:
         """Put back what the pause took along. Raises ProviderError where that has to wait.
 
         A refusal for good becomes a difference that is told; the document stays with the operation.
+        What is kept stays while the deletion of an overtaken pause may still take effect.
         """
         try:
             restored = self._provider.restore(endpoint.name, endpoint.kept)
@@ -157,7 +164,8 @@ class Keeper:
             if restored.differences:
                 held.request = {**held.request, "kept": row.kept}
                 _tell_differences(session, row, held, restored)
-            forget_kept(row)
+            if not may_still_go(row, now):
+                forget_kept(row)
             row.scaling_before_pause = {}
             session.add(row)
 

@@ -43,7 +43,7 @@ from orchestrator.providers.base import (
 )
 from orchestrator.services import clocks
 from orchestrator.services.context import Context
-from orchestrator.store import events, observation, operations
+from orchestrator.store import events, locks, observation, operations
 from orchestrator.store.observation import Known
 from orchestrator.store.tables import Account, Endpoint
 
@@ -237,7 +237,7 @@ def _store_sights(
     sights: Mapping[str, Sight],
 ) -> list[Change]:
     held = {name: known[name] for name in sights if name in known}
-    rows = observation.endpoints_by_id(session, (item.id for item in held.values()))
+    rows = locks.endpoints(session, (item.id for item in held.values()))
     changes = discover(session, account, [s for name, s in sights.items() if name not in held])
     for name, item in held.items():
         if is_stale(rows[item.id], sights[name].snapshot):
@@ -313,7 +313,7 @@ def store_read(context: Context, account_id: str, reading: Reading, watch: Watch
     answered_at = context.clock.now()
     with context.database.write() as session:
         account = session.get_one(Account, account_id)
-        endpoint = session.get_one(Endpoint, reading.endpoint_id)
+        endpoint = locks.endpoints(session, [reading.endpoint_id])[reading.endpoint_id]
         sight = _sight(session, endpoint, reading, answered_at)
         if sight is None and may_land(endpoint, answered_at):
             return  # a call of ours may still make it

@@ -53,6 +53,7 @@ class Operator:
         with context.database.read() as session:
             frozen = is_frozen(session, account.id)
         settle_kept(context, account, self._records.look.watch, frozen=frozen)
+        self._forget_secrets()
         active = self._active()
         for operation in active:
             self._advance(operation.id)
@@ -64,6 +65,21 @@ class Operator:
         if not frozen:
             self._watcher.watch(left)
         return left
+
+    def _forget_secrets(self) -> None:
+        """Drop secret values of operations that ended outside of a pass, of any account.
+
+        One that cannot be read yet may be in a transaction that is still open.
+        """
+        vault = self._records.context.vault
+        kept = vault.ids()
+        if not kept:
+            return
+        with self._records.context.database.read() as session:
+            rows = [operations.get(session, operation_id) for operation_id in kept]
+        for row in rows:
+            if row is not None and row.status in ENDED:
+                vault.drop(row.id)
 
     def _active(self) -> Sequence[Operation]:
         with self._records.context.database.read() as session:

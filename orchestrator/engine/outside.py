@@ -25,7 +25,7 @@ from orchestrator.engine.steps import add_step, end, supersede
 from orchestrator.services import clicks, deletion
 from orchestrator.services.requests import Asked
 from orchestrator.store import events, holds, operations, schedules
-from orchestrator.store.tables import Account, Endpoint
+from orchestrator.store.tables import Account, Endpoint, Operation
 
 # A change seen this soon after our own may be a lagging read of the state before it.
 SETTLING = timedelta(minutes=2)
@@ -48,7 +48,7 @@ def notice(session: Session, change: Change, at: datetime) -> None:
     if not endpoint.managed:
         return
     actor = endpoint.cloud_updated_by or "somebody"
-    active = operations.active_for(session, endpoint.id)
+    active = operations.lock_active(session, endpoint.id)
     if active is not None:
         supersede(session, active, f"{actor} made it {change.after} in the cloud's console", at)
     if _opposes(endpoint, wish) and _stand_down(session, endpoint, at):
@@ -67,7 +67,7 @@ def notice(session: Session, change: Change, at: datetime) -> None:
 
 def _landed(session: Session, endpoint: Endpoint, at: datetime) -> None:
     """A start whose answer was lost shows after all: what was asked for since begins anew."""
-    active = operations.active_for(session, endpoint.id)
+    active = operations.lock_active(session, endpoint.id)
     if active is None or active.status != "confirming" or endpoint.status in _LEAVING:
         return
     if active.kind in (Kind.PAUSE, Kind.DELETE):
@@ -120,6 +120,8 @@ def _is_ours(session: Session, change: Change, wish: Wish, at: datetime) -> bool
         return False
     if paused_by_us(change.endpoint) and last.kind in STARTS and last.finished_at is None:
         return True  # a start that failed is removed before it is made again
+    if wish is Wish.PAUSED and _is_late(change.endpoint, last):
+        return True
     if _may_be_earlier(session, change.endpoint, kinds, at):
         return True
     sent = last.attempts > 0
@@ -128,6 +130,13 @@ def _is_ours(session: Session, change: Change, wish: Wish, at: datetime) -> bool
     ended = last.finished_at or last.accepted_at or last.created_at
     # Lagging reads bear an old time of change and were dropped before; a new one is news.
     return not change.metered.moved and at - ended < SETTLING
+
+
+def _is_late(endpoint: Endpoint, last: Operation) -> bool:
+    """Tell whether the deletion of an overtaken pause has taken effect: its mark still stands."""
+    started = last.kind in STARTS and last.status == "succeeded"
+    overtaken = last.kind == Kind.PAUSE and last.status == "superseded"
+    return paused_by_us(endpoint) and (started or overtaken)
 
 
 def _may_be_earlier(
@@ -177,7 +186,7 @@ def gone(
     if endpoint.deleted_at is not None:
         return
     prior = vouched_until(account, endpoint)
-    operation = operations.active_for(session, endpoint.id)
+    operation = operations.lock_active(session, endpoint.id)
     asked_by = endpoint.tombstone.get("actor", "")
     ours = operation is not None and operation.kind == Kind.DELETE and operation.attempts > 0
     actor = "somebody else"

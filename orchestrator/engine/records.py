@@ -58,7 +58,7 @@ class Records:
 
     @contextmanager
     def change(self, operation_id: str) -> Iterator[tuple[Session, Operation]]:
-        """Yield a transaction with the operation read anew and locked."""
+        """Yield a transaction with the operation read anew and locked, its endpoint before it."""
         with self.context.database.write() as session:
             operation = operations.lock(session, operation_id)
             if operation is None:

@@ -17,6 +17,8 @@ from orchestrator.store.tables import Endpoint, Operation
 
 HISTORY = timedelta(days=90)
 MOST_READ = 200
+# The name of the step that tells what the cloud said of an operation under way.
+CLOUD = "cloud"
 
 
 class Watcher:
@@ -99,6 +101,8 @@ def _spent(operation: Operation, hardware: str) -> Spent | None:
     started, accepted = operation.started_at, operation.accepted_at
     if started is None or accepted is None or operation.finished_at is None:
         return None
+    if not any(step["name"] == CLOUD for step in operation.steps):
+        return None  # it ended in the pass that began it: nothing was to be done, or waited for
     return Spent(
         hardware,
         started - operation.created_at,
@@ -118,7 +122,7 @@ def _said(endpoint: Endpoint) -> tuple[str, str]:
 def _note_words(held: Operation, endpoint: Endpoint, now: datetime) -> None:
     held.cloud_state, held.cloud_message = _said(endpoint)
     detail = ": ".join(part for part in _said(endpoint) if part)
-    add_step(held, "cloud", now, endpoint.status, detail)
+    add_step(held, CLOUD, now, endpoint.status, detail)
 
 
 def _cloud_says(held: Operation) -> str:

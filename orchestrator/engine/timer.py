@@ -79,10 +79,17 @@ class EngineTimer:
         self._arm(timedelta(0))
 
     def heard(self) -> None:
-        """Ask at once whether somebody wants attention, because a notice said so."""
+        """Look at every account now, because a notice said that somebody wants it."""
         with self._arming:
             if not self._stopping:
-                self._scheduler.add_job(self._look, id=HEARD, replace_existing=True)
+                self._scheduler.add_job(self._obey, id=HEARD, replace_existing=True)
+
+    def _obey(self) -> None:
+        try:
+            if self._watch is not None:
+                self._watch()  # the note that came with the notice is no further news
+        finally:
+            self.nudge()
 
     def look(self) -> None:
         """Look at what is due now, because other accounts are ours than before."""

@@ -12,7 +12,7 @@ from orchestrator.services import bindings
 from orchestrator.services.clicks import awake_wish
 from orchestrator.services.errors import ServiceError, conflict
 from orchestrator.services.requests import Asked
-from orchestrator.store import accounts, endpoints, events, holds, schedules
+from orchestrator.store import accounts, endpoints, events, holds, locks, schedules
 from orchestrator.store.tables import Endpoint
 
 # The engine gives an endpoint back when others keep undoing its rules; a person may retake it.
@@ -46,6 +46,7 @@ def adopt(
     `labels` are added to those it has. Raises ServiceError 409 for what is gone, unclear, or
     beyond what we handle.
     """
+    locks.refresh(session, endpoint)
     _check(session, endpoint)
     _prepare(session, endpoint, asked, labels or {}, owner)
     bindings.sync_endpoints(session, [endpoint.id], asked.now)
@@ -61,6 +62,7 @@ def adopt_many(
     owner: str | None = None,
 ) -> tuple[list[Endpoint], list[Skipped]]:
     """Adopt what can be adopted of `wanted`, and say why the rest cannot."""
+    locks.endpoints(session, [endpoint.id for endpoint in wanted])
     adopted: list[Endpoint] = []
     skipped: list[Skipped] = []
     for endpoint in wanted:

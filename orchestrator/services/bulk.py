@@ -10,42 +10,29 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
-from orchestrator.services import bulk_acts, find, selectors
+from orchestrator.services import bulk_acts
 from orchestrator.services.bulk_acts import Action, Order, Outcome, Verdict
 from orchestrator.services.bulk_costs import Effect, Effects
-from orchestrator.services.errors import ServiceError, conflict, invalid
+from orchestrator.services.bulk_selection import Selection, as_json, selected
+from orchestrator.services.errors import ServiceError, conflict
 from orchestrator.services.requests import Asked
+from orchestrator.services.rulebook import Rulebook
 from orchestrator.settings import Settings
-from orchestrator.store import accounts, bulk, endpoints, events, holds, operations
-from orchestrator.store.endpoints import EndpointFilter
+from orchestrator.store import accounts, bulk, endpoints, events, holds, locks, operations
+from orchestrator.store.database import Database
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Endpoint
 
-MOST = 2000
 _TOLD = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which endpoints: all conditions that are given must hold; `everything` stands for none."""
-
-    account: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    ids: tuple[str, ...] | None = None
-    statuses: tuple[str, ...] = ()
-    managed: bool | None = None
-    everything: bool = False
-
-    @property
-    def empty(self) -> bool:
-        """Tell whether no condition narrows it; `managed` alone does not."""
-        return self.account is None and not self.labels and self.ids is None and not self.statuses
+# So many endpoints are rehearsed in one transaction.
+_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +102,6 @@ def run(
     settings: Settings,
     *,
     confirm: str = "",
-    rehearsal: bool = False,
 ) -> Done:
     """Change what `selection` names, each endpoint by itself, and say what became of each.
 
@@ -123,87 +109,75 @@ def run(
     confirmed, or that is not the one which was.
     """
     bulk_acts.check(order)
-    rows = _selected(session, selection, settings)
+    rows = selected(session, selection, settings)
     managed = endpoints.managed_counts(session)
     bulk_id = new_id("blk", asked.now)
-    items = _items(session, rows, order, asked, bulk_id)
+    books = _books(session, rows, order, asked.now)
+    items = _items(session, rows, order, asked, bulk_id, books=books)
     done = _done(bulk_id, order, items, managed, settings)
-    if not rehearsal:
-        _check_confirmed(session, done, confirm)
-        _record(session, done, selection, asked)
+    _check_confirmed(session, done, confirm)
+    _record(session, done, selection, asked)
     return done
 
 
-def keep_preview(session: Session, done: Done, now: datetime) -> None:
-    """Remember the list of a rehearsal, to tell later what has changed of it."""
-    bulk.keep_preview(session, done.confirm, done.listed, now)
+def rehearse(
+    database: Database, selection: Selection, order: Order, asked: Asked, settings: Settings
+) -> Done:
+    """Return what `run` would do; remember the list, to tell later what has changed of it.
+
+    A part of the list at a time, so that no writer waits for all of it. Raises ServiceError 422.
+    """
+    bulk_acts.check(order)
+    with database.read() as session:
+        rows = selected(session, selection, settings)
+        books = _books(session, rows, order, asked.now)
+        managed = endpoints.managed_counts(session)
+    bulk_id = new_id("blk", asked.now)
+    items: list[Item] = []
+    for start in range(0, len(rows), _AT_ONCE):
+        part = [row.id for row in rows[start : start + _AT_ONCE]]
+        with database.write() as session:
+            items += _rehearsed(session, part, order, asked, bulk_id, books=books)
+    done = _done(bulk_id, order, tuple(items), managed, settings)
+    with database.write() as session:
+        bulk.keep_preview(session, done.confirm, done.listed, asked.now)
+    return done
 
 
-def _selected(session: Session, wanted: Selection, settings: Settings) -> Sequence[Endpoint]:
-    if wanted.empty and not wanted.everything:
-        raise invalid(
-            "selector",
-            "A selector without a condition would cover every endpoint.",
-            remedy="Give an account, labels, ids or statuses; or say `all: true`.",
-        )
-    if wanted.everything and not wanted.empty:
-        raise invalid("all", "It is everything, or what the other conditions name, not both.")
-    rows = endpoints.matching(session, _filter(session, wanted, settings), MOST + 1)
-    if len(rows) > MOST:
-        raise invalid(
-            "selector", f"It covers more than {MOST} endpoints.", remedy="Do it in several parts."
-        )
-    if wanted.ids is not None:
-        _check_known(session, wanted.ids)
-    if not rows:
-        raise invalid(
-            "selector",
-            "No endpoint matches, so there is nothing to do.",
-            remedy="See what there is: GET /v1/endpoints takes the same conditions.",
-        )
-    return rows
-
-
-def _filter(session: Session, wanted: Selection, settings: Settings) -> EndpointFilter:
-    account = None if wanted.account is None else _account(session, wanted.account)
-    if wanted.labels:
-        selectors.resolve(
-            session,
-            account=None,
-            endpoint=None,
-            labels=wanted.labels,
-            allowed_cloud_labels=settings.allowed_cloud_labels,
-        )
-    return EndpointFilter(
-        account_id=account,
-        statuses=wanted.statuses,
-        managed=wanted.managed,
-        labels=tuple(wanted.labels.items()),
-        ids=wanted.ids,
-    )
-
-
-def _account(session: Session, ref: str) -> str:
-    try:
-        return find.account(session, ref).id
-    except ServiceError as error:
-        raise invalid("selector.account", error.detail, remedy=error.remedy) from error
-
-
-def _check_known(session: Session, ids: Sequence[str]) -> None:
-    known = endpoints.by_ids(session, ids)
-    missing = [ref for ref in ids if ref not in known]
-    if missing:
-        raise invalid("selector.ids", f"There is no endpoint {missing[0]!r}.")
+def _rehearsed(
+    session: Session,
+    refs: Sequence[str],
+    order: Order,
+    asked: Asked,
+    bulk_id: str,
+    *,
+    books: Mapping[str, Rulebook],
+) -> tuple[Item, ...]:
+    """Do it to some endpoints, and take it back; what is returned stays readable."""
+    known = endpoints.by_ids(session, refs)
+    rows = [known[ref] for ref in refs if ref in known]
+    items = _items(session, rows, order, asked, bulk_id, books=books)
+    session.flush()
+    for row in rows:
+        if inspect(row).expired_attributes:  # those that were refused
+            session.refresh(row)
+    session.expunge_all()
+    session.rollback()
+    return items
 
 
 def _items(
-    session: Session, rows: Sequence[Endpoint], order: Order, asked: Asked, bulk_id: str
+    session: Session,
+    rows: Sequence[Endpoint],
+    order: Order,
+    asked: Asked,
+    bulk_id: str,
+    *,
+    books: Mapping[str, Rulebook],
 ) -> tuple[Item, ...]:
     ids = [row.id for row in rows]
-    names = {
-        key: one.name for key, one in accounts.by_ids(session, {r.account_id for r in rows}).items()
-    }
+    locks.endpoints(session, ids)  # all at once and in one order, so that no two lists cross
+    owners = accounts.by_ids(session, {row.account_id for row in rows})
     effects = Effects.load(session, rows)
     holding = holds.active_of(session, ids, asked.now)
     active = operations.active_of(session, ids)
@@ -211,12 +185,27 @@ def _items(
     items = []
     for row in rows:
         around = bulk_acts.Around(
-            bool(holding.get(row.id)), active.get(row.id), labels.get(row.id, ()), bulk_id
+            held=bool(holding.get(row.id)),
+            active=active.get(row.id),
+            labels=labels.get(row.id, ()),
+            bulk_id=bulk_id,
+            book=books.get(row.account_id),
         )
         effect = effects.of(row, order.action)
         outcome = _one(session, row, order, asked, around)
-        items.append(Item(row, names[row.account_id], outcome, effect.only_if(outcome.changes)))
+        name = owners[row.account_id].name
+        items.append(Item(row, name, outcome, effect.only_if(outcome.changes)))
     return tuple(items)
+
+
+def _books(
+    session: Session, rows: Sequence[Endpoint], order: Order, now: datetime
+) -> dict[str, Rulebook]:
+    """Read the rules once per account, where clicks have to agree with them."""
+    if order.action not in bulk_acts.CLICKS:
+        return {}
+    owners = accounts.by_ids(session, {row.account_id for row in rows})
+    return {ref: Rulebook.load(session, account, now) for ref, account in owners.items()}
 
 
 def _one(
@@ -230,7 +219,7 @@ def _one(
     except ServiceError as refused:
         error = refused
     except DBAPIError as lost:
-        if lost.connection_invalidated or not session.is_active:
+        if not bulk.is_conflict(lost) or not session.is_active:
             raise
         error = conflict(
             "changed_meanwhile",
@@ -346,7 +335,7 @@ def _record(session: Session, done: Done, selection: Selection, asked: Asked) ->
     """Write the event of the request, and one for each refusal."""
     counts = {verdict.value: done.count(verdict) for verdict in Verdict}
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
-    data = {"bulk": done.id, "selector": _selector_json(selection), "outcomes": counts}
+    data = {"bulk": done.id, "selector": as_json(selection), "outcomes": counts}
     events.record(
         session,
         at=asked.now,
@@ -373,18 +362,6 @@ def _record_refusal(session: Session, done: Done, item: Item, asked: Asked) -> N
         endpoint_id=item.endpoint.id,
         data={"bulk": done.id, "code": item.outcome.code},
     )
-
-
-def _selector_json(wanted: Selection) -> dict[str, object]:
-    parts: dict[str, object] = {
-        "account": wanted.account,
-        "labels": dict(wanted.labels),
-        "ids": list(wanted.ids or ()),
-        "statuses": list(wanted.statuses),
-        "all": wanted.everything,
-    }
-    kept = {name: value for name, value in parts.items() if value}
-    return kept if wanted.managed is None else kept | {"managed": wanted.managed}
 
 
 def _percent(part: int, whole: int) -> int:

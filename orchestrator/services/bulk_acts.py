@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -12,8 +12,9 @@ from sqlmodel import Session
 from orchestrator.domain.status import AWAKE, Status, Wish
 from orchestrator.services import clicks, creation, deletion
 from orchestrator.services.clicks import Clicked, Terms, awake_wish
-from orchestrator.services.errors import invalid
+from orchestrator.services.errors import conflict, invalid
 from orchestrator.services.requests import Asked
+from orchestrator.services.rulebook import Rulebook
 from orchestrator.store.endpoints import OURS
 from orchestrator.store.tables import Endpoint, Json, Label, Operation
 
@@ -37,6 +38,8 @@ class Action(StrEnum):
 
 STOPPING = frozenset({Action.PAUSE, Action.SCALE_TO_ZERO, Action.DELETE})
 POWER = STOPPING | {Action.RESUME}
+CLICKS = frozenset({Action.PAUSE, Action.RESUME, Action.SCALE_TO_ZERO})
+MOST_LABELS = 50
 
 
 class Verdict(StrEnum):
@@ -102,6 +105,7 @@ class Around:
     active: Operation | None
     labels: Sequence[Label]
     bulk_id: str
+    book: Rulebook | None = None
 
 
 def check(order: Order) -> None:
@@ -112,8 +116,7 @@ def check(order: Order) -> None:
             "The action label needs labels to set, and no other action takes any.",
             remedy='Give set_labels such as {"stage": "dev"} with the action label.',
         )
-    clicked = order.action in (Action.PAUSE, Action.RESUME, Action.SCALE_TO_ZERO)
-    if order.terms.until is not None and not clicked:
+    if order.terms.until is not None and order.action not in CLICKS:
         raise invalid("until", f"The action {order.action} has no end.", remedy="Leave it out.")
     if order.grace != deletion.AT_ONCE and order.action is not Action.DELETE:
         raise invalid("grace", "Only a deletion has a grace.", remedy="Leave it out.")
@@ -121,6 +124,10 @@ def check(order: Order) -> None:
 
 def act(session: Session, row: Endpoint, order: Order, asked: Asked, around: Around) -> Outcome:
     """Do what is asked of one endpoint. Raises ServiceError when it is refused."""
+    if row.deleted_at is not None:
+        raise conflict(
+            "deleted", f"{row.name} was deleted.", remedy="Leave it out, or create it again."
+        )
     outcome = _ACTS[order.action](session, row, order, asked, around)
     if outcome.operation is not None and outcome.operation.bulk_id is None:
         outcome.operation.bulk_id = around.bulk_id
@@ -138,7 +145,8 @@ _REQUESTS: Mapping[Action, Callable[[Session, Endpoint, Asked, Terms], Clicked]]
 def _click(session: Session, row: Endpoint, order: Order, asked: Asked, around: Around) -> Outcome:
     if order.terms.until is None and _is_so(row, order.action, around):
         return Outcome(Verdict.UNCHANGED, f"it is {row.status} already, as was last asked for")
-    clicked = _REQUESTS[order.action](session, row, asked, order.terms)
+    terms = replace(order.terms, book=around.book)
+    clicked = _REQUESTS[order.action](session, row, asked, terms)
     hold = clicked.hold
     detail = f"{order.action.words.lower()} asked for"
     if around.active is not None and around.active.id == clicked.operation.id:
@@ -175,6 +183,12 @@ def _label(session: Session, row: Endpoint, order: Order, asked: Asked, around: 
     labels = ours | dict(order.labels)
     if labels == ours:
         return Outcome(Verdict.UNCHANGED, "it has these labels already")
+    if len(labels) > MOST_LABELS:
+        raise invalid(
+            "set_labels",
+            f"{row.name} would have {len(labels)} labels, and {MOST_LABELS} are the most.",
+            remedy=f"Remove some first: PATCH /v1/endpoints/{row.id} with all that shall stay.",
+        )
     creation.change_ours(session, row, asked, labels=labels, owner=None, protected=None)
     return Outcome(Verdict.ACCEPTED, "labelled")
 

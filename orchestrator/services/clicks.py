@@ -41,6 +41,8 @@ class Terms:
 
     until: datetime | None = None
     longest_run: timedelta = DEFAULT_RUN_HOLD
+    # The rules of the account, where they were read for many endpoints at once.
+    book: Rulebook | None = None
 
 
 USUAL = Terms()
@@ -116,7 +118,7 @@ def awake_wish(endpoint: Endpoint) -> Wish:
 def _click(session: Session, endpoint: Endpoint, kind: Kind, asked: Asked, terms: Terms) -> Clicked:
     account = check_changeable(session, endpoint)
     _check_end(terms.until, asked.now)
-    view = _look(session, account, endpoint, asked.now)
+    view = _look(session, account, endpoint, asked.now, terms.book)
     if view.ruled.rule is Rule.DELETION:
         raise deleting(session, endpoint)
     if kind is Kind.SCALE_TO_ZERO and endpoint.status in _DOWN:
@@ -211,16 +213,28 @@ def opposes(wish: Wish, decision: Decision) -> bool:
     return wish is Wish.AVAILABLE and decision.wish is Wish.RUNNING
 
 
-def _look(session: Session, account: Account, endpoint: Endpoint, now: datetime) -> _View:
-    facts = facts_of(session, account, endpoint, now)
+def _look(
+    session: Session,
+    account: Account,
+    endpoint: Endpoint,
+    now: datetime,
+    book: Rulebook | None = None,
+) -> _View:
+    facts = facts_of(session, account, endpoint, now, book)
     free = replace(facts, holds=(), frozen=None)
     return _View(free, decide(free, now))
 
 
-def facts_of(session: Session, account: Account, endpoint: Endpoint, now: datetime) -> Facts:
-    """Return what `decide` may look at for one endpoint."""
+def facts_of(
+    session: Session,
+    account: Account,
+    endpoint: Endpoint,
+    now: datetime,
+    book: Rulebook | None = None,
+) -> Facts:
+    """Return what `decide` may look at for one endpoint; `book` holds rules read before."""
     row = ManagedRow(**{item.name: getattr(endpoint, item.name) for item in fields(ManagedRow)})
-    book = Rulebook.load(session, account, now, endpoint.id)
+    book = book or Rulebook.load(session, account, now, endpoint.id)
     activity = listed_activity(row, account.observed_at)
     return replace(book.facts(row, activity, now), managed=endpoint.managed)
 

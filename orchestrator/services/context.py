@@ -24,6 +24,12 @@ def _stay() -> None:
     """Nudge nobody: there is no engine in this process."""
 
 
+def _everything(account_id: str) -> bool:
+    """Tell that every account is worked here."""
+    del account_id
+    return True
+
+
 class ProviderPool:
     """One driver per account, made at first use and made again when the account changes.
 
@@ -92,6 +98,11 @@ class Vault:
         with self._lock:
             return self._kept.get(operation_id)
 
+    def ids(self) -> list[str]:
+        """Return the operations of which values are kept."""
+        with self._lock:
+            return list(self._kept)
+
     def drop(self, operation_id: str) -> None:
         """Forget the values; an operation that has ended needs them no more."""
         with self._lock:
@@ -102,8 +113,8 @@ class Vault:
 class Context:
     """The outer world as a use case may see it.
 
-    `engine_here` is False where the engine runs in another process, which the vault's values
-    cannot reach.
+    `engine_here` tells whether this process works an account now; what the vault keeps for it
+    reaches no other process.
     """
 
     database: Database
@@ -112,7 +123,7 @@ class Context:
     providers: ProviderPool
     vault: Vault = field(default_factory=Vault)
     nudge: Callable[[], None] = _stay
-    engine_here: bool = True
+    engine_here: Callable[[str], bool] = _everything
     instruments: Instruments = field(default_factory=Instruments)
 
     def provider_for(self, account: Account) -> Provider:

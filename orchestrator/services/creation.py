@@ -26,7 +26,7 @@ from orchestrator.services.requests import (
     under_way,
 )
 from orchestrator.services.tokens import Caller, Scope
-from orchestrator.store import endpoints, events, ledger, operations
+from orchestrator.store import endpoints, events, ledger, locks, operations
 from orchestrator.store.tables import Account, Endpoint, Json, Offer, Operation
 
 SECONDS_PER_MONTH = 730 * 3600
@@ -202,6 +202,7 @@ def change_ours(
     protected: bool | None,
 ) -> None:
     """Change what is ours of an endpoint, at once: labels as a whole set, owner, protection."""
+    locks.refresh(session, endpoint)
     changed = []
     if labels is not None:
         endpoints.replace_our_labels(session, endpoint.id, labels)
@@ -251,8 +252,8 @@ def _check_reach(secrets: Secrets, engine_here: bool) -> None:
         return
     raise conflict(
         "engine_elsewhere",
-        f"The engine runs in another process: the value of {fields[0]} is never stored and "
-        "cannot reach it.",
+        f"This process does not work the account now: the value of {fields[0]} is never stored, "
+        "and cannot reach the engine in another process.",
         remedy="Give a reference, env:NAME or file:/path, which the worker resolves.",
         field=fields[0],
     )

@@ -21,7 +21,7 @@ from orchestrator.services.requests import (
     under_way,
 )
 from orchestrator.services.rulebook import means_of
-from orchestrator.store import accounts, events, holds, operations
+from orchestrator.store import accounts, events, holds, locks, operations
 from orchestrator.store.tables import Account, Endpoint, Hold, Json, Operation
 
 LONGEST_GRACE = timedelta(days=90)
@@ -82,7 +82,7 @@ def undelete(session: Session, endpoint: Endpoint, asked: Asked) -> Undeleted:
     the deletion itself has begun.
     """
     account = _check_undelete(session, endpoint)
-    active = operations.active_for(session, endpoint.id)
+    active = operations.lock_active(session, endpoint.id)
     if active is not None:
         _end_for_undelete(session, endpoint, active, asked)
     ended = [holds.get(session, ref) for ref in endpoint.tombstone["ended"]]
@@ -111,6 +111,38 @@ def call_off(session: Session, endpoint: Endpoint, asked: Asked) -> None:
     if endpoint.delete_after is None:
         return
     _clear(endpoint)
+    session.add(endpoint)
+    message = f"the deletion of {endpoint.name} is called off: {asked.why}"
+    _record(session, endpoint, asked, kind="endpoint.undeleted", message=message, data={})
+
+
+def give_grace(session: Session, endpoint: Endpoint, asked: Asked, grace: timedelta) -> None:
+    """Turn a deletion at once, of which nothing may be sent any more, into one with grace."""
+    stone = {
+        "actor": endpoint.wish_actor,
+        "reason": endpoint.wish_reason,
+        "at": asked.now.isoformat(),
+        "grace_s": int(grace.total_seconds()),
+        "told": False,
+    }
+    memory = _wish_before(session, endpoint)
+    _put_back(endpoint, memory["before"])
+    endpoint.delete_after, endpoint.tombstone = asked.now + grace, memory | stone
+    session.add(endpoint)
+    _record(
+        session,
+        endpoint,
+        asked,
+        kind="endpoint.deletion_postponed",
+        message=f"{endpoint.name} is deleted no earlier than "
+        f"{endpoint.delete_after:%Y-%m-%d %H:%M}Z: {asked.why}",
+        data={"delete_after": endpoint.delete_after.isoformat()},
+    )
+
+
+def take_back(session: Session, endpoint: Endpoint, asked: Asked) -> None:
+    """Forget a deletion at once, of which nothing may be sent any more: the wish before holds."""
+    _put_back(endpoint, _wish_before(session, endpoint)["before"])
     session.add(endpoint)
     message = f"the deletion of {endpoint.name} is called off: {asked.why}"
     _record(session, endpoint, asked, kind="endpoint.undeleted", message=message, data={})
@@ -210,7 +242,13 @@ def _earlier(session: Session, endpoint: Endpoint) -> Json:
     return {}
 
 
+def _wish_before(session: Session, endpoint: Endpoint) -> Json:
+    none = {"wish": "", "reason": "", "actor": "", "at": None}
+    return {"before": none, "ended": []} | _earlier(session, endpoint)
+
+
 def _check_undelete(session: Session, endpoint: Endpoint) -> Account:
+    locks.refresh(session, endpoint)
     account = accounts.get(session, endpoint.account_id)
     if endpoint.deleted_at is not None or account is None:
         raise conflict("deleted", f"{endpoint.name} is gone, or its account is not connected.")
@@ -222,12 +260,9 @@ def _check_undelete(session: Session, endpoint: Endpoint) -> Account:
 
 
 def _end_for_undelete(
-    session: Session, endpoint: Endpoint, active: Operation, asked: Asked
+    session: Session, endpoint: Endpoint, locked: Operation, asked: Asked
 ) -> None:
     """End what the deletion has begun, as far as nothing was sent for it."""
-    locked = operations.lock(session, active.id)
-    if locked is None or locked.status not in operations.ACTIVE:
-        return
     if locked.kind == Kind.DELETE and locked.status != "pending":
         raise conflict(
             "being_deleted",

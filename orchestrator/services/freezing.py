@@ -42,7 +42,7 @@ def switch_off(session: Session, account_ref: str | None, asked: Asked) -> None:
             raise not_found("freeze", "global", "See GET /v1/freeze; give `account` for one.")
         freeze.clear_everywhere(session, asked.now)
         restores.thaw(session, None, asked)
-        _record(session, "freeze.off", None, asked, "ended the freeze")
+        _record(session, "freeze.off", None, asked, f"ended the freeze{_because(asked)}")
         return
     account = find.account(session, account_ref)
     if freeze.of_account(account) is None:
@@ -51,7 +51,12 @@ def switch_off(session: Session, account_ref: str | None, asked: Asked) -> None:
     session.add(account)
     restores.thaw(session, account, asked)
     clocks.believe(session, asked.now)
-    _record(session, "freeze.off", account, asked, f"ended the freeze of {account.name}")
+    told = f"ended the freeze of {account.name}{_because(asked)}"
+    _record(session, "freeze.off", account, asked, told)
+
+
+def _because(asked: Asked) -> str:
+    return f": {asked.reason}" if asked.reason else ""
 
 
 def _record(session: Session, kind: str, account: Account | None, asked: Asked, what: str) -> None:

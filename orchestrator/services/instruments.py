@@ -18,10 +18,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from orchestrator import __version__
+from orchestrator.domain.plan import Kind
 from orchestrator.providers.account import CallMade
 from orchestrator.providers.pacing import PaceReport
 from orchestrator.store.commits import Committed, watching
 from orchestrator.store.database import Database
+from orchestrator.store.operations import ENDED
 
 PREFIX = "orchestrator_"
 # What a pass told of its account is shown no longer than this: another worker may have it now.
@@ -65,6 +67,10 @@ class Instruments:
             "Operations that this process ended, by kind and outcome.",
             ("kind", "outcome"),
         )
+        # An increase is seen only of a series that was there before.
+        for kind in Kind:
+            for status in ENDED:
+                self._ended.labels(kind.value, status)
         self._events = self._counter(
             "events", "Events that this process recorded, by kind.", ("kind",)
         )

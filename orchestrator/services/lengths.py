@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from orchestrator.services.errors import invalid
 
-_LENGTH = re.compile(r"(?:(\d{1,4})d)?(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,8})s)?")
+_LENGTH = re.compile(r"(?:([0-9]{1,4})d)?(?:([0-9]{1,5})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,8})s)?")
 
 
 def parse(text: str, field: str) -> timedelta:

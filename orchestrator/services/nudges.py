@@ -6,7 +6,11 @@ import threading
 from datetime import datetime
 
 from sqlalchemy import text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import select
 
+from orchestrator.store import locks
 from orchestrator.store.database import Database
 from orchestrator.store.tables import Setting
 
@@ -16,9 +20,21 @@ CHANNEL, NUDGE = "orchestrator", "nudge"
 
 
 def leave(database: Database, now: datetime) -> None:
-    """Ask the engine, wherever it runs, for a step."""
+    """Ask the engine, wherever it runs, for a step; waits for others who do, twice at most."""
+    try:
+        _leave(database, now)
+    except DBAPIError as error:
+        if not locks.is_contention(error):
+            raise
+        _leave(database, now)
+
+
+def _leave(database: Database, now: datetime) -> None:
+    insert = postgresql.insert if database.dialect == "postgresql" else sqlite.insert
+    seed = insert(Setting).values(key=KEY, value={"count": 0}, updated_at=now)
     with database.write() as session:
-        row = session.get(Setting, KEY) or Setting(key=KEY, value={"count": 0}, updated_at=now)
+        session.connection().execute(seed.on_conflict_do_nothing())
+        row = session.exec(select(Setting).where(Setting.key == KEY).with_for_update()).one()
         row.value = {"count": int(row.value["count"]) + 1}
         row.updated_at = now
         session.add(row)

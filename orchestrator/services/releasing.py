@@ -15,7 +15,7 @@ from orchestrator.services import clicks
 from orchestrator.services.context import Context
 from orchestrator.services.errors import conflict
 from orchestrator.services.requests import Asked, busy, close
-from orchestrator.store import accounts, events, holds, operations, schedules
+from orchestrator.store import accounts, events, holds, locks, operations, schedules
 from orchestrator.store.tables import Endpoint, Operation
 
 
@@ -36,11 +36,12 @@ def release(
     to pause it is handed over, where that is asked for, and forgotten. Raises ServiceError 409
     while an operation is in doubt or an endpoint is not whole, and for what would be lost.
     """
+    locks.refresh(session, endpoint)
     if not endpoint.managed and endpoint.stop_sent_at is None:
         return Released()
     if endpoint.delete_after is not None:
         raise clicks.deleting(session, endpoint)
-    active = operations.active_for(session, endpoint.id)
+    active = operations.lock_active(session, endpoint.id)
     if active is not None:
         _check_leave(active, endpoint)
     if endpoint.stop_sent_at is not None:

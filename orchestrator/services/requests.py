@@ -10,7 +10,7 @@ from sqlmodel import Session
 from orchestrator.domain.plan import STARTS, Kind
 from orchestrator.domain.supersede import Answer, State, Turn, turn
 from orchestrator.services.errors import ServiceError, conflict
-from orchestrator.store import accounts, events, freeze, operations
+from orchestrator.store import accounts, events, freeze, locks, operations
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Account, Endpoint, Json, Operation
 
@@ -58,7 +58,11 @@ def check_account(session: Session, account_id: str) -> Account:
 
 
 def check_changeable(session: Session, endpoint: Endpoint) -> Account:
-    """Return the endpoint's account, when the endpoint may be changed. Raises ServiceError 409."""
+    """Lock the endpoint, read anew, and return its account, when it may be changed.
+
+    Raises ServiceError 409.
+    """
+    locks.refresh(session, endpoint)
     if endpoint.deleted_at is not None:
         raise conflict(
             "deleted",
@@ -132,11 +136,8 @@ def under_way(session: Session, endpoint: Endpoint, kind: Kind) -> Operation | N
 
     So no cancel comes in between. Raises ServiceError 409 where the request has to wait.
     """
-    active = operations.active_for(session, endpoint.id)
-    if active is None:
-        return None
-    locked = operations.lock(session, active.id)
-    if locked is None or locked.status not in operations.ACTIVE:
+    locked = operations.lock_active(session, endpoint.id)
+    if locked is None:
         return None
     answer = answer_to(locked, endpoint, kind)
     if answer.turn is Turn.REFUSE:
@@ -145,7 +146,7 @@ def under_way(session: Session, endpoint: Endpoint, kind: Kind) -> Operation | N
 
 
 def _supersede(session: Session, endpoint: Endpoint, newer: Operation) -> None:
-    active = operations.active_for(session, endpoint.id)
+    active = operations.lock_active(session, endpoint.id)
     if active is None:
         return
     answer = answer_to(active, endpoint, Kind(newer.kind))

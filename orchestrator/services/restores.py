@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlmodel import Session
 
+from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import AWAKE, Status, Wish
-from orchestrator.services import clicks
-from orchestrator.services.requests import Asked
+from orchestrator.services import clicks, deletion
+from orchestrator.services.requests import Asked, close
 from orchestrator.store import accounts, events, freeze, operations, restorations
 from orchestrator.store.freeze import Freeze
 from orchestrator.store.ids import new_id
@@ -140,6 +141,8 @@ def thaw(session: Session, account: Account | None, asked: Asked) -> None:
         session.add(found)
         for operation in restorations.active_before(session, account_id, found.found_at):
             _doubt(session, operation, found, asked)
+        for endpoint in restorations.meant_deleted(session, account_id):
+            _spare(session, endpoint, found, asked)
         for endpoint in restorations.to_be_deleted(session, account_id):
             _postpone(session, endpoint, asked)
         _leave_as_it_is(session, found, asked)
@@ -191,7 +194,10 @@ def report(session: Session, found: Restoration, now: datetime) -> Report:
             for row in rows
         ],
         restorations.active_before(session, found.account_id, found.found_at),
-        restorations.to_be_deleted(session, found.account_id),
+        [
+            *restorations.meant_deleted(session, found.account_id),
+            *restorations.to_be_deleted(session, found.account_id),
+        ],
         [
             account.name
             for account in live
@@ -251,20 +257,23 @@ def _doubt(session: Session, operation: Operation, found: Restoration, asked: As
         return
     endpoint = None if held.endpoint_id is None else session.get(Endpoint, held.endpoint_id)
     changed = endpoint is not None and _changed(endpoint, found)
-    what = "it ends: its endpoint was changed after that" if changed else "it looks before it acts"
+    what = "it looks before it acts"
+    if held.kind == Kind.DELETE:
+        what = "it ends: the deletion may have been taken back after that"
+    elif changed:
+        what = "it ends: its endpoint was changed after that"
     message = f"{held.kind} of {held.endpoint_name} is from before the restore; {what}"
-    if changed:
-        held.status, held.finished_at, held.outcome = "superseded", asked.now, message
-    else:
-        # As after a lost answer: the cloud is asked before anything is sent.
-        held.attempts = max(held.attempts, 1)
-    step = {"name": "restored", "at": asked.now.isoformat(), "state": "doubtful", "detail": what}
-    held.steps = [*held.steps, step]
+    if changed or held.kind == Kind.DELETE:
+        close(session, held, "superseded", message, at=asked.now, by=asked.actor)
+        return
+    # As after a lost answer: the cloud is asked before anything is sent.
+    held.attempts = max(held.attempts, 1)
+    operations.add_step(held, "restored", asked.now, "doubtful", what)
     session.add(held)
     events.record(
         session,
         at=asked.now,
-        kind="operation.superseded" if changed else "operation.doubted",
+        kind="operation.doubted",
         actor=asked.actor,
         message=message,
         account_id=held.account_id,
@@ -278,6 +287,16 @@ def _changed(endpoint: Endpoint, found: Restoration) -> bool:
         return True
     updated = endpoint.cloud_updated_at
     return found.as_of is not None and updated is not None and updated > found.as_of
+
+
+def _spare(session: Session, endpoint: Endpoint, found: Restoration, asked: Asked) -> None:
+    """Nothing is deleted at once by a wish from before; not at all where it was changed since."""
+    if _changed(endpoint, found):
+        why = "it is from before the restore, and the endpoint was changed after that"
+        deletion.take_back(session, endpoint, replace(asked, reason=why))
+    else:
+        why = "its deletion is from before the restore and may have been taken back since"
+        deletion.give_grace(session, endpoint, replace(asked, reason=why), DELETION_GRACE)
 
 
 def _postpone(session: Session, endpoint: Endpoint, asked: Asked) -> None:

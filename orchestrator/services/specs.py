@@ -102,8 +102,8 @@ def _fill(
     if missing:
         raise SecretsLostError(
             f"the values of {name} ({', '.join(missing)}) are not in the engine's memory: it was "
-            "restarted since, or runs in another process; ask again, or give references such as "
-            "env:NAME"
+            "restarted since, or another process has taken the account over; ask again, or give "
+            "references such as env:NAME"
         )
     return {**filled, **plain} | {key: held[key] for key in wanted}
 

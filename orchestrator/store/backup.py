@@ -23,7 +23,7 @@ from zipfile import ZipFile
 from sqlalchemy import Connection, DateTime, MetaData, Table, func, inspect, select, text
 
 from orchestrator.store import migrate
-from orchestrator.store.database import Database
+from orchestrator.store.database import LASTING, Database
 from orchestrator.store.metadata import metadata
 
 FORMAT = "orchestrator-backup"
@@ -41,6 +41,11 @@ _OTHERS_LOCKS = (
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted"
     " AND pid <> pg_backend_pid()"
     " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+# Servers without an engine name their connections so: see `cli.runtime.service`.
+_SERVERS = (
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND application_name LIKE 'orchestrator:%' AND pid <> pg_backend_pid()"
 )
 _SEEN_WORKERS = (
     "SELECT count(*) FROM worker WHERE NOT stopping"
@@ -164,9 +169,10 @@ def is_unused(database: Database) -> bool:
 
 
 def is_worked_on(database: Database) -> bool:
-    """Tell whether an engine works on a Postgres store: it holds locks, or was seen just now."""
+    """Tell whether a server or worker is on a Postgres store: connected, or seen just now."""
     with database.engine.connect() as connection:
         locks = connection.execute(text(_OTHERS_LOCKS)).scalar_one()
+        locks = locks or connection.execute(text(_SERVERS)).scalar_one()
         known = inspect(connection).has_table("worker")
         return bool(locks or (known and connection.execute(text(_SEEN_WORKERS)).scalar_one()))
 
@@ -194,7 +200,11 @@ def _snapshot(database: Database, folder: Path) -> Iterator[Connection]:
         with _copied(database, folder) as copy, copy.engine.connect() as connection:
             yield connection
         return
-    options: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    options: dict[str, Any] = {
+        "isolation_level": "REPEATABLE READ",
+        "postgresql_readonly": True,
+        LASTING: True,
+    }
     with database.engine.connect() as raw:
         yield raw.execution_options(**options)
 

@@ -6,11 +6,24 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col
 
+from orchestrator.store import locks
 from orchestrator.store.tables import BulkPreview
 
 KEPT_FOR = timedelta(days=1)
+_UNIQUE_VIOLATION = "23505"
+_SQLITE_CONFLICTS = frozenset({"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY"})
+
+
+def is_conflict(error: DBAPIError) -> bool:
+    """Tell whether a statement lost against another transaction, which is no fault of its own."""
+    return (
+        locks.is_contention(error)
+        or getattr(error.orig, "sqlstate", None) == _UNIQUE_VIOLATION
+        or getattr(error.orig, "sqlite_errorname", None) in _SQLITE_CONFLICTS
+    )
 
 
 def keep_preview(

@@ -14,6 +14,17 @@ from sqlmodel import Session, create_engine
 
 WAL_ATTEMPTS, WAL_PAUSE_S = 40, 0.05
 SQLITE_BUSY_MS = 30_000
+# A process that is frozen or lost in a transaction holds its locks for so long, and nobody waits
+# longer for a lock. A `LASTING` transaction, such as a backup, knows no such limit.
+IDLE_MS, LOCK_WAIT_MS = 15_000, 10_000
+LASTING = "orchestrator_lasting"
+_POOLED = "pooled"
+# Seconds until a silent connection is asked for, between two such questions, and how many.
+_KEEPALIVES = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+_LIMITS = (
+    "SELECT set_config('idle_in_transaction_session_timeout', '{idle}', {local}), "
+    "set_config('lock_timeout', '{wait}', {local})"
+)
 
 
 class Database:
@@ -52,10 +63,16 @@ class Database:
             pool_pre_ping=True,
             pool_size=10,
             max_overflow=20,
-            connect_args={"application_name": self._name},
+            connect_args=self._connect_args(),
         )
         event.listen(engine, "connect", _prepare_postgres)
+        event.listen(engine, "begin", _begin_postgres)
         return engine
+
+    def _connect_args(self) -> dict[str, Any]:
+        given = self.url.query
+        kept = {name: value for name, value in _KEEPALIVES.items() if name not in given}
+        return {"application_name": self._name, **kept}
 
     def guarded(self, guard: Callable[[Session], None]) -> Self:
         """Return the same store whose writes begin with `guard`, which raises to refuse one."""
@@ -100,13 +117,27 @@ class Database:
         self.engine.dispose()
 
 
-def _prepare_postgres(connection: Any, record: object) -> None:
-    """Prepare no statements behind a pooler, which may run the next one in another session."""
-    del record
+def _prepare_postgres(connection: Any, record: Any) -> None:
+    """Set limits for the session; behind a pooler, which may change it, for each transaction.
+
+    No statements are prepared there, because the next one may run in another session.
+    """
     found = connection.execute("SELECT pg_backend_pid()").fetchone()
     connection.rollback()
     if found is None or found[0] != connection.info.backend_pid:
         connection.prepare_threshold = None
+        record.info[_POOLED] = True
+        return
+    connection.execute(_LIMITS.format(idle=IDLE_MS, wait=LOCK_WAIT_MS, local="false"))
+    connection.commit()
+
+
+def _begin_postgres(connection: Connection) -> None:
+    if connection.get_execution_options().get(LASTING, False):
+        connection.exec_driver_sql(_LIMITS.format(idle=0, wait=0, local="true"))
+    elif connection.info.get(_POOLED, False):
+        limits = _LIMITS.format(idle=IDLE_MS, wait=LOCK_WAIT_MS, local="true")
+        connection.exec_driver_sql(limits)
 
 
 def _use_wal(cursor: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, select
 from sqlmodel import col
 
-from orchestrator.store.database import Database
+from orchestrator.store.database import LASTING, Database
 from orchestrator.store.metadata import metadata
 from orchestrator.store.tables import Account, Endpoint
 
@@ -22,7 +22,11 @@ def snapshot(database: Database) -> Iterator[Connection]:
     """Yield a connection that sees one instant of the store, and keeps no writer waiting."""
     options: dict[str, Any] = {}
     if database.dialect == "postgresql":
-        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        options = {
+            "isolation_level": "REPEATABLE READ",
+            "postgresql_readonly": True,
+            LASTING: True,
+        }
     with database.engine.connect() as raw:
         connection = raw.execution_options(**options)
         with connection.begin():

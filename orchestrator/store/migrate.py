@@ -16,7 +16,7 @@ from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, MetaData, text
 from sqlmodel.sql.sqltypes import AutoString
 
-from orchestrator.store.database import Database
+from orchestrator.store.database import LASTING, Database
 from orchestrator.store.metadata import metadata
 from orchestrator.store.types import BIG_ID, UtcDateTime
 
@@ -122,7 +122,7 @@ def comparison() -> dict[str, Any]:
 def _exclusive(database: Database) -> Iterator[Connection]:
     """Yield a connection in one transaction that no other process can migrate beside."""
     with database.engine.connect() as raw:
-        connection = raw.execution_options(orchestrator_writes=True)
+        connection = raw.execution_options(orchestrator_writes=True, **{LASTING: True})
         with _unenforced_keys(connection), connection.begin():
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})

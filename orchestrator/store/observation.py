@@ -168,7 +168,7 @@ def touch_last_used(session: Session, used: Mapping[str, datetime | None]) -> No
             update(Endpoint)
             .where(col(Endpoint.id) == bindparam("key"))
             .values(last_used_at=bindparam("at")),
-            [{"key": key, "at": at} for key, at in used.items()],
+            [{"key": key, "at": at} for key, at in sorted(used.items())],
         )
 
 

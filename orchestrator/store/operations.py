@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
+from orchestrator.store import locks
 from orchestrator.store.paging import Key, Position, beyond
 from orchestrator.store.tables import Account, Endpoint, Json, Operation
 
@@ -108,8 +109,15 @@ def page(
 
 
 def lock(session: Session, operation_id: str) -> Operation | None:
-    """Return an operation by id, read anew and locked until the transaction ends."""
-    return session.get(Operation, operation_id, with_for_update=True, populate_existing=True)
+    """Return an operation by id, read anew and locked after its endpoint; see `store.locks`."""
+    return locks.operation(session, operation_id)
+
+
+def lock_active(session: Session, endpoint_id: str) -> Operation | None:
+    """Return the operation under way on an endpoint, if any, locked with it."""
+    active = active_for(session, endpoint_id)
+    held = None if active is None else lock(session, active.id)
+    return held if held is not None and held.status in ACTIVE else None
 
 
 def add_step(operation: Operation, name: str, at: datetime, state: str, detail: str) -> None:

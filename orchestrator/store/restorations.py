@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import func, text, update
 from sqlmodel import Session, col, select
 
+from orchestrator.domain.status import Wish
 from orchestrator.store.ids import new_id
 from orchestrator.store.operations import ACTIVE
 from orchestrator.store.tables import (
@@ -131,6 +132,16 @@ def to_be_deleted(session: Session, account_id: str | None) -> Sequence[Endpoint
     """Return the live endpoints whose deletion waits for the end of its grace."""
     query = select(Endpoint).where(
         col(Endpoint.delete_after).is_not(None), col(Endpoint.deleted_at).is_(None)
+    )
+    if account_id is not None:
+        query = query.where(Endpoint.account_id == account_id)
+    return session.exec(query.order_by(col(Endpoint.name))).all()
+
+
+def meant_deleted(session: Session, account_id: str | None) -> Sequence[Endpoint]:
+    """Return the live endpoints that somebody wants deleted at once."""
+    query = select(Endpoint).where(
+        Endpoint.wish == Wish.DELETED, col(Endpoint.deleted_at).is_(None)
     )
     if account_id is not None:
         query = query.where(Endpoint.account_id == account_id)

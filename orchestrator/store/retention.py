@@ -76,7 +76,7 @@ def drop_events(session: Session, limits: Limits, after: Any, size: int) -> Step
         ),
         or_(col(Event.operation_id).is_(None), col(Event.operation_id).not_in(under_way)),
     )
-    return _step(rows, old, dropped, size)
+    return _step(session, rows, size, dropped, (col(Event.id), col(Event.at) < limits.before))
 
 
 def drop_operations(session: Session, limits: Limits, after: Any, size: int) -> Step:
@@ -97,7 +97,9 @@ def drop_operations(session: Session, limits: Limits, after: Any, size: int) -> 
             exists().where(newer.endpoint_id == Operation.endpoint_id, newer.id > Operation.id),
         ),
     )
-    return _step(rows, old, dropped, size)
+    return _step(
+        session, rows, size, dropped, (col(Operation.id), col(Operation.created_at) < limits.before)
+    )
 
 
 def drop_intervals(session: Session, limits: Limits, after: Any, size: int) -> Step:
@@ -118,7 +120,13 @@ def drop_intervals(session: Session, limits: Limits, after: Any, size: int) -> S
             newer.started_at > MeterInterval.started_at,
         ),
     )
-    return _step(rows, old, dropped, size)
+    return _step(
+        session,
+        rows,
+        size,
+        dropped,
+        (col(MeterInterval.id), col(MeterInterval.started_at) < limits.before),
+    )
 
 
 def note_dropped(session: Session, table: str, before: datetime, now: datetime) -> None:
@@ -142,6 +150,14 @@ def _delete(session: Session, table: Any, *conditions: Any) -> int:
     return int(result.rowcount)
 
 
-def _step(rows: Sequence[Any], old: Sequence[Any], dropped: int, size: int) -> Step:
-    """A stretch without anything old is the end: ids follow time, if not to the second."""
-    return Step(rows[-1][0] if rows else None, dropped, len(rows) < size or not old)
+def _step(
+    session: Session, rows: Sequence[Any], size: int, dropped: int, older: tuple[Any, Any]
+) -> Step:
+    """Return how far it went; rows dated ahead are no end, as long as older ones come after."""
+    key, is_old = older
+    after = rows[-1][0] if rows else None
+    done = len(rows) < size
+    if not done:
+        left = session.execute(select(key).where(key > after, is_old).limit(1))
+        done = left.first() is None
+    return Step(after, dropped, done)

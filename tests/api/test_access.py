@@ -30,11 +30,12 @@ ADMIN_CHANGES = [
 OPERATOR_CHANGES = [
     ("POST", "/v1/endpoints"),
     ("POST", "/v1/endpoints/adopt"),
+    ("POST", "/v1/endpoints/bulk"),
     ("PATCH", "/v1/endpoints/ep_search"),
     ("DELETE", "/v1/endpoints/ep_search"),
     *(
         ("POST", f"/v1/endpoints/ep_search/{verb}")
-        for verb in ("adopt", "release", "pause", "resume", "scale-to-zero")
+        for verb in ("adopt", "release", "pause", "resume", "scale-to-zero", "undelete")
     ),
     ("PUT", "/v1/endpoints/ep_search/allow-recreate"),
     ("DELETE", "/v1/endpoints/ep_search/allow-recreate"),

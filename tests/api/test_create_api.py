@@ -181,7 +181,7 @@ def test_a_plain_environment_value_is_stored(shop: Site) -> None:
 def test_without_an_engine_here_secret_values_are_refused(
     shop: Site, name: str, update: bool
 ) -> None:
-    shop.context.engine_here = False
+    shop.context.engine_here = lambda _: False
     where = ("PATCH", SEARCH) if update else ("POST", "/v1/endpoints")
     body: dict[str, Any] = {} if update else FRESH
     response = shop.ask(*where, json={**body, name: {"API_KEY": SECRET}})
@@ -194,7 +194,7 @@ def test_without_an_engine_here_secret_values_are_refused(
 
 @pytest.mark.parametrize("update", [False, True])
 def test_without_an_engine_here_plain_values_and_references_pass(shop: Site, update: bool) -> None:
-    shop.context.engine_here = False
+    shop.context.engine_here = lambda _: False
     where = ("PATCH", SEARCH) if update else ("POST", "/v1/endpoints")
     body: dict[str, Any] = {} if update else FRESH
     given = {"environment": {"MODE": "fast"}, "secrets": {"API_KEY": "env:SEARCH_KEY"}}

@@ -26,7 +26,13 @@ def test_ready_with_database_and_schema(site: Site) -> None:
     response = site.client.get("/readyz")
     assert (response.status_code, response.json()) == (
         200,
-        {"ready": True, "database": "ok", "schema_revision": "ok", "engine": "elsewhere"},
+        {
+            "ready": True,
+            "database": "ok",
+            "schema_revision": "ok",
+            "engine": "elsewhere",
+            "clock": "ok",
+        },
     )
 
 

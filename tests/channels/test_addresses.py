@@ -29,6 +29,9 @@ def test_plain_addresses_may_be_stored(url: str) -> None:
     [
         "https://ada:word@example.org/in",
         "https://ada@example.org/in",
+        "https://hooks.slack.com/services/T00/B00/short",
+        "https://discord.com/api/webhooks/1/short",
+        "https://acme.webhook.office.com/in",
         "https://hooks.example.org/services/T0AB/B0CD/" + "aB3" * 8,
         "https://hooks.example.org/" + "QwErTyUiOpAsDf" * 2,
         "https://hooks.example.org/5f0c1b2e-1111-2222-3333-444455556666/in",
@@ -79,6 +82,19 @@ def test_what_shows_that_it_is_private_is_refused_unasked(url: str) -> None:
     with pytest.raises(AddressError, match="allow_private_webhooks"):
         addresses.check_allowed(url, private=False)
     addresses.check_allowed(url, private=True)
+
+
+@pytest.mark.parametrize(
+    "host", ["2130706433", "0x7f.1", "0x7f000001", "127.1", "0177.0.0.1", "127.1.", "010.0.0.1"]
+)
+def test_other_spellings_of_a_number_are_refused_unasked(host: str) -> None:
+    with pytest.raises(AddressError, match="unusual way to write a number"):
+        addresses.check_allowed(f"https://{host}/in", private=False)
+
+
+@pytest.mark.parametrize("host", ["1.2.example.org", "93.184.216.34", "0x7f.example.org", "a1.io"])
+def test_names_with_digits_are_names(host: str) -> None:
+    addresses.check_allowed(f"https://{host}/in", private=False)
 
 
 def test_a_name_is_looked_up_and_one_private_answer_is_enough(

@@ -17,7 +17,7 @@ TABLE = {
     (CREATE, "pending"): (R, R, S, J, S, S),
     (CREATE, "running"): (R, R, S, J, S, S),
     (CREATE, "confirming"): (R, S, S, J, S, S),
-    (UPDATE, "pending"): (R, R, S, R, R, S),
+    (UPDATE, "pending"): (R, R, R, R, R, S),
     (UPDATE, "running"): (R, R, S, R, R, S),
     (UPDATE, "confirming"): (R, S, S, S, S, S),
     (PAUSE, "pending"): (R, R, J, S, S, S),

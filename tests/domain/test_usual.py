@@ -50,3 +50,9 @@ def test_nobody_is_told_of_seconds() -> None:
     assert found.limit == minutes(2)
     assert not is_over(NOON, NOON + minutes(2), found)
     assert is_over(NOON, NOON + minutes(2.1), found)
+
+
+def test_what_was_measured_counts_for_half_of_what_is_known_at_least() -> None:
+    found = usual("confirming", spent(*[0] * ENOUGH), L4, minutes(10))
+    assert (found.time, found.measured) == (minutes(5), True)
+    assert usual("confirming", spent(*[7] * ENOUGH), L4, minutes(10)).time == minutes(7)

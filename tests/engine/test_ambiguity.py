@@ -9,7 +9,7 @@ import itertools
 import shutil
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -327,7 +327,17 @@ CLOUDS: dict[str, type[Play]] = {"huggingface": HuggingFacePlay, "sagemaker": Aw
 SECRETS = {"huggingface": TOKEN, "sagemaker": f"{KEY}:secret-of-the-stage"}
 
 
-@pytest.fixture(scope="module", params=CLOUDS)
+def cases(words: Iterable[str]) -> pytest.MarkDecorator:
+    """Meet every word on both clouds; of those of SageMaker two thirds are left to `make soak`."""
+    found = []
+    for number, word in enumerate(words):
+        found.append(pytest.param("huggingface", word, id=f"huggingface-{word}"))
+        marks = [pytest.mark.soak] if number % 3 else []
+        found.append(pytest.param("sagemaker", word, id=f"sagemaker-{word}", marks=marks))
+    return pytest.mark.parametrize(("prepared", "word"), found, indirect=["prepared"])
+
+
+@pytest.fixture(scope="module")
 def prepared(
     request: pytest.FixtureRequest, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Prepared:
@@ -353,7 +363,7 @@ def play(prepared: Prepared, tmp_path: Path) -> Iterator[Play]:
     made.stage.database.dispose()
 
 
-@pytest.mark.parametrize("word", CHANGE_FAULTS)
+@cases(CHANGE_FAULTS)
 def test_a_change_that_meets_a_fault_is_made_once(play: Play, word: str) -> None:
     play.break_changes(CHANGE_FAULTS[word])
     play.ask()
@@ -363,7 +373,7 @@ def test_a_change_that_meets_a_fault_is_made_once(play: Play, word: str) -> None
     play.check()
 
 
-@pytest.mark.parametrize("word", REFUSALS)
+@cases(REFUSALS)
 def test_a_refusal_ends_the_operation_and_a_wish_is_tried_anew(play: Play, word: str) -> None:
     play.break_changes(REFUSALS[word], always=True)
     play.ask()
@@ -386,13 +396,13 @@ def test_a_refusal_ends_the_operation_and_a_wish_is_tried_anew(play: Play, word:
     play.check_ledger()
 
 
-@pytest.mark.parametrize("word", READ_FAULTS | LISTING_FAULTS)
+@cases(READ_FAULTS | LISTING_FAULTS)
 def test_a_listing_that_meets_a_fault_loses_nothing(play: Play, word: str) -> None:
     play.break_call("listing", (READ_FAULTS | LISTING_FAULTS)[word])
     play.look_through_a_fault(STALE_S if word == "stale" else 0)
 
 
-@pytest.mark.parametrize("word", READ_FAULTS)
+@cases(READ_FAULTS)
 def test_a_read_that_meets_a_fault_is_believed_of_nothing(play: Play, word: str) -> None:
     play.break_call("read", READ_FAULTS[word])
     play.look_through_a_fault(STALE_S if word == "stale" else 0)

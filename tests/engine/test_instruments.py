@@ -201,3 +201,8 @@ def test_an_engine_that_is_late_says_so() -> None:
     for punctual in (True, False):
         instruments.engine_ok = lambda answer=punctual: answer
         assert count("orchestrator_engine_punctual") == punctual
+
+
+def test_the_first_failure_of_a_process_is_an_increase(sqlite_database: Database) -> None:
+    stage = open_stage(sqlite_database)
+    assert value(stage, "operations_ended_total", kind="delete", outcome="failed") == 0

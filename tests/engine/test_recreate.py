@@ -10,7 +10,7 @@ import pytest
 from orchestrator.engine.engine import Cadence
 from orchestrator.sandbox import faults
 from orchestrator.sandbox.aws.switches import AwsSwitches
-from orchestrator.services import clicks, deletion
+from orchestrator.services import deletion
 from orchestrator.services.errors import ServiceError
 from orchestrator.store.database import Database
 from tests.support.aws_stage import AWS_ACCOUNT, GONE, REGION, AwsStage, open_aws_stage

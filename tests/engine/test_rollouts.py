@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from contextlib import suppress
 from datetime import timedelta
@@ -30,8 +29,8 @@ from tests.support.aws_stage import AWS_ACCOUNT, REGION, AwsStage, open_aws_stag
 from tests.support.stage import NAMESPACE, Stage, open_stage
 
 MINUTES = Cadence(rest=timedelta(seconds=60), transition=timedelta(seconds=20))
-# A history takes a second or two; `make soak` plays many more of them.
-EXAMPLES = 200 if os.environ.get("HYPOTHESIS_PROFILE") == "soak" else 3
+# A history takes a second or two.
+EXAMPLES = 3
 FEW = settings(
     max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate]
 )

@@ -184,3 +184,10 @@ def test_one_process_at_a_time(postgres_database: Database) -> None:
         assert not retention.is_my_turn(other)
     with postgres_database.write() as session:
         assert retention.is_my_turn(session)
+
+
+def test_rows_dated_ahead_do_not_end_it(context: Context) -> None:
+    ahead = NOW + timedelta(days=3650)
+    add(context, *(event("ahead", at=ahead) for _ in range(retaining.BATCH + 2)))
+    add(context, *(event(f"{number}") for number in range(10)))
+    assert drop(context)["event"] == 9

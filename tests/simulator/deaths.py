@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx2
@@ -27,7 +27,8 @@ POINTS = (
 )
 _WRITES = ("INSERT", "UPDATE", "DELETE")
 Hook = Callable[[], None]
-Seen = Callable[[httpx2.Request], None]
+Seen = Callable[[httpx2.Request | None], None]
+Lost = Callable[[httpx2.Request], None]
 
 
 def _nobody(what: str) -> None:
@@ -105,27 +106,41 @@ class MortalDatabase(Database):
 class Wire(httpx2.BaseTransport):
     """Carries calls to the clouds; the process may die at one, and others may act meanwhile.
 
-    `seen` is called once a call has been served, `meanwhile` before one is sent.
+    `seen` is called once a call has been served, `meanwhile` before one is sent. A change that is
+    late has no answer, and reaches the cloud when it lands.
     """
 
     def __init__(self, inner: httpx2.BaseTransport, reaper: Reaper, seen: Seen) -> None:
         self._inner, self._reaper, self._seen = inner, reaper, seen
         self.calls = 0
         self._meanwhile: tuple[int, Hook] | None = None
+        self._late: tuple[int, Lost] | None = None
+
+    def delay(self, number: int, lost: Lost) -> None:
+        """Give the `number`-th change from now on to `lost`, in place of the cloud."""
+        self._late = (number, lost)
+
+    def land(self, request: httpx2.Request) -> None:
+        """Let the cloud serve a change whose sender waits no more."""
+        with suppress(httpx2.TransportError):
+            self._inner.handle_request(request)
+        self._seen(None)
 
     def arm(self, number: int, hook: Hook) -> None:
         """Let `hook` run while the `number`-th call from now on is on its way."""
         self._meanwhile = (number, hook)
 
     def disarm(self) -> None:
-        """Let nothing happen meanwhile."""
-        self._meanwhile = None
+        """Let nothing happen meanwhile, and no change be late."""
+        self._meanwhile = self._late = None
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         self._reaper.touched("a cloud")
         self._happen()
         change = changes(request)
         self._point("before", change=change)
+        if change and self._is_late(request):
+            raise httpx2.ReadTimeout("timed out", request=request)
         try:
             response = self._inner.handle_request(request)
         finally:
@@ -135,6 +150,15 @@ class Wire(httpx2.BaseTransport):
             broken = _DyingStream(response.read(), self._reaper)
             return httpx2.Response(response.status_code, headers=response.headers, stream=broken)
         return response
+
+    def _is_late(self, request: httpx2.Request) -> bool:
+        if self._late is None:
+            return False
+        left, lost = self._late
+        self._late = (left - 1, lost) if left > 1 else None
+        if left == 1:
+            lost(request)
+        return left == 1
 
     def _happen(self) -> None:
         self.calls += 1

@@ -18,6 +18,7 @@ ORDER = (
     "rules that acted",
     "operations",
     "hand-overs",
+    "late",
     "clock",
     "by hand",
     "changing calls",
@@ -60,6 +61,7 @@ def _wanted() -> dict[str, list[str]]:
         "operations": [f"{kind} succeeded" for kind in OPERATIONS],
         "rules that acted": list(RULES),
         "hand-overs": ["taken"],
+        "late": ["landed"],
         "clock": ["downtime", "set back", "set forward"],
         "keys": ["same answer"],
     }

@@ -35,7 +35,7 @@ class Hands:
 
         A count of replicas that nobody has seen is bounded by nothing that we know.
         """
-        self.universe.world.advance_to(self.universe.true.now())
+        self.universe.advance()
         work = self._huggingface if cloud is HUGGINGFACE else self._sagemaker
         try:
             blind = work(name, verb, number)
@@ -89,7 +89,7 @@ class Hands:
     def invoke(self, cloud: Cloud, name: str) -> None:
         """Send an endpoint a request."""
         world = self.universe.world
-        world.advance_to(self.universe.true.now())
+        self.universe.advance()
         if cloud is not HUGGINGFACE:
             return
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from orchestrator.sandbox.world import World
@@ -19,6 +19,7 @@ from tests.simulator.requests import Requests
 from tests.simulator.tally import TALLY
 from tests.simulator.universe import Universe
 from tests.simulator.watch_calls import CallWatch
+from tests.simulator.watch_edges import check_edges
 from tests.simulator.watch_money import check_bill
 from tests.simulator.watch_rest import Rest
 from tests.simulator.watch_rules import RuleWatch
@@ -48,6 +49,7 @@ class History:
         self.calls = CallWatch(world, book)
         self.store = StoreWatch(book)
         self.universe = Universe(template, database, world, self.calls.look)
+        self.calls.clock = self._wall
         self.requests = Requests(self.universe, self.clouds, book)
         self.hands = Hands(self.universe, self.calls.removed_by_hand)
         self.asked: list[tuple[Asked, Answer | None]] = []
@@ -60,6 +62,9 @@ class History:
     def cloud(self, place: int) -> Cloud:
         """Return one of the clouds of this history."""
         return self.clouds[place % len(self.clouds)]
+
+    def _wall(self) -> datetime:
+        return self.universe.true.now() + self.universe.wall.ahead
 
     def check(self) -> None:
         """Fail unless everything holds that holds at any time."""
@@ -121,6 +126,11 @@ class History:
         self.universe.nudged()
         place.disarm()
 
+    def late(self, number: int, span: timedelta) -> None:
+        """Let a change be answered by a time-out, and land when nobody waits for it any more."""
+        self.universe.delay(number, span)
+        self.universe.step()
+
     def meanwhile(self, call: int, act: Callable[[], None]) -> None:
         self.universe.wire.arm(call, act)
         self.universe.nudged()
@@ -152,7 +162,7 @@ class History:
         """Send a request; a refusal for the state of things is on record."""
         if asked is None:
             return None
-        answer = self.universe.ask(asked)
+        answer = self._ask(asked)
         self.asked.append((asked, answer))
         what = f"{asked.method} {_kind(asked)}"
         TALLY.add("requests", f"{what} {'died' if answer is None else answer.status}")
@@ -160,6 +170,12 @@ class History:
             assert answer.status in (200, 201, 202, 204, 404, 409, 422, 503), (asked, answer)
             if answer.status == CONFLICT and asked.method != "GET":
                 self._refusal_is_told(asked, answer)
+        return answer
+
+    def _ask(self, asked: Asked) -> Answer | None:
+        before = self._wall()
+        answer = self.universe.ask(asked)
+        self.calls.deletions.hear(asked, answer, before)
         return answer
 
     def _refusal_is_told(self, asked: Asked, answer: Answer) -> None:
@@ -223,6 +239,19 @@ class History:
         self.send(self.requests.thaw(None if place is None else self.cloud(place)))
         self.universe.step()
 
+    def bulk(self, place: int, number: int, action: str) -> None:
+        """Ask for a change of many: a rehearsal, which must change nothing, then with its word."""
+        wanted = self.requests.bulk(self.cloud(place), number, action)
+        if wanted is None:
+            return
+        events = self.book.value("SELECT count(*) FROM operation")
+        rehearsed = self._ask(replace(wanted, query=(("dry_run", "true"),), key=""))
+        assert self.book.value("SELECT count(*) FROM operation") == events, "a rehearsal acted"
+        if rehearsed is not None and rehearsed.status == 200:
+            body = {**wanted.body, "confirm": rehearsed.body["would"]["confirm"]}
+            self.send(replace(wanted, body=body))
+        self.universe.step()
+
     def drop_rule(self, number: int) -> None:
         self.send(self.requests.drop_rule(number))
         self.universe.step()
@@ -235,7 +264,7 @@ class History:
         asked, first = keyed[-1 - number % len(keyed)]
         if other:
             changed = replace(asked, query=(*asked.query, ("dry_run", "false")))
-            answer = self.universe.ask(changed)
+            answer = self._ask(changed)
             if answer is not None and first is not None and first.status < CONFLICT - 9:
                 assert answer.status == UNPROCESSABLE, (asked, first, answer)
                 assert answer.code == "idempotency_conflict", (asked, first, answer)
@@ -244,8 +273,9 @@ class History:
 
     def _again(self, asked: Asked, first: Answer | None) -> None:
         query = "SELECT count(*) FROM operation WHERE idempotency_key = ?"
-        answer = self.universe.ask(asked)
-        assert self.book.value(query, asked.key) <= 1, asked
+        answer = self._ask(asked)
+        most = 1 if not asked.path.endswith("/bulk") else len(asked.body["selector"]["ids"])
+        assert self.book.value(query, asked.key) <= most, asked
         if answer is None or first is None or first.status >= CONFLICT - 9:
             return
         TALLY.add("keys", "same answer")
@@ -299,6 +329,8 @@ class History:
         rest.reach()
         self.check()
         rest.check()
+        if not universe.wrong:
+            check_edges(self.book)
         check_bill(universe, self.clouds)
 
     def _frozen(self) -> list[Cloud | None]:

@@ -13,7 +13,8 @@ from tests.simulator import menu
 from tests.simulator.deaths import POINTS
 from tests.simulator.hands import VERBS
 from tests.simulator.history import History
-from tests.simulator.requests import CLICKS
+from tests.simulator.requests import BULK, CLICKS
+from tests.simulator.watch_deletions import GRACES
 
 numbers = st.integers(0, 11)
 flags = st.booleans()
@@ -83,6 +84,10 @@ class Histories(RuleBasedStateMachine):
     def death(self, point: str, number: int) -> None:
         self.told.arm(point, number)
 
+    @rule(number=st.integers(1, 2), seconds=st.integers(1, 300))
+    def late(self, number: int, seconds: int) -> None:
+        self.told.late(number, timedelta(seconds=seconds))
+
     @rule(number=soon, flying=flags)
     def hand_over(self, number: int, flying: bool) -> None:
         self.told.plan_hand_over(number, flying=flying)
@@ -111,7 +116,11 @@ class Histories(RuleBasedStateMachine):
     def adopt(self, place: int, which: int) -> None:
         self.told.adopt(place, which)
 
-    @rule(place=numbers, which=numbers, what=st.sampled_from(("release", "no_leave", "leave")))
+    @rule(
+        place=numbers,
+        which=numbers,
+        what=st.sampled_from(("release", "hand_over", "undelete", "no_leave", "leave")),
+    )
     def give_back(self, place: int, which: int, what: str) -> None:
         self.told.on_endpoint(place, which, what)
 
@@ -131,9 +140,17 @@ class Histories(RuleBasedStateMachine):
     def create(self, place: int, number: int) -> None:
         self.told.create(place, number)
 
+    @rule(place=numbers, which=numbers, grace=st.sampled_from(tuple(GRACES)))
+    def delete(self, place: int, which: int, grace: str | None) -> None:
+        self.told.on_endpoint(place, which, "delete", grace)
+
     @rule(place=numbers, which=numbers)
-    def delete(self, place: int, which: int) -> None:
-        self.told.on_endpoint(place, which, "delete")
+    def undelete(self, place: int, which: int) -> None:
+        self.told.on_endpoint(place, which, "undelete")
+
+    @rule(place=numbers, number=numbers, action=st.sampled_from(BULK))
+    def bulk(self, place: int, number: int, action: str) -> None:
+        self.told.bulk(place, number, action)
 
     @rule(what=st.sampled_from(("cancel", "end_hold")))
     def take_back(self, what: str) -> None:

@@ -146,7 +146,7 @@ def beginnings() -> SearchStrategy[Beginning]:
     """Return the beginnings of histories."""
     return st.builds(
         Beginning,
-        place=st.integers(0, 9),
+        place=st.integers(0, 19),
         seed=st.integers(0, 2**16),
         switches=switches(SWITCHES),
         aws=switches(AWS_SWITCHES),
@@ -185,6 +185,17 @@ def hardware(provider: str, place: int) -> dict[str, object]:
     }
 
 
+def update(provider: str, place: int) -> dict[str, object]:
+    """Return what a request may ask to have changed that makes new replicas."""
+    if place % 3 == 1:
+        return {"environment": {"MAX_BATCH_SIZE": str(1 + place % 4)}}
+    if place % 3 == 2:
+        if provider == "huggingface":
+            return {"image": {"huggingface": {}}, "revision": f"r{place}"}
+        return {"image": {"uri": _IMAGE.replace("optimum3.3.6", "optimum3.3.4")}}
+    return {"hardware": hardware(provider, place // 3)}
+
+
 def new_endpoint(provider: str, account: str, name: str, place: int) -> dict[str, Any]:
     """Return the body of a request for a new endpoint."""
     body: dict[str, Any] = {
@@ -206,7 +217,8 @@ def new_endpoint(provider: str, account: str, name: str, place: int) -> dict[str
             "MAX_TOTAL_TOKENS": "4096",
         }
         role = f"arn:aws:iam::{AWS_ACCOUNT}:role/sagemaker-execution"
-        body["options"] = {"execution_role": role}
+        # What a configuration does not say of its disks no look can tell.
+        body["options"] = {"execution_role": role, "volume_gb": 30}
     return body
 
 

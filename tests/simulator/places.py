@@ -214,10 +214,10 @@ def _world(clouds: tuple[Cloud, ...]) -> World:
     if HUGGINGFACE in clouds:
         world.add_namespace(NAMESPACE, kind="org")
         world.add_user("robot", token=TOKEN, role="write", orgs=[NAMESPACE])
-        old = {"age": timedelta(days=3)}
-        add_huggingface(world, "web", traffic=True, min_replica=1, max_replica=2, **old)
-        add_huggingface(world, "nap", min_replica=0, max_replica=2, timeout_minutes=30, **old)
-        add_huggingface(world, "hand", min_replica=0, timeout_minutes=15, **old)
+        old = timedelta(days=3)
+        add_huggingface(world, "web", traffic=True, min_replica=1, max_replica=2, age=old)
+        add_huggingface(world, "nap", min_replica=0, max_replica=2, timeout_minutes=30, age=old)
+        add_huggingface(world, "hand", min_replica=0, timeout_minutes=15, age=old)
     if SAGEMAKER in clouds:
         world.aws.add_account(AWS_ACCOUNT, name="acme", access_keys={KEY: ""})
         world.aws.add_endpoint(

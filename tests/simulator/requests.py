@@ -11,6 +11,7 @@ from tests.simulator.person import Asked
 from tests.simulator.places import Cloud
 from tests.simulator.universe import Universe
 
+BULK = ("pause", "resume", "protect", "unprotect", "label", "delete")
 CLICKS = ("pause", "resume", "scale-to-zero")
 WINDOWS = ("daily 00:00-00:40", "daily 01:00-03:10", "daily 00:20-02:00", "daily 04:00-23:50")
 RULES = {"schedule": "/v1/schedules", "idle_policy": "/v1/policies"}
@@ -53,6 +54,26 @@ class Requests:
         """Ask that it be left alone."""
         return self._change("POST", row, "/release", {"reason": "not ours"})
 
+    def hand_over(self, row: Row) -> Asked:
+        """Ask that it be left alone, and for all that makes it again."""
+        return self._change("POST", row, "/release", {"reason": "not ours", "handover": True})
+
+    def undelete(self, row: Row) -> Asked:
+        """Ask that a deletion with grace be called off."""
+        return self._change("POST", row, "/undelete", {"reason": "still needed"})
+
+    def bulk(self, cloud: Cloud, place: int, action: str) -> Asked | None:
+        """Ask for the same change of some of a cloud's endpoints."""
+        rows = (self.endpoint(cloud, place + more) for more in (0, 1))
+        found = {row["id"] for row in rows if row}
+        body: dict[str, Any] = {"action": action, "selector": {"ids": sorted(found)}}
+        if action == "label":
+            body["set_labels"] = {"team": f"t{place}"}
+        if action == "delete":
+            body["grace"] = ("10m", "0")[place % 2]
+        body["reason"] = f"bulk {action}"
+        return Asked("POST", "/v1/endpoints/bulk", body, key=self.key()) if found else None
+
     def protect(self, row: Row, *, on: bool) -> Asked:
         """Ask that rules only propose."""
         return self._change("PATCH", row, "", {"protected": on})
@@ -62,9 +83,9 @@ class Requests:
         return self._change("PATCH", row, "", {"scaling": menu.scaling(low, high), "reason": "s"})
 
     def move(self, row: Row, cloud: Cloud, place: int) -> Asked:
-        """Ask for other hardware."""
-        wanted = menu.hardware(cloud.provider, place)
-        return self._change("PATCH", row, "", {"hardware": wanted, "reason": "hw"})
+        """Ask for other hardware, another environment, or another image."""
+        wanted = menu.update(cloud.provider, place)
+        return self._change("PATCH", row, "", {**wanted, "reason": "update"})
 
     def create(self, cloud: Cloud, place: int) -> Asked:
         """Ask for a new endpoint."""
@@ -72,9 +93,10 @@ class Requests:
         body = menu.new_endpoint(cloud.provider, cloud.account, name, place)
         return Asked("POST", "/v1/endpoints", body, key=self.key())
 
-    def delete(self, row: Row) -> Asked:
-        """Ask that it be deleted for good."""
-        query = (("confirm", row["name"]), ("reason", "not needed"))
+    def delete(self, row: Row, grace: str | None) -> Asked:
+        """Ask that it be deleted for good, after a grace; None is the usual one."""
+        length = () if grace is None else (("grace", grace),)
+        query = (("confirm", str(row["name"])), ("reason", "not needed"), *length)
         return Asked("DELETE", f"/v1/endpoints/{row['id']}", query=query, key=self.key())
 
     def cancel(self) -> Asked | None:

@@ -15,10 +15,10 @@ from tests.simulator.machine import Histories
 from tests.simulator.tally import TALLY
 from tests.simulator.theatre import Theatre
 
-# Of ten histories so many are of each cloud, or of both; those of SageMaker take longer.
-SHARES = ("huggingface",) * 7 + ("sagemaker",) * 2 + ("both",)
+# Of twenty histories so many are of each cloud, or of both; those of SageMaker take longer.
+SHARES = ("huggingface",) * 16 + ("sagemaker",) * 3 + ("both",)
 EACH = HISTORIES // CHUNKS + 2
-STEPS = 22
+STEPS = 21
 # In CI a failure is told as it was found; elsewhere it is made as short as possible.
 PHASES = (Phase.generate,) if os.environ.get("CI") else (Phase.generate, Phase.shrink)
 PLAYED = settings(

@@ -6,6 +6,8 @@ import gc
 import random
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import lru_cache
+from hashlib import scrypt, sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,14 +15,19 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
+from orchestrator.providers.sagemaker import session
 from orchestrator.store import ids
 from tests.simulator.bystander import Bystander
 from tests.simulator.deaths import MortalDatabase, Reaper
 from tests.simulator.history import History
 from tests.simulator.menu import Beginning
 from tests.simulator.places import FLAVOURS, Template, build
+from tests.simulator.shelf import Shelf
 from tests.simulator.tally import TALLY
 from tests.simulator.watch_rules import recorded
+
+# Objects made between two searches for garbage; a history makes little that goes round in circles.
+GARBAGE = 50_000
 
 
 async def _here(work: Callable[..., Any], *args: Any, **_: object) -> Any:
@@ -43,6 +50,11 @@ class Theatre:
         self._rules = self._stack.enter_context(recorded())
         self._patch = self._stack.enter_context(pytest.MonkeyPatch.context())
         self._patch.setattr(anyio.to_thread, "run_sync", _here)
+        self._patch.setattr(session, "Clients", Shelf().clients)
+        changes = SimpleNamespace(scrypt=lru_cache(maxsize=None)(scrypt), sha256=sha256)
+        self._patch.setattr("orchestrator.api.changes.hashlib", changes)
+        self._stack.callback(gc.set_threshold, *gc.get_threshold())
+        gc.set_threshold(GARBAGE)
         gc.collect()
         gc.freeze()  # what is loaded by now stays, and need not be looked through again and again
         return self

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import httpx2
+
 from orchestrator.clock import ManualClock
 from orchestrator.engine.engine import Engine
 from orchestrator.sandbox.transport import InProcessTransport
@@ -19,6 +21,8 @@ from tests.support.stage import Killed
 
 # A pass that is due at once comes a second later, as a busy machine would have it.
 SHORTEST_REST = timedelta(seconds=1)
+# So long a driver waits for the answer to a change.
+PATIENCE_S = 30.0
 
 
 class WallClock:
@@ -59,12 +63,14 @@ class Universe:
     passes: int = 0
     hand_overs: int = 0
     wrong: timedelta = timedelta(0)
+    _landing: datetime | None = None
+    _under_way: list[tuple[datetime, httpx2.Request]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.true = ManualClock(self.template.now)
         self.reaper = self.database.reaper
         self.wall = WallClock(self.true, self.reaper)
-        inner = InProcessTransport(self.world, clock=self.true.now, sleep=self.let_pass)
+        inner = InProcessTransport(self.world, clock=self._cloud_now, sleep=self.let_pass)
         self.wire = Wire(inner, self.reaper, self.look)
         self.book = Book()
         self.person = Person(self.template.secret)
@@ -81,11 +87,38 @@ class Universe:
         """Let time pass; the clouds notice when they are next spoken to."""
         self.true.set(self.true.now() + timedelta(seconds=seconds))
 
+    def _cloud_now(self) -> datetime:
+        return self.true.now() if self._landing is None else self._landing
+
+    def delay(self, number: int, span: timedelta) -> None:
+        """Let the `number`-th change from now on have no answer, and its effect so much later."""
+
+        def lose(request: httpx2.Request) -> None:
+            self._under_way.append((self.true.now() + span, request))
+            self.let_pass(PATIENCE_S)
+
+        self.wire.delay(number, lose)
+
+    def advance(self) -> None:
+        """Let the clouds live until now; what is late lands at its instant."""
+        now = self.true.now()
+        due = [pair for pair in self._under_way if pair[0] <= now]
+        self._under_way = [pair for pair in self._under_way if pair[0] > now]
+        for at, request in due:
+            self._landing = max(at, self.world.now)
+            try:
+                self.wire.land(request)
+            finally:
+                self._landing = None
+            TALLY.add("late", "landed")
+        self.world.advance_to(now)
+
     def step(self) -> datetime:
         """Let the engine do what is due; return when it wants to be called again."""
         while True:
             now = self.wall.now()
             try:
+                self.advance()
                 self.passes += 1
                 return self.process.engine.step(now)
             except Killed:
@@ -107,7 +140,7 @@ class Universe:
                 min(max(next_at, self.true.now() + SHORTEST_REST), max(end, self.true.now()))
             )
         self.true.set(max(end, self.true.now()))
-        self.world.advance_to(self.true.now())
+        self.advance()
 
     def ask(self, asked: Asked) -> Answer | None:
         """Send a person's request; None when the process died over it."""
@@ -125,7 +158,11 @@ class Universe:
         self.nudged()
 
     def calm(self) -> None:
-        """Let nobody die or take over any more."""
+        """Let nobody die or take over any more, and what is late land."""
+        if self._under_way:
+            last = max(at for at, _ in self._under_way)
+            self.true.set(max(self.true.now(), last))
+        self.advance()
         self.reaper.disarm()
         self.wire.disarm()
         self.book.disarm()

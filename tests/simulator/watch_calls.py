@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx2
 
@@ -14,6 +15,7 @@ from orchestrator.sandbox.instants import to_datetime
 from orchestrator.sandbox.world import World
 from tests.simulator.bystander import Bystander, Row
 from tests.simulator.tally import TALLY
+from tests.simulator.watch_deletions import Deletions
 
 # The operations that each change of an endpoint may belong to, by the cloud's word for it.
 BELONGS = {
@@ -46,16 +48,24 @@ class CallWatch:
     removed_by_hand: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
     delivered: int = 0
+    # What our machine's clock says.
+    clock: Callable[[], datetime] | None = None
 
-    def look(self, request: httpx2.Request) -> None:
-        """Check the calls that have come since; what is wrong is kept."""
+    def __post_init__(self) -> None:
+        self.deletions = Deletions(self.book)
+
+    def look(self, request: httpx2.Request | None) -> None:
+        """Check the calls that have come since; what is wrong is kept.
+
+        None stands for one that was sent long ago: it is not for now to say whether it was right.
+        """
         calls = self.world.calls
         while self.seen < len(calls):
             call = calls[self.seen]
             self.seen += 1
             self.delivered += call.delivered and 200 <= call.status < 300
             verb = verb_of(call)
-            if call.mutating and verb and not _is_probe(call):
+            if request is not None and call.mutating and verb and not _is_probe(call):
                 # The log knows a creation by its place alone.
                 name = json.loads(request.content)["name"] if verb == "create" else call.name
                 self._check(replace(call, name=name))
@@ -113,6 +123,10 @@ class CallWatch:
             self._complain(call, "a rule in shadow mode acted")
         if not call.committed:
             return
+        if verb in ("DELETE", "DeleteEndpoint") and operation["kind"] == "delete":
+            lack = self.deletions.lack(endpoint, call.at if self.clock is None else self.clock())
+            if lack:
+                self._complain(call, f"it was deleted for good: {lack}")
         stops = verb == "DeleteEndpoint" and operation["kind"] == "pause"
         if stops and not endpoint["allow_recreate"]:
             self._complain(call, "it was deleted to pause it, without its owner's leave")

@@ -116,7 +116,7 @@ class Rest:
     def _there(self, cloud: Cloud) -> dict[str, str]:
         """Return what is in the cloud, with the cloud's own word for its state."""
         world = self.universe.world
-        world.advance_to(self.universe.true.now())
+        self.universe.advance()
         if cloud is SAGEMAKER:
             place = world.aws.place(AWS_ACCOUNT, REGION)
             return {name: found.status for name, found in place.endpoints.items()}

@@ -19,7 +19,7 @@ from orchestrator.services import contracts
 from orchestrator.store.database import Database
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Account, Endpoint
-from tests.support.stage import MONDAY, Stage, surroundings
+from tests.support.stage import CALM, MONDAY, Stage, surroundings
 
 AWS_ACCOUNT, REGION = "123456789012", "us-east-1"
 KEY = "AKIAEXAMPLESTAGE"
@@ -143,6 +143,6 @@ def open_aws_stage(
     )
     with database.write() as session:
         session.add(account)
-    cadence = cadence or Cadence()
+    cadence = cadence or CALM
     engine = Engine(context, cadence)
     return AwsStage(database, world, clock, engine, context, account, wire, cadence, start)

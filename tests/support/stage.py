@@ -44,6 +44,8 @@ from orchestrator.store.tables import (
 MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
 TOKEN = "stage-token"
 NAMESPACE = "acme"
+# Nothing here happens within a minute, and every look takes its time.
+CALM = Cadence(rest=timedelta(minutes=3), transition=timedelta(seconds=30))
 OFFICE = Window(frozenset(range(5)), time(8), time(18))
 
 
@@ -269,7 +271,7 @@ def open_stage(
     )
     with database.write() as session:
         session.add(account)
-    cadence = cadence or Cadence()
+    cadence = cadence or CALM
     engine = Engine(context, cadence)
     return Stage(database, world, clock, engine, context, account, wire, cadence, start)
 

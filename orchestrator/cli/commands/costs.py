@@ -105,12 +105,14 @@ def freeze_on(
 def freeze_off(
     ctx: typer.Context,
     account: Annotated[str | None, typer.Option("--account", "-a", help="Only this one.")] = None,
+    reason: options.ReasonOption = None,
     dry_run: options.DryRunOption = False,
 ) -> None:
     """Let changes happen again."""
     run = session(ctx)
     change = changes.Change(run, dry_run=dry_run)
-    answer = change.send("DELETE", urls.path("freeze"), query={"account": account})
+    query = {"account": account, "reason": reason}
+    answer = change.send("DELETE", urls.path("freeze"), query=query)
     _told(run, answer, f"{account or 'everything'} is no longer frozen")
 
 

@@ -1,0 +1,67 @@
+"""Locks of rows, always in one order, so that no two transactions wait for each other.
+
+Endpoints come before their operations, and of several endpoints the lowest id first. Rows that
+merely point to a locked one are written beside it. SQLite has one writer and needs none of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session, col, select
+
+from orchestrator.store.tables import Endpoint, Operation
+
+CHUNK = 500
+_HELD = "locked_endpoints"
+# Deadlock, lock not to be had in time, serialization failure.
+_CONTENTION = ("40P01", "55P03", "40001")
+
+
+def endpoints(session: Session, ids: Iterable[str]) -> dict[str, Endpoint]:
+    """Return these endpoints, read anew and locked until the transaction ends.
+
+    Call it outside of savepoints: what they undo is locked no more.
+    """
+    wanted = sorted(set(ids))
+    found: dict[str, Endpoint] = {}
+    for start in range(0, len(wanted), CHUNK):
+        query = (
+            select(Endpoint)
+            .where(col(Endpoint.id).in_(wanted[start : start + CHUNK]))
+            .order_by(col(Endpoint.id))
+            .with_for_update(key_share=True)
+            .execution_options(populate_existing=True)
+        )
+        found.update((row.id, row) for row in session.exec(query))
+    if not session.in_nested_transaction():
+        session.info.setdefault(_HELD, set()).update(found)
+    return found
+
+
+def endpoint(session: Session, endpoint_id: str) -> Endpoint | None:
+    """Return one endpoint, read anew and locked until the transaction ends."""
+    return endpoints(session, [endpoint_id]).get(endpoint_id)
+
+
+def refresh(session: Session, row: Endpoint) -> None:
+    """Lock an endpoint that was read before, and read anew what others made of it meanwhile."""
+    if row.id not in session.info.get(_HELD, ()):
+        endpoint(session, row.id)
+
+
+def operation(session: Session, operation_id: str) -> Operation | None:
+    """Return an operation, read anew, locked, and its endpoint before it."""
+    owner = session.exec(select(Operation.endpoint_id).where(Operation.id == operation_id)).first()
+    if owner is not None:
+        query = select(Endpoint.id).where(Endpoint.id == owner)
+        session.exec(query.with_for_update(key_share=True)).first()
+    return session.get(
+        Operation, operation_id, with_for_update={"key_share": True}, populate_existing=True
+    )
+
+
+def is_contention(error: DBAPIError) -> bool:
+    """Tell whether a transaction failed only because others wanted the same rows."""
+    return getattr(error.orig, "sqlstate", None) in _CONTENTION

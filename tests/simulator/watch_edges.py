@@ -1,0 +1,68 @@
+"""A schedule's edge acts once: whoever moves the endpoint after it is not moved back by it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+from tests.simulator.bystander import Bystander, Row, instant
+
+_MINUTE = timedelta(minutes=1)
+# What lets a rule act again between two edges: it was saved, or what kept it back has ended.
+_AGAIN = (
+    "schedule.saved",
+    "hold.ended",
+    "hold.expired",
+    "freeze.off",
+    "endpoint.adopted",
+    "endpoint.undeleted",
+    "endpoint.changed",
+    "endpoint.recreate_allowed",
+)
+
+
+def check_edges(book: Bystander) -> None:
+    """Fail where one rule did the same twice without an edge, or anything new, between."""
+    done: dict[tuple[str, str, str], list[Row]] = {}
+    query = (
+        "SELECT * FROM operation WHERE rule LIKE 'schedule:%' AND status = 'succeeded'"
+        " ORDER BY created_at, id"
+    )
+    for row in book.rows(query):
+        done.setdefault((row["endpoint_id"], row["rule"], row["kind"]), []).append(row)
+    for (_, rule, _), rows in done.items():
+        for first, second in pairwise(rows):
+            since, until = instant(first["created_at"]), instant(second["created_at"])
+            assert _edge_between(book, rule, since, until) or _news(book, first, second), (
+                "an edge acted twice",
+                first,
+                second,
+            )
+
+
+def _edge_between(book: Bystander, rule: str, since: datetime, until: datetime) -> bool:
+    found = book.rows("SELECT * FROM schedule WHERE id = ?", rule.partition(":")[2])[0]
+    zone = ZoneInfo(found["timezone"])
+    edges = {window[end] for window in json.loads(found["windows"]) for end in ("start", "end")}
+    drain = timedelta(minutes=found["drain_minutes"])
+    at = since + _MINUTE - drain
+    while at <= until:
+        if f"{at.astimezone(zone):%H:%M}" in edges:
+            return True
+        at += _MINUTE
+    return False
+
+
+def _news(book: Bystander, first: Row, second: Row) -> bool:
+    kinds = ", ".join(f"'{kind}'" for kind in _AGAIN)
+    ids = "SELECT min(id) FROM event WHERE operation_id = ?"
+    query = (
+        f"SELECT count(*) FROM event WHERE kind IN ({kinds})"  # noqa: S608 - fixed names
+        f" AND id > ({ids}) AND id < ({ids})"
+    )
+    held = "SELECT count(*) FROM hold WHERE endpoint_id = ?"
+    return bool(
+        book.value(query, first["id"], second["id"]) or book.value(held, first["endpoint_id"])
+    )
