@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 from orchestrator.store import migrate
 from orchestrator.store.database import Database
@@ -27,12 +27,7 @@ BOTH = ("sqlite", "postgres")
 settings.register_profile("dev", deadline=None)
 # The same examples at every run, so that a red build can be run again.
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.register_profile(
-    "soak", deadline=None, max_examples=5_000, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile(
-    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
-)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 def pytest_configure(config: pytest.Config) -> None:
