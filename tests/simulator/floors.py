@@ -64,5 +64,4 @@ def _wanted() -> dict[str, list[str]]:
         "late": ["landed"],
         "clock": ["downtime", "set back", "set forward"],
         "keys": ["same answer"],
-        "requests": [f"{name} 200" for name in ("POST undelete", "POST bulk", "POST release")],
     }

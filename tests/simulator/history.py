@@ -203,12 +203,6 @@ class History:
             self.send(getattr(self.requests, what)(row, *given, **named))
         self.universe.step()
 
-    def regret(self, place: int, which: int) -> None:
-        """Delete with a short grace, call it off, and let the grace pass all the same."""
-        self.on_endpoint(place, which, "delete", "10m")
-        self.on_endpoint(place, which, "undelete")
-        self.universe.run(timedelta(minutes=15), 3)
-
     def adopt(self, place: int, which: int) -> None:
         """Adopting changes nothing: the pass after it asks for nothing."""
         found = self._endpoint(place, which)
@@ -362,6 +356,4 @@ class History:
 
 def _kind(asked: Asked) -> str:
     parts = asked.path.split("/")
-    if parts[-1] == "bulk":
-        return "bulk"
     return parts[2] if len(parts) < 5 else parts[4]

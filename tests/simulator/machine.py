@@ -19,8 +19,6 @@ from tests.simulator.watch_deletions import GRACES
 numbers = st.integers(0, 11)
 flags = st.booleans()
 soon = st.integers(1, 10)
-# One history of so many begins with its scheduled endpoint protected, by its place among the names.
-PROTECTED, SCHEDULED = 5, 2
 
 
 class Histories(RuleBasedStateMachine):
@@ -37,8 +35,6 @@ class Histories(RuleBasedStateMachine):
     def begin(self, drawn: menu.Beginning) -> None:
         self.history = type(self).open(self.flavours[drawn.place % len(self.flavours)], drawn)
         self.history.fault(drawn.fault_of(self.history.cloud(drawn.seed).provider))
-        if drawn.seed % PROTECTED == 0:
-            self.history.on_endpoint(0, SCHEDULED, "protect", on=True)
         self.history.universe.reaper.arm(drawn.point, drawn.number)
 
     @property
@@ -149,8 +145,8 @@ class Histories(RuleBasedStateMachine):
         self.told.on_endpoint(place, which, "delete", grace)
 
     @rule(place=numbers, which=numbers)
-    def regret(self, place: int, which: int) -> None:
-        self.told.regret(place, which)
+    def undelete(self, place: int, which: int) -> None:
+        self.told.on_endpoint(place, which, "undelete")
 
     @rule(place=numbers, number=numbers, action=st.sampled_from(BULK))
     def bulk(self, place: int, number: int, action: str) -> None:

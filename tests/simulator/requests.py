@@ -59,11 +59,7 @@ class Requests:
         return self._change("POST", row, "/release", {"reason": "not ours", "handover": True})
 
     def undelete(self, row: Row) -> Asked:
-        """Ask that a deletion with grace be called off, where there is one."""
-        found = self._book.rows(
-            "SELECT * FROM endpoint WHERE delete_after IS NOT NULL AND deleted_at IS NULL LIMIT 1"
-        )
-        row = found[0] if found else row
+        """Ask that a deletion with grace be called off."""
         return self._change("POST", row, "/undelete", {"reason": "still needed"})
 
     def bulk(self, cloud: Cloud, place: int, action: str) -> Asked | None:
