@@ -37,8 +37,19 @@ START = datetime(2026, 11, 16, tzinfo=UTC)
 NAMESPACE, TOKEN = "acme", "simulated-token"
 AWS_ACCOUNT, REGION, KEY = "123456789012", "us-east-1", "AKIAEXAMPLESIMULATED"
 PERSON = "ana"
+
+
 # Coarse, so that hours take few passes; what is looked at rarely is unsure by that much more.
-CADENCE = Cadence(
+class Watchful(Cadence):
+    """Looks seldom, and trusts no stretch in which a look was missed: replicas come and go."""
+
+    @property
+    def gap_limit(self) -> timedelta:
+        """Return little more than the rest between two looks."""
+        return self.rest + timedelta(minutes=1)
+
+
+CADENCE = Watchful(
     rest=timedelta(minutes=10), transition=timedelta(minutes=2), rates=timedelta(hours=12)
 )
 START_UP_S = 75.0
