@@ -35,7 +35,7 @@ from orchestrator.store.tables import Account, Endpoint, IdlePolicy, Schedule
 
 START = datetime(2026, 11, 16, tzinfo=UTC)
 NAMESPACE, TOKEN = "acme", "simulated-token"
-AWS_ACCOUNT, REGION, KEY = "123456789012", "us-east-1", "AKIAEXAMPLESIMULATED"
+AWS_ACCOUNT, REGION, KEY = "123456789012", "us-east-1", "AKIAEXAMPLESIM"
 PERSON = "ana"
 
 
