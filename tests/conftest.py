@@ -19,7 +19,7 @@ from tests.support.browser import find_browser
 from tests.support.isolation import isolate
 from tests.support.postgres import PostgresServer
 
-pytest_plugins = ["tests.support.no_skips"]
+pytest_plugins = ["tests.support.no_skips", "tests.simulator.counting"]
 
 FOLDER = "TEST_POSTGRES_FOLDER"
 BOTH = ("sqlite", "postgres")
