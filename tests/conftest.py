@@ -19,6 +19,10 @@ from tests.support.browser import find_browser
 from tests.support.isolation import isolate
 from tests.support.postgres import PostgresServer
 
+# The plugins import them, so it is said before.
+pytest.register_assert_rewrite(
+    "tests.providers.conformance", "tests.providers.wire", "tests.simulator"
+)
 pytest_plugins = ["tests.support.no_skips", "tests.simulator.counting"]
 
 FOLDER = "TEST_POSTGRES_FOLDER"

@@ -1,7 +1,7 @@
 """A plugin that prints the simulator's counters at the end of a run, summed over all workers.
 
 Not in the folder's conftest.py: the process that starts the workers does not collect, so it
-never reads that. The simulator is imported late, so that assertions in it are still rewritten.
+never reads that.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
+
+from tests.simulator.floors import ORDER, shortfalls
+from tests.simulator.tally import lines, load
 
 FOLDER = "SIMULATOR_FOLDER"
 
@@ -29,9 +32,6 @@ def pytest_terminal_summary(
     """Print the counters."""
     if hasattr(config, "workerinput"):
         return
-    from tests.simulator.floors import ORDER, shortfalls
-    from tests.simulator.tally import lines, load
-
     whole = load(Path(os.environ[FOLDER]))
     if not whole.groups:
         return
@@ -47,9 +47,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a whole run that played less than it promises."""
     if hasattr(session.config, "workerinput") or os.environ.get(FOLDER) is None:
         return
-    from tests.simulator.floors import shortfalls
-    from tests.simulator.tally import load
-
     whole = load(Path(os.environ[FOLDER]))
     if whole.number("chunks", "played") and shortfalls(whole) and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
