@@ -419,6 +419,23 @@ class MeterInterval(SQLModel, table=True):
     cause: str = ""
 
 
+class UsageSample(SQLModel, table=True):
+    """What was read of the requests of an endpoint in one stretch of ten minutes, kept.
+
+    `requests` were counted in `covered_s` of its seconds; what came in the rest is unknown.
+    Where a source tells only the time of the last request, `requests` is what that proves, one.
+    """
+
+    __tablename__ = "usage_sample"
+
+    endpoint_id: str = Field(foreign_key="endpoint.id", primary_key=True)
+    start: datetime = Field(sa_type=UtcDateTime, primary_key=True)
+    requests: int
+    covered_s: int
+    last_request_at: datetime | None = maybe_instant()
+    source: str = ""
+
+
 class Event(SQLModel, table=True):
     """What happened: every change and every refusal to change, in the past tense."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 from sqlalchemy import event
@@ -27,7 +27,18 @@ POINTS = (
 )
 _WRITES = ("INSERT", "UPDATE", "DELETE")
 Hook = Callable[[], None]
-Seen = Callable[[httpx2.Request | None], None]
+
+
+class Watch(Protocol):
+    """Looks at every call: as it leaves for a cloud, and once that has served it."""
+
+    def leave(self, request: httpx2.Request) -> None:
+        """See a change off."""
+
+    def look(self, request: httpx2.Request | None) -> None:
+        """See what was served; None for what its sender waits for no more."""
+
+
 Lost = Callable[[httpx2.Request], None]
 
 
@@ -106,12 +117,11 @@ class MortalDatabase(Database):
 class Wire(httpx2.BaseTransport):
     """Carries calls to the clouds; the process may die at one, and others may act meanwhile.
 
-    `seen` is called once a call has been served, `meanwhile` before one is sent. A change that is
-    late has no answer, and reaches the cloud when it lands.
+    A change that is late has no answer, and reaches the cloud when it lands.
     """
 
-    def __init__(self, inner: httpx2.BaseTransport, reaper: Reaper, seen: Seen) -> None:
-        self._inner, self._reaper, self._seen = inner, reaper, seen
+    def __init__(self, inner: httpx2.BaseTransport, reaper: Reaper, watch: Watch) -> None:
+        self._inner, self._reaper, self._watch = inner, reaper, watch
         self.calls = 0
         self._meanwhile: tuple[int, Hook] | None = None
         self._late: tuple[int, Lost] | None = None
@@ -124,7 +134,7 @@ class Wire(httpx2.BaseTransport):
         """Let the cloud serve a change whose sender waits no more."""
         with suppress(httpx2.TransportError):
             self._inner.handle_request(request)
-        self._seen(None)
+        self._watch.look(None)
 
     def arm(self, number: int, hook: Hook) -> None:
         """Let `hook` run while the `number`-th call from now on is on its way."""
@@ -136,15 +146,17 @@ class Wire(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         self._reaper.touched("a cloud")
-        self._happen()
         change = changes(request)
+        if change:
+            self._watch.leave(request)
+        self._happen()
         self._point("before", change=change)
         if change and self._is_late(request):
             raise httpx2.ReadTimeout("timed out", request=request)
         try:
             response = self._inner.handle_request(request)
         finally:
-            self._seen(request)
+            self._watch.look(request)
         self._point("after", change=change)
         if self._due("middle", change=change):
             broken = _DyingStream(response.read(), self._reaper)

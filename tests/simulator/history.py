@@ -48,7 +48,7 @@ class History:
         self.book, self.world, self.rules = book, world, rules
         self.calls = CallWatch(world, book)
         self.store = StoreWatch(book)
-        self.universe = Universe(template, database, world, self.calls.look)
+        self.universe = Universe(template, database, world, self.calls)
         self.calls.clock = self._wall
         self.requests = Requests(self.universe, self.clouds, book)
         self.hands = Hands(self.universe, self.calls.removed_by_hand)

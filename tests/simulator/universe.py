@@ -12,7 +12,7 @@ from orchestrator.engine.engine import Engine
 from orchestrator.sandbox.transport import InProcessTransport
 from orchestrator.sandbox.world import World
 from orchestrator.services.context import Context
-from tests.simulator.deaths import MortalDatabase, Reaper, Seen, Wire
+from tests.simulator.deaths import MortalDatabase, Reaper, Watch, Wire
 from tests.simulator.owners import Book
 from tests.simulator.person import Answer, Asked, Person
 from tests.simulator.places import CADENCE, Template, context_of
@@ -47,12 +47,12 @@ class Process:
 
 @dataclass
 class Universe:
-    """What a history is played in; `look` runs after every call that a cloud has served."""
+    """What a history is played in; `watch` sees every call to a cloud."""
 
     template: Template
     database: MortalDatabase
     world: World
-    look: Seen
+    watch: Watch
     true: ManualClock = field(init=False)
     wall: WallClock = field(init=False)
     reaper: Reaper = field(init=False)
@@ -71,7 +71,7 @@ class Universe:
         self.reaper = self.database.reaper
         self.wall = WallClock(self.true, self.reaper)
         inner = InProcessTransport(self.world, clock=self._cloud_now, sleep=self.let_pass)
-        self.wire = Wire(inner, self.reaper, self.look)
+        self.wire = Wire(inner, self.reaper, self.watch)
         self.book = Book()
         self.person = Person(self.template.secret)
         self.start()

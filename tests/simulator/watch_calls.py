@@ -38,7 +38,7 @@ EVIDENCE_SLACK = timedelta(minutes=7)
 
 @dataclass
 class CallWatch:
-    """Looks at every call once the cloud has served it; the store is as it was when it was sent."""
+    """Looks at every call once the cloud has served it, and at what was written as it was sent."""
 
     world: World
     book: Bystander
@@ -50,9 +50,18 @@ class CallWatch:
     delivered: int = 0
     # What our machine's clock says.
     clock: Callable[[], datetime] | None = None
+    # The operations at work when a change was sent, by the change.
+    written: dict[int, list[Row]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.deletions = Deletions(self.book)
+
+    def leave(self, request: httpx2.Request) -> None:
+        """Remember what is at work; while a change flies another owner may end its operation."""
+        self.written[id(request)] = self.book.rows(
+            "SELECT * FROM operation WHERE status IN ('running', 'confirming')"
+            " AND started_at IS NOT NULL"
+        )
 
     def look(self, request: httpx2.Request | None) -> None:
         """Check the calls that have come since; what is wrong is kept.
@@ -60,6 +69,7 @@ class CallWatch:
         None stands for one that was sent long ago: it is not for now to say whether it was right.
         """
         calls = self.world.calls
+        written = self.written.pop(id(request), [])
         while self.seen < len(calls):
             call = calls[self.seen]
             self.seen += 1
@@ -68,16 +78,21 @@ class CallWatch:
             if request is not None and call.mutating and verb and not _is_probe(call):
                 # The log knows a creation by its place alone.
                 name = json.loads(request.content)["name"] if verb == "create" else call.name
-                self._check(replace(call, name=name))
+                self._check(replace(call, name=name), written)
 
-    def _check(self, call: Call) -> None:
+    def _check(self, call: Call, written: list[Row]) -> None:
         verb = verb_of(call)
         TALLY.add("changing calls", verb)
         place = self._place(call)
         if place is None:
             self._complain(call, "nobody knows its account")
             return
-        operations = self._active(place, call.name if verb in BELONGS else "")
+        name = call.name if verb in BELONGS else ""
+        operations = [
+            row
+            for row in written
+            if row["account_id"] == place["id"] and name in ("", row["endpoint_name"])
+        ]
         if not operations:
             self._complain(call, "no operation was written before it")
             return
@@ -163,15 +178,6 @@ class CallWatch:
     def _place(self, call: Call) -> Row | None:
         query = "SELECT * FROM account WHERE namespace = ?"
         return next(iter(self.book.rows(query, call.namespace)), None)
-
-    def _active(self, account: Row, name: str) -> list[Row]:
-        query = (
-            "SELECT * FROM operation WHERE account_id = ? AND status IN ('running', 'confirming')"
-            " AND started_at IS NOT NULL"
-        )
-        if name:
-            return self.book.rows(query + " AND endpoint_name = ?", account["id"], name)
-        return self.book.rows(query, account["id"])
 
     def _frozen(self) -> bool:
         value = self.book.value("SELECT value FROM setting WHERE key = 'freeze'")
