@@ -14,12 +14,18 @@ from orchestrator.api.pages import routes as pages
 from orchestrator.api.routers import (
     accounts,
     bulk,
+    calendars,
     contracts,
     endpoint_changes,
     endpoint_ends,
     endpoints,
+    expiry,
+    expiry_policies,
+    explaining,
     freeze,
     health,
+    holds,
+    leases,
     login,
     metrics,
     notifications,
@@ -27,8 +33,11 @@ from orchestrator.api.routers import (
     overview,
     policies,
     reports,
+    retrospect,
+    rules,
     schedules,
     tokens,
+    usage,
 )
 from orchestrator.services.context import Context
 from orchestrator.services.throttle import Throttle
@@ -74,19 +83,27 @@ def _add_routes(app: FastAPI) -> None:
         accounts,
         contracts,
         bulk,
+        expiry,
         endpoint_changes,
         endpoint_ends,
+        usage,
+        explaining,
         endpoints,
         operations,
+        holds,
+        leases,
+        expiry_policies,
         schedules,
+        calendars,
+        rules,
         policies,
         reports,
+        retrospect,
         freeze,
         overview,
         notifications,
     ):
         v1.include_router(module.router)
-    v1.include_router(operations.holds_router)
     app.include_router(v1)
     app.include_router(health.router)
     app.include_router(metrics.router)

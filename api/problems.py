@@ -84,6 +84,7 @@ def of_service_error(error: ServiceError) -> Response:
         error.detail,
         field=error.field,
         remedy=error.remedy,
+        errors=[FieldProblem(field=one, message=text) for one, text in error.findings] or None,
         headers=headers,
     )
 

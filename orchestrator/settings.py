@@ -117,6 +117,12 @@ class Settings(BaseSettings):
     token: SecretStr | None = Field(
         None, description="API token of the command line.", examples=["orc_..."]
     )
+    point_late_limit_s: Seconds = Field(
+        3600,
+        description="Seconds by which a cron point of a schedule may be missed; what is later is "
+        "dropped.",
+        examples=["3600"],
+    )
     observe_interval_s: Seconds = Field(
         60, description="Seconds between looks at an account.", examples=["60"]
     )
@@ -138,6 +144,27 @@ class Settings(BaseSettings):
         le=168,
         description="Longest hold, in hours, that a click against a rule makes.",
         examples=["4"],
+    )
+    max_hold_days: float = Field(
+        30.0,
+        gt=0,
+        le=366,
+        description="Longest hold, in days, that a person may ask for.",
+        examples=["7"],
+    )
+    max_lease_minutes: float = Field(
+        60.0,
+        ge=1,
+        le=1440,
+        description="Longest time, in minutes, that a lease lasts without being renewed.",
+        examples=["30"],
+    )
+    max_lease_hours: float = Field(
+        24.0,
+        gt=0,
+        le=720,
+        description="Longest time, in hours, that a lease lasts with all its renewals.",
+        examples=["12"],
     )
     delete_grace_hours: float = Field(
         24.0,
@@ -197,6 +224,13 @@ class Settings(BaseSettings):
         description="Days for which closed stretches of the ledger are kept; 0 keeps them for "
         "ever, and any other number makes the costs of earlier days incomplete.",
         examples=["0"],
+    )
+    keep_usage_days: int = Field(
+        400,
+        ge=0,
+        le=36_500,
+        description="Days for which recorded use of endpoints is kept; 0 keeps it for ever.",
+        examples=["400"],
     )
     keep_answers_days: int = Field(
         7,

@@ -21,6 +21,8 @@ _TEXTS = {
     "release": "Release",
     "delete": "Delete",
     "undelete": "Undelete",
+    "extend": "Extend",
+    "expire": "Set when it expires…",
 }
 
 
@@ -40,13 +42,18 @@ def actions_for(endpoint: Endpoint, operation: Operation | None) -> list[Action]
 def _names(endpoint: Endpoint, operation: Operation | None) -> list[str]:
     if endpoint.deleted_at is not None or (endpoint.observe_only and not endpoint.managed):
         return []
+    expired = bool(endpoint.expiry.get("expired_at"))
     if endpoint.delete_after is not None:
-        return ["undelete"]
+        return ["extend", "undelete"] if expired else ["undelete"]
     if not endpoint.managed:
         return ["adopt"]
     wanted = _possible(endpoint, _switches(Status(endpoint.status), operation))
     # One that was deleted to pause it would be lost if it were released.
-    return [*wanted, *([] if endpoint.stop_sent_at else ["release"]), "delete"]
+    kept = [] if endpoint.stop_sent_at else ["release"]
+    if expired:  # a resume would be refused
+        held = [name for name in wanted if name not in ("resume", "hold-running")]
+        return ["extend", *held, "expire", *kept, "delete"]
+    return [*wanted, "extend" if endpoint.expires_at else "expire", *kept, "delete"]
 
 
 def _possible(endpoint: Endpoint, names: list[str]) -> list[str]:

@@ -19,16 +19,12 @@ from orchestrator.api.pages.spending import axis
 from orchestrator.costs import report
 from orchestrator.costs.figures import Burn, Figure
 from orchestrator.costs.report import CostReport, DayCost
-from orchestrator.domain.decide import Considered, Rule
+from orchestrator.domain.decide import Rule
 from orchestrator.domain.money import NANO
 from orchestrator.services import find
 from orchestrator.services.overview import STALE_AFTER, confirmed_at
-from orchestrator.services.views import (
-    ComponentBurn,
-    Explanation,
-    burning_components,
-    explain,
-)
+from orchestrator.services.views import ComponentBurn, burning_components
+from orchestrator.services.why import Line, Why, explain
 from orchestrator.store import (
     accounts,
     endpoints,
@@ -64,11 +60,13 @@ _RULES = {
     Rule.FROZEN: "Freeze",
     Rule.DELETION: "Deletion",
     Rule.HOLD: "Holds",
+    Rule.EXPIRED: "Expiry",
     Rule.SCHEDULE: "Schedules",
     Rule.IDLE: "Idle policies",
     Rule.STANDING: "Standing wish",
+    Rule.QUOTA: "Quota",
 }
-_PRELIMINARY = frozenset({Rule.NOT_MANAGED, Rule.FROZEN, Rule.DELETION})
+_PRELIMINARY = frozenset({Rule.NOT_MANAGED, Rule.FROZEN, Rule.DELETION, Rule.EXPIRED})
 _OUTCOMES = {
     "decided": "decides",
     "no_opinion": "says nothing",
@@ -124,7 +122,7 @@ def _values(session: Session, endpoint: Endpoint, now: datetime) -> dict[str, An
     operation = operations.active_of(session, [endpoint.id]).get(endpoint.id)
     seen = confirmed_at(endpoint, {account.id: account})
     labels = endpoints.labels_of(session, [endpoint.id]).get(endpoint.id, [])
-    why = None if endpoint.deleted_at else explain(session, endpoint, now)
+    why = None if endpoint.deleted_at else explain(session, endpoint, now, now)
     return {
         "at": endpoint,
         "account": account,
@@ -148,17 +146,16 @@ def _values(session: Session, endpoint: Endpoint, now: datetime) -> dict[str, An
     }
 
 
-def rule_lines(explanation: Explanation) -> list[RuleLine]:
+def rule_lines(explanation: Why) -> list[RuleLine]:
     """Return the rules in order, without the preliminary ones that have nothing to say."""
-    considered = explanation.considered
-    return [_rule_line(one) for one in considered if not _is_dull(one)]
+    return [_rule_line(one) for one in explanation.lines if not _is_dull(one)]
 
 
-def _is_dull(one: Considered) -> bool:
+def _is_dull(one: Line) -> bool:
     return one.rule in _PRELIMINARY and one.outcome == "no_opinion"
 
 
-def _rule_line(one: Considered) -> RuleLine:
+def _rule_line(one: Line) -> RuleLine:
     said = _OUTCOMES.get(one.outcome, one.outcome.replace("_", " "))
     detail = "" if one.outcome == "not_reached" else one.detail
     return RuleLine(_RULES[one.rule], one.outcome, said, detail)

@@ -10,7 +10,16 @@ from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from orchestrator.api.deps import COOKIE, Ctx
-from orchestrator.api.pages import costs, endpoint, fleet, notifications, records, rules
+from orchestrator.api.pages import (
+    costs,
+    endpoint,
+    fleet,
+    history,
+    notifications,
+    records,
+    rules,
+    shadow,
+)
 from orchestrator.api.pages.shell import render_plain
 from orchestrator.services import web_sessions
 
@@ -39,5 +48,5 @@ def login_page(
     return render_plain("login.html", problem="", remedy="", next=target)
 
 
-for part in (fleet, endpoint, costs, rules, notifications, records):
+for part in (fleet, endpoint, costs, rules, notifications, records, history, shadow):
     router.include_router(part.router)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time
 from typing import Any
 
@@ -12,17 +12,22 @@ from sqlmodel import Session
 
 from orchestrator.api.pages import charts
 from orchestrator.api.pages.shell import Page, PageOf, PageRoute
-from orchestrator.domain.schedules.model import DAY_NAMES, Window
+from orchestrator.api.schemas.quiet import QuietHoursBody, quiet_out
+from orchestrator.domain.schedules.daytext import format_start_days
+from orchestrator.domain.schedules.model import DAY_NAMES, DateRule, PointFiring, Window
 from orchestrator.domain.schedules.model import Schedule as Windows
 from orchestrator.domain.schedules.occurrences import state_at
-from orchestrator.domain.schedules.text import describe
+from orchestrator.domain.schedules.points import next_point
+from orchestrator.domain.schedules.text import describe, format_date_rule
 from orchestrator.domain.schedules.zones import zone, zone_names
 from orchestrator.services import policies as policy_service
 from orchestrator.services import scheduling
 from orchestrator.services.bindings import NEVER
+from orchestrator.services.preview_weeks import DayOff, days_off
 from orchestrator.services.scheduling import Covered, Remark
-from orchestrator.services.windows import windows_of
+from orchestrator.services.windows import full, named_days_off, united, windows_of
 from orchestrator.store import accounts, endpoints, policies, schedules
+from orchestrator.store import calendars as calendar_rows
 from orchestrator.store.tables import IdlePolicy, Schedule
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -51,6 +56,9 @@ class ScheduleCard:
     grid: charts.WeekGrid
     inside: bool
     next_edge: datetime | None
+    next_point: PointFiring | None
+    next_off: DayOff | None
+    only_points: bool
     covered: Sequence[CoveredText]
     remarks: Sequence[Remark]
     scope: str
@@ -63,6 +71,7 @@ class PolicyCard:
     row: IdlePolicy
     covered: Sequence[CoveredText]
     scope: str
+    quiet: QuietHoursBody | None
 
 
 @router.get("/schedules")
@@ -127,6 +136,9 @@ def _schedule_form(
         days=[name.lower() for name in DAY_NAMES],
         windows=[_window_fields(one) for one in windows.windows],
         blank=_window_fields(_NEW_WINDOW),
+        points=windows.points,
+        dates=[_date_fields(one) for one in windows.dates],
+        calendars=_calendars(page, row),
         zones=sorted(zone_names()),
         **_selector_fields(page, row),
     )
@@ -134,7 +146,8 @@ def _schedule_form(
 
 def _policy_form(page: Page, row: IdlePolicy | None, card: PolicyCard | None) -> Response:
     values = _selector_fields(page, row)
-    return page.render("policy.html", "/policies", row=row, card=card, **values)
+    quiet = None if card is None else card.quiet
+    return page.render("policy.html", "/policies", row=row, card=card, quiet=quiet, **values)
 
 
 def _selector_fields(page: Page, row: Schedule | IdlePolicy | None) -> dict[str, Any]:
@@ -161,7 +174,32 @@ def _window_fields(window: Window) -> dict[str, Any]:
         "start": f"{window.start:%H:%M}",
         "end": f"{window.end:%H:%M}",
         "keep_running": window.keep_running,
+        "ready_by": window.ready_by,
+        "also": format_start_days(replace(window, days=frozenset()))
+        if not window.is_weekly
+        else "",
     }
+
+
+def _date_fields(rule: DateRule) -> dict[str, str]:
+    """The parts of an exception as its row has them."""
+    parts = format_date_rule(replace(rule, note="")).split(" ", 2)
+    times = parts[2] if len(parts) > 2 else ""
+    return {"day": parts[0], "kind": parts[1], "times": times, "note": rule.note}
+
+
+def _calendars(page: Page, row: Schedule | None) -> list[tuple[str, bool]]:
+    """The calendars that there are, each with whether the schedule has it."""
+    picked = set() if row is None else set(row.calendars)
+    with page.context.database.read() as session:
+        return [(one.name, one.name in picked) for one in calendar_rows.known(session)]
+
+
+def _next_off(session: Session, row: Schedule, windows: Windows, now: datetime) -> DayOff | None:
+    named = united(named_days_off(session, row.calendars, now), row.calendars)
+    today = now.astimezone(zone(row.timezone)).date()
+    ahead = (one for one in days_off(windows, named) if one.day >= today and one.windows)
+    return next(ahead, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +214,7 @@ def _names(session: Session) -> _Names:
 
 
 def _schedule_card(session: Session, row: Schedule, now: datetime, names: _Names) -> ScheduleCard:
-    windows = windows_of(row)
+    windows = full(session, row, now)
     described = scheduling.describe(session, row, now)
     state = state_at(windows, now)
     covered = [_covered(one, row, now) for one in described.covered]
@@ -186,6 +224,9 @@ def _schedule_card(session: Session, row: Schedule, now: datetime, names: _Names
         grid=charts.week_grid(windows.windows, now.astimezone(zone(row.timezone))),
         inside=state.inside,
         next_edge=state.next_edge,
+        next_point=next_point(windows, now) if windows.points else None,
+        next_off=_next_off(session, row, windows, now),
+        only_points=windows.only_points,
         covered=covered,
         remarks=described.remarks,
         scope=_scope(session, row, names),
@@ -195,7 +236,7 @@ def _schedule_card(session: Session, row: Schedule, now: datetime, names: _Names
 def _policy_card(session: Session, row: IdlePolicy, now: datetime, names: _Names) -> PolicyCard:
     described = policy_service.describe(session, row)
     covered = [_covered(one, row, now) for one in described.covered]
-    return PolicyCard(row, covered, _scope(session, row, names))
+    return PolicyCard(row, covered, _scope(session, row, names), quiet_out(row))
 
 
 def _scope(session: Session, row: Schedule | IdlePolicy, names: _Names) -> str:

@@ -69,6 +69,7 @@ def create_endpoint(body: CreateBody, caller: Operator, change: ChangeDep) -> Re
             change.asked(caller, body.reason),
             labels=body.labels,
             owner=body.owner,
+            expiry=None if body.expiry is None else body.expiry.wanted(),
             warnings=warnings,
             engine_here=change.context.engine_here(account.id),
         )
@@ -247,7 +248,8 @@ def _click(
 
 
 def _terms(context: Context, body: ClickBody) -> Terms:
-    return Terms(body.until, timedelta(hours=context.settings.max_click_hold_hours))
+    usual = timedelta(hours=context.settings.max_click_hold_hours)
+    return Terms(body.until, usual, timedelta(days=context.settings.max_hold_days))
 
 
 def _clicked(session: Session, clicked: Clicked, row: Endpoint) -> Done:

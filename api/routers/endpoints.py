@@ -11,14 +11,14 @@ from orchestrator.api.deps import Ctx, Reader
 from orchestrator.api.openapi import READ, READ_ONE, problems
 from orchestrator.api.schemas.base import Instant, Listing
 from orchestrator.api.schemas.costs import CostsOut, costs_out
-from orchestrator.api.schemas.endpoints import EndpointOut, WhyOut, endpoint_out, why_out
-from orchestrator.api.schemas.misc import EventOut, TimelineOut, event_out, interval_out
+from orchestrator.api.schemas.endpoints import EndpointOut, endpoint_out
+from orchestrator.api.schemas.misc import EventOut, event_out
 from orchestrator.api.spans import DayGrouping, From, To, span
 from orchestrator.costs.report import cost_report
 from orchestrator.domain.status import Status
 from orchestrator.services import find
-from orchestrator.services.views import explain, view, views
-from orchestrator.store import endpoints, events, ledger
+from orchestrator.services.views import view, views
+from orchestrator.store import endpoints, events
 from orchestrator.store.endpoints import EndpointFilter, Sort
 from orchestrator.store.events import EventFilter
 from orchestrator.store.ledger_reads import SpanFilter
@@ -37,7 +37,6 @@ LabelFilter = Annotated[
         examples=[["team=search"]],
     ),
 ]
-MOST_INTERVALS = 5000
 
 
 @router.get("", operation_id="list_endpoints", responses=problems(*READ))
@@ -53,6 +52,9 @@ def list_endpoints(
     label: LabelFilter = None,
     hardware: Annotated[str | None, Query(max_length=120, description="Part of its key.")] = None,
     deleted: Annotated[bool, Query(description="Also those that were deleted.")] = False,
+    expiring_before: Annotated[
+        Instant | None, Query(description="Only those that expire before then.")
+    ] = None,
     sort: Sort = Sort.NAME,
 ) -> Listing[EndpointOut]:
     """List endpoints with status, price and cost of the month."""
@@ -69,23 +71,12 @@ def list_endpoints(
             labels=tuple(parse_label(text) for text in label or ()),
             hardware=hardware,
             deleted=deleted,
+            expiring_before=expiring_before,
         )
         found = endpoints.search(session, wanted, sort=sort, after=after, limit=window.limit + 1)
         shown, cursor = window.cut(found, f"endpoints:{sort}", lambda one: one.position)
         gathered = views(session, [one.endpoint for one in shown], now)
     return Listing(items=[endpoint_out(one) for one in gathered], next_cursor=cursor)
-
-
-@router.get("/{id:path}/why", operation_id="explain_endpoint", responses=problems(*READ_ONE))
-def explain_endpoint(
-    ref: EndpointRef, caller: Reader, context: Ctx, at: Instant | None = None
-) -> WhyOut:
-    """Say which rule decides about an endpoint at an instant, and why."""
-    del caller
-    instant = at or context.clock.now()
-    with context.database.read() as session:
-        row = find.endpoint(session, ref)
-        return why_out(row, explain(session, row, instant), instant)
 
 
 @router.get("/{id:path}/events", operation_id="list_endpoint_events", responses=problems(*READ_ONE))
@@ -128,27 +119,6 @@ def get_endpoint_cost(
             by_day=by is not None,
         )
     return costs_out(report)
-
-
-@router.get(
-    "/{id:path}/timeline", operation_id="get_endpoint_timeline", responses=problems(*READ_ONE)
-)
-def get_endpoint_timeline(
-    ref: EndpointRef, caller: Reader, context: Ctx, start: From = None, end: To = None
-) -> TimelineOut:
-    """Return the metered stretches of an endpoint, this month unless told otherwise."""
-    del caller
-    begin, until = span(start, end, context.clock.now())
-    with context.database.read() as session:
-        row = find.endpoint(session, ref)
-        found = ledger.timeline(session, row.id, begin, until)
-    shown = found[-MOST_INTERVALS:]
-    return TimelineOut(
-        start=begin,
-        end=until,
-        intervals=[interval_out(item) for item in shown],
-        truncated=len(shown) < len(found),
-    )
 
 
 @router.get("/{id:path}", operation_id="get_endpoint", responses=problems(*READ_ONE))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Literal
+from typing import Annotated
 
 import anyio
 import anyio.to_thread
@@ -16,20 +16,17 @@ from orchestrator.api.deps import Ctx, Operator, Reader
 from orchestrator.api.openapi import CHANGE, READ, READ_ONE, problems
 from orchestrator.api.schemas.base import Listing
 from orchestrator.api.schemas.operations import (
-    HoldOut,
     OperationOut,
     OperationStatus,
-    hold_out,
     operation_out,
 )
 from orchestrator.domain.plan import Kind
 from orchestrator.services import find, running
 from orchestrator.services.context import Context
-from orchestrator.store import accounts, endpoints, holds, operations
+from orchestrator.store import accounts, operations
 from orchestrator.store.operations import OperationFilter
 
 router = APIRouter(tags=["operations"])
-holds_router = APIRouter(prefix="/holds", tags=["holds"])
 LOOK_EVERY_S = 0.5
 LONGEST_WAIT_S = 60
 Sleep = Callable[[float], Awaitable[None]]
@@ -127,50 +124,6 @@ def cancel_operation(
     if not change.dry_run:
         context.vault.drop(ref)
     return response
-
-
-@holds_router.get("", operation_id="list_holds", responses=problems(*READ))
-def list_holds(
-    *,
-    caller: Reader,
-    context: Ctx,
-    window: WindowDep,
-    endpoint: Annotated[str | None, Query(description="Id, or account/name.")] = None,
-    state: Annotated[
-        Literal["active", "all"], Query(description="Those in force, or also ended ones.")
-    ] = "active",
-) -> Listing[HoldOut]:
-    """List holds, newest first."""
-    del caller
-    after = window.after("holds", (str,))
-    with context.database.read() as session:
-        found = holds.page(
-            session,
-            endpoint_id=None if endpoint is None else find.endpoint(session, endpoint).id,
-            active_at=context.clock.now() if state == "active" else None,
-            after=after,
-            limit=window.limit + 1,
-        )
-        shown, cursor = window.cut(found, "holds", lambda row: (row.id,))
-        names = endpoints.by_ids(session, {row.endpoint_id for row in shown})
-    items = [hold_out(row, names[row.endpoint_id].name) for row in shown]
-    return Listing(items=items, next_cursor=cursor)
-
-
-@holds_router.delete(
-    "/{id}", operation_id="end_hold", response_model=HoldOut, responses=problems(*CHANGE)
-)
-def end_hold(
-    ref: Annotated[str, Path(alias="id", max_length=60)], caller: Operator, change: ChangeDep
-) -> Response:
-    """End a hold before its time; the rules decide again at once."""
-
-    def work(session: Session) -> Done:
-        hold = running.stop_hold(session, ref, change.asked(caller))
-        row = endpoints.by_ids(session, [hold.endpoint_id])[hold.endpoint_id]
-        return Done(200, hold_out(hold, row.name))
-
-    return change.run(caller, work)
 
 
 def _read(context: Context, ref: str) -> OperationOut:

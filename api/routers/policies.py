@@ -51,7 +51,7 @@ def create_policy(body: PolicyBody, caller: Operator, context: Ctx, change: Chan
     """Save an idle policy; its idle clocks start now."""
 
     def work(session: Session) -> Done:
-        draft = _draft(session, context, body)
+        draft = draft_of(session, context, body)
         described = policies.create(session, draft, change.asked(caller))
         return Done(201, policy_out(described), f"/v1/policies/{described.policy.id}")
 
@@ -76,7 +76,7 @@ def replace_policy(
 
     def work(session: Session) -> Done:
         row = policies.find(session, ref)
-        draft = _draft(session, context, body)
+        draft = draft_of(session, context, body)
         return Done(200, policy_out(policies.replace(session, row, draft, change.asked(caller))))
 
     return change.run(caller, work)
@@ -93,13 +93,15 @@ def delete_policy(ref: PolicyRef, caller: Operator, change: ChangeDep) -> Respon
     return change.run(caller, work)
 
 
-def _draft(session: Session, context: Context, body: PolicyBody) -> policies.Draft:
+def draft_of(session: Session, context: Context, body: PolicyBody) -> policies.Draft:
+    """Return an idle policy as a body describes it. Raises ServiceError 422."""
     return policies.Draft(
         name=body.name,
         timeout_minutes=body.timeout_minutes,
         min_awake_minutes=body.min_awake_minutes,
         action=body.action,
         selector=resolved(session, context, body.selector),
+        quiet=body.quiet(),
         shadow=body.shadow,
         enabled=body.enabled,
     )

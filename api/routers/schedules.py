@@ -1,4 +1,4 @@
-"""Schedules: weekly windows in which endpoints are up."""
+"""Schedules: windows in which endpoints are up, exceptions, and cron points."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from orchestrator.api.deps import Ctx, Operator, Reader
 from orchestrator.api.openapi import CHANGE, READ, READ_ONE, problems
 from orchestrator.api.schemas.base import Listing
 from orchestrator.api.schemas.endpoint_bodies import SelectorBody
-from orchestrator.api.schemas.rules import (
+from orchestrator.api.schemas.schedules import (
     PreviewBody,
     PreviewOut,
     ScheduleBody,
@@ -23,9 +23,9 @@ from orchestrator.api.schemas.rules import (
     schedule_out,
     schedule_summary,
 )
-from orchestrator.services import scheduling, selectors
+from orchestrator.services import calendars, scheduling, selectors
 from orchestrator.services.context import Context
-from orchestrator.services.preview import preview
+from orchestrator.services.preview import Wanted, preview
 from orchestrator.services.selectors import Selector
 from orchestrator.services.windows import windows_of
 from orchestrator.store import schedules as rows
@@ -60,7 +60,7 @@ def create_schedule(
     """Save a schedule. It acts from its next edge, but on the endpoints in `apply_now` at once."""
 
     def work(session: Session) -> Done:
-        draft = _draft(session, context, body)
+        draft = draft_of(session, context, body)
         described = scheduling.create(session, draft, change.asked(caller))
         return Done(201, schedule_out(described), f"/v1/schedules/{described.schedule.id}")
 
@@ -74,10 +74,12 @@ def preview_schedule(
     """Return what a schedule would do in the coming weeks; nothing is saved."""
     del caller
     now = context.clock.now()
-    windows = scheduling.make_windows(body.timezone, body.parsed(), body.drain_minutes)
+    windows = body.parsed()
     with context.database.read() as session:
+        calendars.check_names(session, body.calendars)
         selector = None if body.selector is None else resolved(session, context, body.selector)
-        return preview_out(preview(session, windows, selector, weeks=weeks, now=now))
+        wanted = Wanted(windows, selector, body.calendars)
+        return preview_out(preview(session, wanted, weeks=weeks, now=now))
 
 
 @router.get("/{id}", operation_id="get_schedule", responses=problems(*READ_ONE))
@@ -99,8 +101,8 @@ def preview_saved_schedule(
     with context.database.read() as session:
         row = scheduling.find(session, ref)
         selector = selectors.from_json(row.selector)
-        found = preview(session, windows_of(row), selector, weeks=weeks, now=now, but=row.id)
-        return preview_out(found)
+        wanted = Wanted(windows_of(row), selector, row.calendars, but=row.id)
+        return preview_out(preview(session, wanted, weeks=weeks, now=now))
 
 
 @router.put(
@@ -120,7 +122,7 @@ def replace_schedule(
 
     def work(session: Session) -> Done:
         row = scheduling.find(session, ref)
-        draft = _draft(session, context, body)
+        draft = draft_of(session, context, body)
         described = scheduling.replace(session, row, draft, change.asked(caller))
         return Done(200, schedule_out(described))
 
@@ -151,11 +153,13 @@ def resolved(session: Session, context: Context, body: SelectorBody) -> Selector
     )
 
 
-def _draft(session: Session, context: Context, body: ScheduleBody) -> scheduling.Draft:
+def draft_of(session: Session, context: Context, body: ScheduleBody) -> scheduling.Draft:
+    """Return a schedule as a body describes it. Raises ServiceError 422."""
     return scheduling.Draft(
         name=body.name,
-        windows=scheduling.make_windows(body.timezone, body.parsed(), body.drain_minutes),
+        windows=body.parsed(),
         selector=resolved(session, context, body.selector),
+        calendars=body.calendars,
         shadow=body.shadow,
         enabled=body.enabled,
         apply_now=body.apply_now,

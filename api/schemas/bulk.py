@@ -69,7 +69,8 @@ class BulkBody(Body):
 
     def order(self, settings: Settings) -> Order:
         """Return what is asked of every endpoint. Raises ServiceError for a bad `grace`."""
-        terms = Terms(self.until, timedelta(hours=settings.max_click_hold_hours))
+        usual = timedelta(hours=settings.max_click_hold_hours)
+        terms = Terms(self.until, usual, timedelta(days=settings.max_hold_days))
         if self.grace is not None:
             grace = lengths.parse(self.grace, "grace")
         else:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from orchestrator.api.schemas.base import Answer, Body, Labels, Reason
 from orchestrator.api.schemas.endpoints import EndpointOut
+from orchestrator.api.schemas.lifetimes import ExpiryBody
 from orchestrator.api.schemas.operations import HoldOut, Ref
 from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, Hardware, Scaling
 
@@ -99,6 +100,9 @@ class CreateBody(Body):
     tags: Tags = Field(default_factory=list)
     labels: Labels = Field(default_factory=dict)
     owner: Owner = ""
+    expiry: ExpiryBody | None = Field(
+        None, description="When it expires; left out as the expiry policies over it say."
+    )
     reason: Reason = ""
 
     def spec(self) -> EndpointSpec:

@@ -17,7 +17,8 @@ from orchestrator.api.schemas.operations import (
     operation_out,
 )
 from orchestrator.domain.status import Status
-from orchestrator.services.views import ComponentBurn, EndpointView, Explanation
+from orchestrator.services.views import ComponentBurn, EndpointView
+from orchestrator.store import expiry
 from orchestrator.store.endpoints import OURS
 from orchestrator.store.tables import Endpoint
 
@@ -50,6 +51,15 @@ class ScalingOut(Answer):
     min_replicas: int | None
     max_replicas: int | None
     scale_to_zero_minutes: int | None
+
+
+class HeldAwakeOut(Answer):
+    """What seems to hold an endpoint awake, by which sign; it is told and never acted on."""
+
+    sign: Literal["timer", "uncounted", "even", "woken"]
+    detail: str = Field(examples=["24 requests came evenly, one every 300 s, as a poller's do"])
+    every_seconds: int | None = Field(description="The time between its requests, if known.")
+    since: Instant
 
 
 class BilledOut(Answer):
@@ -110,6 +120,23 @@ class DeletionOut(Answer):
     asked_at: Instant
 
 
+class EndpointExpiryOut(Answer):
+    """When an endpoint expires: it is paused then, and deleted after `delete_grace_seconds`."""
+
+    at: Instant
+    actor: str = Field(examples=["alice"])
+    reason: str
+    set_at: Instant
+    extensions: int = Field(description="How often it was put off.")
+    pauses_at: Instant | None = Field(
+        description="When it is paused: not before people had the promised notice. Null until they "
+        "were warned."
+    )
+    next_warning_at: Instant | None
+    warned_at: Instant | None
+    delete_grace_seconds: int | None = Field(description="Null: it is never deleted for that.")
+
+
 class EndpointOut(Answer):
     """All that is known of an endpoint."""
 
@@ -119,6 +146,9 @@ class EndpointOut(Answer):
     managed: bool
     protected: bool
     observe_only: str
+    held_awake: HeldAwakeOut | None = Field(
+        None, description="Something that seems to keep it awake although nobody uses it."
+    )
     owner: str
     status: Status
     cloud_state: str = Field(examples=["scaledToZero"])
@@ -150,28 +180,8 @@ class EndpointOut(Answer):
     gaps: list[str]
     stops: StopsOut
     deletion: DeletionOut | None = Field(description="Where it is to be deleted after a grace.")
+    expiry: EndpointExpiryOut | None = Field(description="Null where it never expires.")
     unfinished: str = Field(description="What a creation in several steps still lacks.")
-
-
-class ConsideredOut(Answer):
-    """One rule that was looked at."""
-
-    rule: str
-    outcome: Literal["decided", "no_opinion", "not_reached", "not_yet", "shadow", "proposed"]
-    detail: str
-
-
-class WhyOut(Answer):
-    """Which rule decides at an instant, and why; the rules are those of today."""
-
-    endpoint: Ref
-    at: Instant
-    wish: str | None
-    rule: str
-    reason: str
-    barrier: str = Field(description="Why what is wanted is not done, empty where nothing bars it.")
-    next_change: NextChange | None
-    considered: list[ConsideredOut]
 
 
 def endpoint_out(view: EndpointView) -> EndpointOut:
@@ -190,6 +200,7 @@ def endpoint_out(view: EndpointView) -> EndpointOut:
         managed=row.managed,
         protected=row.protected,
         observe_only=row.observe_only,
+        held_awake=_held_awake(row),
         owner=row.owner,
         status=Status(row.status),
         cloud_state=row.cloud_state,
@@ -209,6 +220,7 @@ def endpoint_out(view: EndpointView) -> EndpointOut:
         gaps=row.gaps,
         stops=stops_out(row),
         deletion=_deletion(row),
+        expiry=_expiry(row),
         unfinished=row.unfinished,
         **_shape(row),
         **_wanted(row),
@@ -227,6 +239,24 @@ def _deletion(row: Endpoint) -> DeletionOut | None:
             "reason": stone["reason"],
             "asked_at": stone["at"],
         }
+    )
+
+
+def _expiry(row: Endpoint) -> EndpointExpiryOut | None:
+    held = expiry.read(row)
+    if held is None:
+        return None
+    owed = [at for at in held.warnings() if held.warned_at is None or at > held.warned_at]
+    return EndpointExpiryOut(
+        at=held.at,
+        actor=held.actor,
+        reason=held.reason,
+        set_at=held.set_at,
+        extensions=expiry.extensions(row),
+        pauses_at=held.pauses_at(),
+        next_warning_at=min(owed, default=None),
+        warned_at=held.warned_at,
+        delete_grace_seconds=None if held.grace is None else int(held.grace.total_seconds()),
     )
 
 
@@ -250,27 +280,6 @@ def hardware_out(key: str, accelerator: str) -> HardwareOut:
         instance_type=instance_type,
         instance_size=instance_size,
         accelerator=accelerator,
-    )
-
-
-def why_out(view: Endpoint, explanation: Explanation, at: Instant) -> WhyOut:
-    """Return an explanation as it is answered."""
-    decision = explanation.decision
-    edge = explanation.next_at
-    return WhyOut.model_validate(
-        {
-            "endpoint": Ref(id=view.id, name=view.name),
-            "at": at,
-            "wish": decision.wish,
-            "rule": f"{decision.rule}:{decision.rule_id}".rstrip(":"),
-            "reason": decision.reason,
-            "barrier": explanation.barrier,
-            "next_change": None if edge is None else {"at": edge, "wish": explanation.next_wish},
-            "considered": [
-                {"rule": item.rule, "outcome": item.outcome, "detail": item.detail}
-                for item in explanation.considered
-            ],
-        }
     )
 
 
@@ -320,3 +329,11 @@ def _instants(row: Endpoint) -> dict[str, Any]:
         "updated_at": row.cloud_updated_at,
         "deleted_at": row.deleted_at,
     }
+
+
+def _held_awake(row: Endpoint) -> HeldAwakeOut | None:
+    held = row.held_awake
+    if "sign" not in held:
+        return None
+    told = {"every_seconds": held["every_s"], "since": held["since"]}
+    return HeldAwakeOut.model_validate({"sign": held["sign"], "detail": held["detail"], **told})

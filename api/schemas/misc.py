@@ -129,15 +129,6 @@ class IntervalOut(Answer):
     cause: str
 
 
-class TimelineOut(Answer):
-    """The metered stretches of an endpoint; where there is none, nothing was billed."""
-
-    start: Instant
-    end: Instant
-    intervals: list[IntervalOut]
-    truncated: bool
-
-
 class EventsOut(Listing[EventOut]):
     """A page of events; `dropped_before` is set where the span asked for reaches before it."""
 

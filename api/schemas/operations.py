@@ -91,6 +91,11 @@ class HoldOut(Answer):
     cost: Price | None
     ended_at: Instant | None = None
     ended_by: str = ""
+    source: Literal["click", "hold", "lease", "cron"] = Field(
+        "click",
+        description="Made by a click against a rule, asked for by name, by a program, or by a cron "
+        "point.",
+    )
 
 
 class ClickOut(OperationOut):
@@ -184,6 +189,7 @@ def hold_out(row: Hold, endpoint_name: str) -> HoldOut:
             "cost": price(row.cost_nano),
             "ended_at": row.ended_at,
             "ended_by": row.ended_by,
+            "source": row.source,
         }
     )
 

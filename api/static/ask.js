@@ -22,6 +22,9 @@ const ACTIONS = {
   release: { title: "Release", verb: "Release", path: "release", fields: [], always: "It stays as it is and is only observed and counted from now on. No rule acts on it." },
   delete: { title: "Delete", verb: "Delete for good", method: "DELETE", path: "", fields: ["name"], danger: true, always: "It is paused first, for the grace that this server gives, and can be brought back until that ends. Then the endpoint and its address are gone for good; its costs stay in the ledger." },
   undelete: { title: "Undelete", verb: "Bring it back", path: "undelete", fields: [REASON], always: "What was wished for before holds again. Holds that its deletion ended stay ended." },
+  extend: { title: "Extend", verb: "Extend", path: "extend", fields: ["by", REASON], always: "Its expiry is put off. What has expired comes back as it was wished for." },
+  expire: { title: "Set the expiry of", verb: "Save", method: "PUT", path: "expiry", fields: ["expires", "grace", REASON], always: "It is paused then, after warnings. Nothing is stopped or deleted at once." },
+  "end-lease": { title: "End the lease on", verb: "End the lease", method: "DELETE", url: ({ hold }) => `/v1/leases/${encodeURIComponent(hold)}`, fields: [], danger: true, always: "A program needs it running now. When its last lease ends, its rules decide again at once." },
   "end-hold": { title: "End the hold on", verb: "End the hold", method: "DELETE", url: ({ hold }) => `/v1/holds/${encodeURIComponent(hold)}`, fields: [], always: "Its rules decide again at once." },
   "remove-schedule": { title: "Remove schedule", verb: "Remove", method: "DELETE", url: ({ endpoint }) => `/v1/schedules/${encodeURIComponent(endpoint)}`, fields: [], danger: true, leave: "/schedules", always: "Its windows no longer act. Each endpoint goes back at once to what was last asked of it: what sleeps by this schedule and was last asked to run is resumed." },
   "remove-policy": { title: "Remove policy", verb: "Remove", method: "DELETE", url: ({ endpoint }) => `/v1/policies/${encodeURIComponent(endpoint)}`, fields: [], danger: true, leave: "/policies", always: "It no longer acts on any endpoint." },
@@ -65,6 +68,15 @@ const FIELDS = {
   reason: (action) => el("div", { className: "field" },
     el("label", { htmlFor: "ask-reason" }, "Reason", action.needsReason ? "" : el("span", { className: "hint" }, " (optional; others will read it)")),
     el("input", { id: "ask-reason", name: "reason", maxLength: 500, autocomplete: "off", required: Boolean(action.needsReason) })),
+  by: () => el("div", { className: "field" },
+    el("label", { htmlFor: "ask-by" }, "By", el("span", { className: "hint" }, " (3d, 12h, 5wd for working days, or to a date)")),
+    el("input", { id: "ask-by", name: "by", value: "3d", maxLength: 40, required: true, autocomplete: "off", spellcheck: false })),
+  expires: () => el("div", { className: "field" },
+    el("label", { htmlFor: "ask-expires" }, "Expires", el("span", { className: "hint" }, " (14d, 5wd for working days, or a date)")),
+    el("input", { id: "ask-expires", name: "expires", value: "14d", maxLength: 40, required: true, autocomplete: "off", spellcheck: false })),
+  grace: (action, data) => el("div", { className: "field" },
+    el("label", { htmlFor: "ask-grace" }, "Delete it", el("span", { className: "hint" }, " (so long after it has expired, such as 7d; none for never)")),
+    el("input", { id: "ask-grace", name: "grace", value: data.grace ?? "", maxLength: 20, autocomplete: "off", spellcheck: false })),
   team: () => el("div", { className: "field" },
     el("label", { htmlFor: "ask-team" }, "Team", el("span", { className: "hint" }, " (optional; becomes the label team)")),
     el("input", { id: "ask-team", name: "team", maxLength: 120, autocomplete: "off" })),
@@ -85,6 +97,9 @@ const FIELDS = {
     el("input", { id: "ask-name", name: "name", required: true, autocomplete: "off", spellcheck: false })),
 };
 
+// Dates and working days are read in the zone of the person who types them.
+const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone;
+
 function bodyOf(action, data, form) {
   const body = action.body?.(data) ?? {};
   const value = (name) => form.elements.namedItem(name)?.value?.trim() ?? "";
@@ -98,6 +113,11 @@ function bodyOf(action, data, form) {
     body.labels = labelsOf(value("labels"));
     body.owner = value("owner");
     body.protected = form.elements.namedItem("protected").checked;
+  }
+  if (action.fields.includes("by")) Object.assign(body, { for: value("by"), timezone: zone() });
+  if (action.fields.includes("expires")) {
+    Object.assign(body, { expires: value("expires"), timezone: zone() });
+    if (value("grace")) body.delete_grace = value("grace");
   }
   if (action.card) {
     body.digest = form.dataset.contract ?? "";
@@ -127,6 +147,10 @@ function answerRows(action, answer) {
     if (paused) rows.push(["Costs", "nothing while it is paused"]);
     else rows.push(["Costs", hold.cost ? `about ${dollars(nano(hold.cost))}` : el("span", { className: "unpriced" }, "unpriced")]);
     rows.push(["Then", paused ? "its rules decide again and may wake it" : "its rules decide again and may put it to sleep"]);
+  } else if (answer?.expiry && (action.fields.includes("by") || action.fields.includes("expires"))) {
+    rows.push(["Expires", timeOf(answer.expiry.at)]);
+    const days = answer.expiry.delete_grace_seconds === null ? null : answer.expiry.delete_grace_seconds / 86400;
+    rows.push(["Then", days === null ? "paused" : `paused, and deleted ${Number(days.toFixed(1))} days later`]);
   } else if (answer && action.fields.includes(UNTIL)) {
     rows.push(["Until", "no rule objects: until a person or a rule changes it"]);
   }
@@ -224,7 +248,7 @@ function open(name, data) {
   form.addEventListener("input", (event) => {
     guard();
     if (event.target.name === "forced") ask();
-    if (event.target.name?.startsWith("until")) {
+    if (/^(until|by$|expires$|grace$)/.test(event.target.name ?? "")) {
       clearTimeout(wait);
       wait = setTimeout(ask, 150);
     }

@@ -12,6 +12,8 @@ const ITEMS = {
   release: ["eye", "Release: observe only…"],
   delete: ["trash", "Delete…"],
   undelete: ["play", "Undelete…"],
+  extend: ["calendar", "Extend…"],
+  expire: ["calendar", "Set when it expires…"],
 };
 const RISKY = new Set(["delete"]);
 

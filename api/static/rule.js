@@ -1,6 +1,7 @@
 // The forms of schedules and policies: what is typed becomes a request, and a preview of it.
 
 import { call, dollars, el, icon, labelsOf, nano, problemBox, uuid } from "./dom.js";
+import { calendars, comingWeeks, dates, earlyStarts, growing, lateStarts, points, windowBody } from "./schedule_rows.js";
 
 const form = document.getElementById("rule");
 const preview = document.getElementById("preview");
@@ -30,7 +31,14 @@ function windows() {
     start: row.querySelector("[name=start]").value,
     end: row.querySelector("[name=end]").value,
     keep_running: row.querySelector("[name=keep_running]").checked,
+    ready_by: row.querySelector("[name=ready_by]").checked,
+    also: row.querySelector("[name=also]").value.trim(),
   }));
+}
+
+function quietHours() {
+  const list = field("quiet").value.split(";").map((text) => text.trim()).filter(Boolean);
+  return list.length ? { timezone: field("quiet_zone").value.trim() || "UTC", windows: list } : null;
 }
 
 function body() {
@@ -43,7 +51,8 @@ function body() {
   if (isSchedule) {
     const apply = document.getElementById("apply-now")?.checked ? covered : [];
     return {
-      ...shared, timezone: field("timezone").value.trim(), windows: windows(),
+      ...shared, timezone: field("timezone").value.trim(), windows: windows().map(windowBody),
+      points: points(), dates: dates(), calendars: calendars(),
       drain_minutes: Number(field("drain_minutes").value), apply_now: apply,
     };
   }
@@ -51,6 +60,7 @@ function body() {
     ...shared, kind: "idle", action: form.querySelector("[name=action]:checked").value,
     timeout_minutes: Number(field("timeout_minutes").value),
     min_awake_minutes: Number(field("min_awake_minutes").value),
+    quiet_hours: quietHours(),
   };
 }
 
@@ -134,17 +144,20 @@ function findings(list) {
 function showSchedule(answer) {
   const share = Math.round((answer.hours_per_week / 168) * 100);
   document.getElementById("preview-hours").textContent = `${answer.hours_per_week} h a week, ${share} % of it`;
-  preview.replaceChildren(weekGrid(windows()), ...[savings(answer.endpoints), effects(answer.endpoints), findings(answer.findings)].filter(Boolean),
+  preview.replaceChildren(weekGrid(windows()), ...[savings(answer.endpoints), effects(answer.endpoints), earlyStarts(answer.endpoints), lateStarts(answer.starts), comingWeeks(answer.weeks), findings(answer.findings)].filter(Boolean),
     el("p", { className: "soft small" }, `Up while a window is open, at today's price; a month is ${HOURS_PER_MONTH} hours. Zone rules ${answer.tzdata}.`));
 }
 
 function showCovered(list) {
   notActing = new Map(list.filter((one) => !one.managed || one.protected)
     .map((one) => [one.id, one.managed ? "protected: only proposes" : "only observed"]));
-  covered = list.filter((one) => one.managed).map((one) => one.id);
+  const acting = list.filter((one) => one.managed);
+  covered = acting.map((one) => one.id);
   const row = document.getElementById("apply-now-row");
   if (row) {
     row.hidden = !covered.length;
+    const names = acting.slice(0, 50).map((one) => one.name).join(", ");
+    document.getElementById("apply-now-names").textContent = acting.length > 50 ? `${names} and ${acting.length - 50} more` : names;
     document.getElementById("apply-now-count").textContent = covered.length === 1 ? "the 1 managed endpoint it covers" : `the ${covered.length} managed endpoints it covers`;
   }
 }
@@ -210,6 +223,8 @@ form.addEventListener("submit", async (event) => {
 });
 
 if (isSchedule) {
+  growing("points", later);
+  growing("dates", later);
   const list = document.getElementById("windows");
   document.getElementById("add-window").addEventListener("click", () => {
     list.append(document.getElementById("window-template").content.cloneNode(true));

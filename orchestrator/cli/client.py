@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx2
 
 from orchestrator.cli import urls
 from orchestrator.cli.errors import CliError, ExitCode
+
+if TYPE_CHECKING:
+    from orchestrator.settings import Settings
 
 Query = Mapping[str, str | int | bool | Sequence[str] | None]
 Scalar = str | int | float | bool | None
@@ -167,6 +170,18 @@ class ApiClient:
             ExitCode.UNREACHABLE,
             remedy,
         )
+
+
+def stored_token(settings: Settings) -> str | None:
+    """Return the token of the settings; a server on this machine may have the admin's file."""
+    if settings.token is not None:
+        return settings.token.get_secret_value()
+    if not urls.is_loopback(settings.api_url):
+        return None
+    try:
+        return settings.admin_token_file.read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
 
 
 def _redacted(text: str) -> str:

@@ -204,7 +204,7 @@ def _rules(context: Context, world: World, now: datetime) -> None:
         for team in RESEARCH_TEAMS:
             _nap(session, now, team, title=f"Research naps {team}", minutes=60)
         _nap(session, now, "agents", title="Agents to zero", minutes=30, action="scale_to_zero")
-        _nap(session, now, "search", title="Search naps (shadow)", minutes=45, shadow=True)
+        _nap(session, now, "search", title="Search naps in shadow", minutes=45, shadow=True)
 
 
 def _rules_aws(context: Context, world: World, now: datetime) -> None:

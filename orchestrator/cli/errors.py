@@ -8,7 +8,8 @@ from enum import IntEnum
 class ExitCode(IntEnum):
     """Exit codes of every command; scripts may rely on them.
 
-    PARTIAL: what was read is shown, and something else could not be read.
+    PARTIAL: what was read is shown, and something else could not be read. DIFFERS: a dry run that
+    was asked to say so by its exit code found something to change.
     """
 
     OK = 0
@@ -21,6 +22,7 @@ class ExitCode(IntEnum):
     FAILED = 7
     TIMED_OUT = 8
     PARTIAL = 9
+    DIFFERS = 10
 
 
 class CliError(Exception):

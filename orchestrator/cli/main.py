@@ -12,28 +12,35 @@ import typer
 from orchestrator import __version__
 from orchestrator.cli.commands import (
     accounts,
+    backtest,
     bulk,
+    calendars,
     contracts,
     costs,
     edit,
     endpoints,
     ends,
+    expiry,
     holds,
+    leases,
     local,
     looks,
     notifications,
     operations,
     policies,
     power,
+    rules,
     schedules,
     store,
     tokens,
+    usage,
+    why,
 )
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.output import Format
 from orchestrator.cli.session import Session, Surroundings
 
-__all__ = ["app", "contracts", "ends", "main", "power", "run", "store"]
+__all__ = ["app", "contracts", "ends", "main", "power", "run", "store", "usage"]
 
 PROGRAM = "orchestrator"
 _FLAGS = frozenset({"-q", "--quiet", "--utc", "--no-color"})
@@ -45,7 +52,7 @@ app = typer.Typer(
     epilog="Try: orchestrator scan (needs no server), then orchestrator serve, then "
     "orchestrator endpoints list. Global options may also follow the sub-command. Exit codes: "
     "2 usage, 3 not found, 4 refused, 5 not allowed, 6 unreachable, 7 failed, 8 timed out, "
-    "9 partly read.",
+    "9 partly read, 10 differs (apply --dry-run --exit-code).",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -78,7 +85,10 @@ _NOUNS = (
     ("endpoints", endpoints.app),
     ("schedules", schedules.app),
     ("policies", policies.app),
+    ("calendars", calendars.app),
     ("holds", holds.app),
+    ("leases", leases.app),
+    ("expiry-policies", expiry.app),
     ("operations", operations.app),
     ("accounts", accounts.app),
     ("notifications", notifications.app),
@@ -87,7 +97,16 @@ _NOUNS = (
     ("db", local.db_app),
 )
 _COMMANDS = (
+    (rules.export, "orchestrator export --file rules.yaml"),
+    (rules.apply, "orchestrator apply rules.yaml --dry-run"),
     (bulk.bulk, "orchestrator bulk pause --label team=search --reason 'over' --dry-run"),
+    (holds.hold, "orchestrator hold search-api running --for 3h --reason 'load test'"),
+    (backtest.backtest, "orchestrator backtest --traffic traffic.csv.gz"),
+    (backtest.advise, "orchestrator advise --traffic traffic.csv.gz --waiting 0.001"),
+    (why.why, "orchestrator why search-api --at 2026-03-01T18:00Z --not running"),
+    (why.timeline, "orchestrator timeline search-api --from -7d --to 2d"),
+    (why.what_if, "orchestrator what-if --match team=search --idle 30 --from -30d"),
+    (why.shadow, "orchestrator shadow --from -30d"),
     (costs.costs, "orchestrator costs --by label:team --month 2026-03"),
     (costs.events, "orchestrator events --kind 'operation.*' --since 2h"),
     (edit.hardware, "orchestrator hardware --account acme"),

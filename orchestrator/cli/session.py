@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from orchestrator.cli import formats, urls
+from orchestrator.cli import formats
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.output import Format, Output
 from orchestrator.clock import Clock, SystemClock
@@ -61,7 +61,7 @@ class Session:
         """Return the client of the server, with the token that belongs to it."""
         from orchestrator.cli import client  # noqa: PLC0415 - keeps `--help` quick
 
-        return client.ApiClient(self.settings.api_url, self._token())
+        return client.ApiClient(self.settings.api_url, client.stored_token(self.settings))
 
     @cached_property
     def out(self) -> Output:
@@ -109,17 +109,6 @@ class Session:
         """Release connections."""
         if "api" in self.__dict__:
             self.api.close()
-
-    def _token(self) -> str | None:
-        """Return the token of the settings; a server on this machine may have the admin's file."""
-        if self.settings.token is not None:
-            return self.settings.token.get_secret_value()
-        if not urls.is_loopback(self.settings.api_url):
-            return None
-        try:
-            return self.settings.admin_token_file.read_text(encoding="utf-8").strip() or None
-        except OSError:
-            return None
 
 
 def session(ctx: typer.Context) -> Session:

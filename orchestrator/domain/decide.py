@@ -1,17 +1,20 @@
 """`decide`: what is wanted of one endpoint at one instant, by which rule, and until when.
 
 Pure. The same function serves the engine, the preview and `why`. The order is: frozen or not
-managed, deletion (paused for its grace first), holds, (budgets, expiry: not yet), schedules,
+managed, deletion (paused for its grace first), holds, (budgets: not yet), expiry, schedules,
 idle policies, standing wish.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
+from orchestrator.domain.asked import HoldFact, Standing, Tombstone, foremost
+from orchestrator.domain.expiry import Expiry
 from orchestrator.domain.idle import Activity, IdleRule, Verdict, judge
 from orchestrator.domain.schedules.model import ScheduleState
 from orchestrator.domain.status import Status, Wish
@@ -26,50 +29,20 @@ class Rule(StrEnum):
     FROZEN = "frozen"
     DELETION = "deletion"
     HOLD = "hold"
+    EXPIRED = "expired"
     SCHEDULE = "schedule"
     IDLE = "idle"
     STANDING = "standing"
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What a person last asked for."""
-
-    wish: Wish
-    actor: str
-    reason: str
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Tombstone:
-    """A deletion with grace: paused until `due`, then deleted for good.
-
-    `held_back` says why it has to wait nevertheless, empty where nothing holds it back.
-    """
-
-    due: datetime
-    actor: str
-    reason: str
-    held_back: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class HoldFact:
-    """A person's (or, as a lease, a program's) "keep it so until T"."""
-
-    wish: Wish
-    until: datetime
-    actor: str
-    reason: str
-    by_program: bool = False
+    # Not of `decide` but of `plan`: what sleeps at zero gives its quota to what has to start.
+    QUOTA = "quota"
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleFact:
     """One bound schedule, evaluated at the instant of the decision.
 
-    `ended_at` is the end of the latest window, when that lies no further back than `drain`.
+    `ended_at` is the end of the latest window, when that lies no further back than `drain`. One of
+    `only_points` wants nothing by itself: its cron points hold.
     """
 
     id: str
@@ -79,6 +52,7 @@ class ScheduleFact:
     ended_at: datetime | None = None
     acts_from: datetime | None = None
     shadow: bool = False
+    only_points: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +72,7 @@ class Facts:
     asleep_rule: str = ""
     asleep_since: datetime | None = None
     tombstone: Tombstone | None = None
+    expiry: Expiry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +93,7 @@ class Proposal:
     wish: Wish
     to_zero: bool
     reason: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +104,7 @@ class Decision:
     has ended and its pause waits for requests to cease. `next_edge` is the next
     instant at which the same facts could give another answer; None means never by themselves.
     `next_rule_edge` is the next of those that a hold or schedule sets, use left aside.
-    `held_back` says why a deletion that is due has to wait.
+    `held_back` says why a deletion that is due has to wait; `evidence` is what idleness rests on.
     """
 
     wish: Wish | None
@@ -142,6 +118,7 @@ class Decision:
     considered: tuple[Considered, ...] = ()
     proposals: tuple[Proposal, ...] = ()
     held_back: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -175,6 +152,7 @@ class _Deliberation:
                     decision.wish,
                     decision.to_zero,
                     decision.reason,
+                    decision.evidence,
                 )
             )
         self.note(decision.rule, outcome, decision.reason)
@@ -193,6 +171,7 @@ class _Deliberation:
             tuple(self.considered),
             tuple(self.proposals),
             decision.held_back,
+            decision.evidence,
         )
 
 
@@ -205,7 +184,7 @@ def decide(facts: Facts, now: datetime) -> Decision:
     held = _held(todo)
     if held is not None:
         return todo.settle(held)
-    ruled = _scheduled_and_idle(todo)
+    ruled = _expired(todo) or _scheduled_and_idle(todo)
     if ruled is not None:
         if not facts.protected:
             return todo.settle(ruled)
@@ -255,17 +234,29 @@ def _held(todo: _Deliberation) -> Decision | None:
         return None
     for hold in active:
         todo.edge(hold.until)
-    # A person outranks a program; among equals running outranks paused, then the longer one.
-    chosen = min(
-        active,
-        key=lambda h: (h.by_program, h.wish is Wish.PAUSED, -h.until.timestamp()),
-    )
+    chosen = foremost(active)
     return Decision(
         chosen.wish, Rule.HOLD, f"{chosen.actor} holds it {chosen.wish}: {chosen.reason}"
     )
 
 
+def _expired(todo: _Deliberation) -> Decision | None:
+    """What has expired is paused, once people had the notice that they were promised."""
+    expiry = todo.facts.expiry
+    if expiry is None:
+        return None
+    pauses_at = expiry.pauses_at()
+    if pauses_at is not None and pauses_at <= todo.now:
+        return Decision(Wish.PAUSED, Rule.EXPIRED, expiry.told(todo.now))
+    todo.edge(pauses_at or expiry.at)
+    todo.note(Rule.EXPIRED, "not_yet", expiry.told(todo.now))
+    return None
+
+
 def _scheduled_and_idle(todo: _Deliberation) -> Decision | None:
+    if todo.facts.asleep_rule == Rule.QUOTA and todo.facts.status is Status.PAUSED:
+        told = "it gave its quota to another, and comes back when there is room"
+        todo.note(Rule.QUOTA, "not_yet", told)
     schedule = _scheduled(todo)
     if schedule is not None and schedule.wish is not Wish.AVAILABLE:
         return schedule
@@ -284,6 +275,8 @@ def _in_force(todo: _Deliberation) -> list[ScheduleFact]:
             todo.edge(fact.acts_from)
             detail = f"{fact.name} acts from its next edge"
             todo.note(Rule.SCHEDULE, "not_yet", detail)
+        elif fact.only_points:
+            todo.note(Rule.SCHEDULE, "no_opinion", f"{fact.name} has no windows, only points")
         elif fact.shadow:
             todo.propose(_schedule_answer(todo, [fact]), "shadow")
         else:
@@ -381,6 +374,11 @@ def _idle_rule(todo: _Deliberation, rule: IdleRule) -> Decision | None:
     if todo.facts.status is not Status.RUNNING:
         todo.note(Rule.IDLE, "no_opinion", f"{rule.name}: it is not running")
         return None
+    if rule.quiet_until is not None and rule.quiet_until > todo.now:
+        todo.use_edge(rule.quiet_until)
+        until = f"{rule.name}: quiet hours until {rule.quiet_until:%Y-%m-%d %H:%M} UTC"
+        todo.note(Rule.IDLE, "no_opinion", until)
+        return None
     finding = judge(rule, todo.facts.activity, todo.now)
     todo.use_edge(finding.idle_at)
     if finding.verdict is not Verdict.IDLE:
@@ -388,4 +386,6 @@ def _idle_rule(todo: _Deliberation, rule: IdleRule) -> Decision | None:
         return None
     wish = Wish.PAUSED if rule.pauses else Wish.AVAILABLE
     reason = f"{rule.name}: {finding.detail}"
-    return Decision(wish, Rule.IDLE, reason, rule.id, to_zero=not rule.pauses)
+    return Decision(
+        wish, Rule.IDLE, reason, rule.id, to_zero=not rule.pauses, evidence=finding.evidence
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -277,12 +277,23 @@ class Restored:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """Requests counted in ten minutes that begin at `start`, in `covered_s` of their seconds."""
+
+    start: datetime
+    requests: int
+    covered_s: int
+    last_request_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """Requests that a cloud counted in `[start, end)`.
 
     `covered_seconds` is the part of the span for which the cloud returned data; requests outside
     of it are unknown, not zero. Where counts come late, `end` is where they end, before the
-    instant that was asked for.
+    instant that was asked for, by `late`. From `known_since` to `end` there is no hole in the
+    data; None where that is not told. `stretches` are the same counts by tens of minutes.
     """
 
     start: datetime
@@ -291,3 +302,14 @@ class Usage:
     covered_seconds: int
     last_request_at: datetime | None = None
     in_flight: int | None = None
+    known_since: datetime | None = None
+    stretches: tuple[Stretch, ...] = ()
+    late: timedelta = timedelta(0)
+
+    @property
+    def whole_since(self) -> datetime | None:
+        """Return since when all requests up to `end` are known, None where they are not."""
+        if self.known_since is not None:
+            return self.known_since
+        whole = self.covered_seconds >= (self.end - self.start).total_seconds()
+        return self.start if whole else None

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from orchestrator.domain.decide import Decision
+from orchestrator.domain.decide import Decision, Rule
 from orchestrator.domain.endpoints import BilledReplicas, Stop
+from orchestrator.domain.stagger import (
+    Admission,
+    Quota,
+    Start,
+    StartLimits,
+    admit,
+    in_line,
+    no_room,
+)
 from orchestrator.domain.status import AWAKE, Status, Wish
 
 
@@ -24,6 +33,8 @@ class Kind(StrEnum):
 
 
 STARTS = frozenset({Kind.CREATE, Kind.RESUME})
+NO_QUOTAS: Mapping[str, Quota] = {}
+_NEVER = datetime.fromtimestamp(0, UTC)
 NO_LEAVE = (
     "its cloud can only stop it by deleting it and making it again, which its owner has not allowed"
 )
@@ -54,7 +65,9 @@ class Means:
 class Wanted:
     """One managed endpoint with its decision; `burn` is nano-dollars per hour, if known.
 
-    `means` says how it can be stopped at all.
+    `means` says how it can be stopped at all. It takes `takes` of the quota named `quota` when it
+    starts, also at zero where its cloud counts that; `used` are its requests of late. What
+    `gave_way` sleeps only because another needed its quota.
     """
 
     endpoint_id: str
@@ -65,15 +78,22 @@ class Wanted:
     last_used_at: datetime | None = None
     not_before: datetime | None = None
     means: Means = Means()
+    name: str = ""
+    protected: bool = False
+    used: int = 0
+    quota: str = ""
+    takes: int = 0
+    gave_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One change to make now, and why."""
+    """One change to make now, and why; one that is `queued` only waits for its turn."""
 
     endpoint_id: str
     kind: Kind
     decision: Decision
+    queued: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +102,14 @@ class Limits:
 
     Idle policies rest on evidence that one broken source can spoil for a whole account, so
     they may stop at most `idle_stop_floor` endpoints, or `idle_stop_share` percent of those
-    awake where that is more, in one pass.
+    awake where that is more, in one pass. `start_every` is how far apart passes with starts are,
+    and what sleeps at zero gives its quota away only after it was unused for `give_way_after`.
     """
 
     starts: int = 20
+    start_every: timedelta = timedelta(seconds=10)
+    give_way_after: timedelta = timedelta(hours=1)
+    most_giving_way: int = 5
     idle_stop_floor: int = 5
     idle_stop_share: int = 30
 
@@ -130,10 +154,16 @@ def _can_stop(status: Status, billed: BilledReplicas) -> bool:
     return status in AWAKE or status is Status.SCALED_TO_ZERO
 
 
-def plan(wanted: Sequence[Wanted], limits: Limits, now: datetime) -> Plan:
+def plan(
+    wanted: Sequence[Wanted],
+    limits: Limits,
+    now: datetime,
+    quotas: Mapping[str, Quota] = NO_QUOTAS,
+) -> Plan:
     """Return the changes to begin now: stops first, dearest first; then starts, most used first.
 
-    Endpoints in back-off (`not_before`) are left out; what exceeds a limit is deferred.
+    Endpoints in back-off (`not_before`) are left out; what exceeds a limit or a quota is deferred.
+    For what finds no room in a quota, less used ones that sleep at zero and count are paused.
     """
     actions: list[tuple[Wanted, Action]] = []
     deferred: list[tuple[Action, str]] = []
@@ -153,26 +183,109 @@ def plan(wanted: Sequence[Wanted], limits: Limits, now: datetime) -> Plan:
         else:
             actions.append((item, action))
     stops = [pair for pair in actions if pair[1].kind not in STARTS]
-    starts = [pair for pair in actions if pair[1].kind in STARTS]
+    starts = {item.endpoint_id: (item, act) for item, act in actions if act.kind in STARTS}
     stops.sort(key=lambda pair: (-(pair[0].burn or 0), pair[0].endpoint_id))
-    starts.sort(key=lambda pair: _most_recent_first(pair[0]))
     stops, over = _limit_idle_stops(stops, wanted, limits)
     deferred += [(action, "more idle at once than one pass may stop") for _, action in over]
-    late = starts[limits.starts :]
-    deferred += [(action, "more starts at once than one pass may begin") for _, action in late]
-    chosen = [action for _, action in stops + starts[: limits.starts]]
-    return Plan(tuple(chosen), tuple(deferred))
+    admitted = admit([_start(item, now) for item, _ in starts.values()], quotas, limits.starts)
+    deferred += _waiting(starts, admitted, limits, now)
+    begins = [starts[one.endpoint_id][1] for one in admitted.begins]
+    yielding = giving_way(wanted, admitted, limits, now)
+    return Plan((*(action for _, action in stops), *yielding, *begins), tuple(deferred))
+
+
+def giving_way(
+    wanted: Sequence[Wanted], admitted: Admission, limits: Limits, now: datetime
+) -> list[Action]:
+    """Return the pauses that make room for starts which found none, the least used first.
+
+    Only what sleeps at zero, is held by nobody, not protected, and less used than what needs its
+    quota; and none where all of them together would not make room enough.
+    """
+    names = {item.endpoint_id: item.name for item in wanted}
+    free = sorted(
+        (item for item in wanted if _may_give_way(item, limits, now)),
+        key=lambda item: (item.used, item.last_used_at or _NEVER, item.endpoint_id),
+    )
+    found: list[Action] = []
+    for start in admitted.no_room:
+        if start.gave_way:
+            continue
+        lacks = start.takes - admitted.quotas[start.quota].room
+        chosen: list[Wanted] = []
+        for item in free:
+            same = item.quota == start.quota and item.endpoint_id != start.endpoint_id
+            if lacks > 0 and same and (item.used, _at(item)) < (start.used, _at(start)):
+                chosen.append(item)
+                lacks -= item.takes
+        if lacks > 0 or len(found) + len(chosen) > limits.most_giving_way:
+            continue
+        free = [item for item in free if item not in chosen]
+        found += [_yielding(item, names.get(start.endpoint_id, ""), start) for item in chosen]
+    return found
+
+
+def _may_give_way(item: Wanted, limits: Limits, now: datetime) -> bool:
+    decision = item.decision
+    ruled = decision.rule in (Rule.STANDING, Rule.IDLE, Rule.SCHEDULE)
+    return (
+        item.status is Status.SCALED_TO_ZERO
+        and decision.wish is Wish.AVAILABLE
+        and ruled
+        and not item.protected
+        and item.takes > 0
+        and item.means.stop is Stop.PAUSE
+        and now - _at(item) >= limits.give_way_after
+        and (item.not_before is None or item.not_before <= now)
+    )
+
+
+def _yielding(item: Wanted, name: str, start: Start) -> Action:
+    reason = (
+        f"at zero it still holds {item.takes} of the quota of {item.quota}, which {name} needs to "
+        "start and is used more; it comes back when there is room"
+    )
+    decision = Decision(Wish.PAUSED, Rule.QUOTA, reason, start.endpoint_id)
+    return Action(item.endpoint_id, Kind.PAUSE, decision)
+
+
+def _at(item: Wanted | Start) -> datetime:
+    return item.last_used_at or _NEVER
+
+
+def _start(item: Wanted, now: datetime) -> Start:
+    return Start(
+        endpoint_id=item.endpoint_id,
+        wanted_at=now,
+        quota=item.quota,
+        takes=item.takes,
+        used=item.used,
+        last_used_at=item.last_used_at,
+        gave_way=item.gave_way and item.decision.wish is Wish.AVAILABLE,
+    )
+
+
+def _waiting(
+    starts: Mapping[str, tuple[Wanted, Action]], admitted: Admission, limits: Limits, now: datetime
+) -> list[tuple[Action, str]]:
+    """Return the starts that wait, with what they wait for."""
+    pace = StartLimits(limits.starts, limits.start_every)
+    found = []
+    for place, one in enumerate(admitted.in_line):
+        queued = replace(starts[one.endpoint_id][1], queued=True)
+        found.append((queued, in_line(place + len(admitted.begins), pace, now)))
+    for one in admitted.no_room:
+        told = no_room(one, admitted.quotas[one.quota])
+        if one.gave_way:
+            told = f"it gave its quota to another, and comes back when there is room: {told}"
+        found.append((starts[one.endpoint_id][1], told))
+    return found
 
 
 def _new_start(item: Wanted, kind: Kind) -> str:
     """A start that found no capacity and was given up begins with removing what is there."""
     given_up = kind is Kind.RESUME and item.status is Status.WAITING_FOR_CAPACITY
     return item.means.barrier(Kind.PAUSE) if given_up else ""
-
-
-def _most_recent_first(item: Wanted) -> tuple[float, str]:
-    used = item.last_used_at or datetime.fromtimestamp(0, UTC)
-    return (-used.timestamp(), item.endpoint_id)
 
 
 def _limit_idle_stops(

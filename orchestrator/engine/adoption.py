@@ -11,7 +11,7 @@ from orchestrator.domain.endpoints import Snapshot
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import Wish
 from orchestrator.engine.steps import end, first_posted
-from orchestrator.services import bindings, clicks
+from orchestrator.services import bindings, clicks, expiry
 from orchestrator.services.requests import Asked, open_operation
 from orchestrator.store import events, operations
 from orchestrator.store.tables import Account, Endpoint, Label, Operation
@@ -72,6 +72,8 @@ def own_created(session: Session, endpoint: Endpoint, operation: Operation, at: 
     session.add_all((endpoint, operation))
     session.flush()
     bindings.sync_endpoints(session, [endpoint.id], at)
+    asked = Asked(operation.actor, at, operation.reason)
+    expiry.give_at_birth(session, endpoint, operation.request.get("expiry") or {}, asked)
     events.record(
         session,
         at=at,

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from orchestrator.domain.decide import Proposal
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.domain.decide import Decision, Proposal, Rule
+from orchestrator.domain.idle import Activity
 from orchestrator.domain.plan import Action, Kind
+from orchestrator.domain.status import Wish
 from orchestrator.domain.supersede import Turn
+from orchestrator.services.remembered import activity_to_json
 from orchestrator.services.requests import answer_to
 from orchestrator.store.observation import ManagedRow
 from orchestrator.store.tables import Endpoint, Json, Operation
@@ -21,6 +27,40 @@ def gives_way(active: Operation, endpoint: Endpoint, kind: Kind) -> bool:
     return answer_to(active, endpoint, kind).turn is Turn.SUPERSEDE
 
 
+def is_stale(decision: Decision, active: Operation | None) -> bool:
+    """Tell whether an operation that has not been accepted serves a wish that is no more."""
+    wish = decision.wish
+    if active is None or active.status not in ("pending", "running") or wish is None:
+        return False
+    match Kind(active.kind):
+        case Kind.PAUSE:
+            return wish is not Wish.PAUSED and not active.rule.startswith(Rule.QUOTA)
+        case Kind.RESUME:
+            return wish in (Wish.PAUSED, Wish.DELETED)
+        case Kind.SCALE_TO_ZERO:
+            idle = active.rule.startswith(Rule.IDLE)
+            return wish is not Wish.AVAILABLE or (idle and not decision.to_zero)
+        case Kind.DELETE:  # of a grace that is over, and was called off or held back since
+            return active.rule.startswith(Rule.DELETION) and wish is not Wish.DELETED
+        case _:
+            return False
+
+
+def changed_event(endpoint: Endpoint, decision: Decision, activity: Activity) -> Json:
+    """Return the event of another rule or wish, with the rules asked and the use known then."""
+    return {
+        "message": f"{endpoint.name}: {decision.wish or 'nothing'} wanted, {decision.reason}",
+        "account_id": endpoint.account_id,
+        "endpoint_id": endpoint.id,
+        "data": {
+            "wish": decision.wish,
+            "rule": decision.rule,
+            "id": decision.rule_id,
+            "activity": activity_to_json(activity),
+        },
+    }
+
+
 def deferral_key(action: Action) -> tuple[str, str]:
     """Return what a put-off change is known by, so that it is told once."""
     return action.endpoint_id, f"deferred:{action.kind}"
@@ -32,14 +72,24 @@ def proposed(row: ManagedRow, proposal: Proposal) -> Json:
         "kind": "decision.proposed",
         "message": f"{row.name} would be {proposal.wish}: {proposal.reason}",
         "endpoint_id": row.id,
-        "data": {"rule": proposal.rule, "id": proposal.rule_id, "to_zero": proposal.to_zero},
+        "data": {
+            "rule": proposal.rule,
+            "id": proposal.rule_id,
+            "to_zero": proposal.to_zero,
+            **kept(proposal.evidence),
+        },
     }
 
 
+def kept(evidence: Mapping[str, Any]) -> Json:
+    """Return what a stop rests on as a part of its event, nothing where it rests on none."""
+    return {"evidence": dict(evidence)} if evidence else {}
+
+
 def refused(action: Action, why: str) -> Json:
-    """Return the event of a change that is put off."""
+    """Return the event of a change that is put off; waiting in line is no refusal."""
     return {
-        "kind": "decision.refused",
+        "kind": "decision.queued" if action.queued else "decision.refused",
         "message": f"{action.kind} put off: {why}",
         "endpoint_id": action.endpoint_id,
         "data": {"rule": action.decision.rule, "reason": action.decision.reason},

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
 from orchestrator.domain.decide import DRAINING, Decision, Proposal, Rule, decide
-from orchestrator.domain.endpoints import BilledReplicas
+from orchestrator.domain.endpoints import BilledReplicas, Usage
 from orchestrator.domain.idle import Activity
 from orchestrator.domain.money import to_nano
-from orchestrator.domain.plan import Action, Kind, Limits, Wanted, needed, plan
-from orchestrator.domain.status import Status, Wish
-from orchestrator.engine import tombstones
-from orchestrator.engine.announcing import deferral_key, gives_way, proposed, refused
+from orchestrator.domain.plan import Action, Limits, needed, plan
+from orchestrator.domain.status import Status
+from orchestrator.engine import points, tombstones
+from orchestrator.engine.announcing import (
+    changed_event,
+    deferral_key,
+    gives_way,
+    is_stale,
+    kept,
+    proposed,
+    refused,
+)
 from orchestrator.engine.apply import ENGINE
 from orchestrator.engine.evidence import (
     NoReadingError,
@@ -23,7 +32,9 @@ from orchestrator.engine.evidence import (
     usage_watch,
 )
 from orchestrator.engine.observe import Look, Pass
+from orchestrator.engine.remembering import Memory
 from orchestrator.engine.steps import supersede
+from orchestrator.engine.wanting import Wants, paced
 from orchestrator.services.context import Context
 from orchestrator.services.rulebook import Rulebook, listed_activity, means_of
 from orchestrator.store import events, freeze, holds, locks, observation, operations
@@ -32,7 +43,7 @@ from orchestrator.store.observation import ManagedRow
 from orchestrator.store.tables import Account, Endpoint, Json, Operation
 
 # What a person may have changed since it was read.
-_ASKED = ("wish", "wish_at", "protected", "delete_after")
+_ASKED = ("wish", "wish_at", "protected", "delete_after", "expires_at")
 # Long enough for the cloud's counts to have a point, where no policy asks for a longer span.
 SHORTEST_SPAN = timedelta(minutes=10)
 
@@ -76,27 +87,36 @@ class Decider:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._usage = UsageReader()
+        self._wants = Wants()
         self._announced: set[tuple[str, str]] = set()
+        self._memory = Memory()
 
     def run(self, work: Pass, now: datetime) -> Verdicts:
         """Decide for every managed endpoint of the account and write the operations needed."""
         context, account, look = work.context, work.account, work.look
         reading = _read(context, account, now)
+        if points.act(context, account, reading.book, reading.rows, now):
+            reading = _read(context, account, now)
         self._usage.begin_pass()
         self._read_usage(work, reading, now)
         judged = [self._judge(work, reading.book, row, now) for row in reading.rows]
-        wanted = [_wanted(item, reading.burns.get(item.row.id)) for item in judged]
+        pairs = [(item.row, item.decision) for item in judged]
+        active = reading.active.values()
+        wanted, quotas = self._wants.gather(work, pairs, reading.burns, active, now)
         # An endpoint that this pass did not see is left to the next one that does.
-        todo = plan([w for w in wanted if w.endpoint_id in look.seen], self._limits, now)
-        stale = [item for item in judged if _is_stale(item, reading.active.get(item.row.id))]
+        seen = [item for item in wanted if item.endpoint_id in look.seen]
+        todo = plan(seen, paced(self._limits, work), now, quotas)
+        stale = [item for item in judged if is_stale(item.decision, reading.active.get(item.row.id))]
         changed = [item for item in judged if _differs(item)]
         said = self._new_proposals(judged) | self._new_deferrals(todo.deferred)
         ending = [row for row in reading.rows if tombstones.is_near(row, now)]
-        if changed or todo.actions or stale or said or ending:
+        news = self._memory.news(context.database, account.id, reading.book, reading.rows)
+        if changed or todo.actions or stale or said or ending or news:
             touched = [item.row.id for item in (*changed, *stale)] + [row.id for row in ending]
             touched += [action.endpoint_id for action in todo.actions]
             with context.database.write() as session:
                 locks.endpoints(session, touched)
+                self._memory.keep(session, news, now)
                 self._write_decisions(session, changed, now)
                 tombstones.announce(session, ending, now)
                 for event in said.values():
@@ -107,10 +127,17 @@ class Decider:
                     for action in todo.actions:
                         self._begin(session, account, reading, action, now)
             self._announced.update(said)
+            self._memory.kept(news)
         self._forget(judged, todo.deferred)
         edges = [item.decision.next_edge for item in judged if item.decision.next_edge is not None]
+        soon = reading.book.timetable.next_point_at(now)
+        edges += [soon] if soon is not None else []
         evidence = tuple(_age(item, now) for item in judged if _watched(reading.book, item.row))
         return Verdicts(min(edges, default=None), _lags(changed, now), evidence)
+
+    def read_usage(self) -> Mapping[str, Usage]:
+        """Return the counts that the last pass has read, by endpoint."""
+        return self._usage.fresh
 
     def _judge(self, work: Pass, book: Rulebook, row: ManagedRow, now: datetime) -> _Judged:
         activity = _listed(work.look, row)
@@ -161,17 +188,8 @@ class Decider:
         for item in changed:
             endpoint, decision = rows[item.row.id], item.decision
             if _is_news(item):
-                events.record(
-                    session,
-                    at=now,
-                    kind="decision.changed",
-                    actor=ENGINE,
-                    message=f"{endpoint.name}: {decision.wish or 'nothing'} wanted, "
-                    f"{decision.reason}",
-                    account_id=endpoint.account_id,
-                    endpoint_id=endpoint.id,
-                    data={"wish": decision.wish, "rule": decision.rule, "id": decision.rule_id},
-                )
+                told = changed_event(endpoint, decision, item.activity)
+                events.record(session, at=now, kind="decision.changed", actor=ENGINE, **told)
             endpoint.decided_wish, endpoint.decided_rule = _key(decision)
             endpoint.decided_reason = decision.reason
             endpoint.next_edge_at = _next_change(item)
@@ -214,7 +232,7 @@ class Decider:
             account_id=account.id,
             endpoint_id=endpoint.id,
             operation_id=operation.id,
-            data={"rule": decision.rule, "id": decision.rule_id},
+            data={"rule": decision.rule, "id": decision.rule_id, **kept(decision.evidence)},
         )
 
     def _end_stale(self, session: Session, reading: _Reading, item: _Judged, now: datetime) -> None:
@@ -222,7 +240,7 @@ class Decider:
         if _unchanged(session, reading, item.row.id, now) is None:
             return
         active = operations.lock(session, reading.active[item.row.id].id)
-        if active is not None and _is_stale(item, active):
+        if active is not None and is_stale(item.decision, active):
             supersede(session, active, f"no longer wanted: {item.decision.reason}", now)
 
     def _new_proposals(self, judged: list[_Judged]) -> dict[tuple[str, str], Json]:
@@ -292,25 +310,6 @@ def _unchanged(
     return endpoint if same else None
 
 
-def _is_stale(item: _Judged, active: Operation | None) -> bool:
-    """Tell whether an operation that has not been accepted serves a wish that is no more."""
-    wish = item.decision.wish
-    if active is None or active.status not in ("pending", "running") or wish is None:
-        return False
-    match Kind(active.kind):
-        case Kind.PAUSE:
-            return wish is not Wish.PAUSED
-        case Kind.RESUME:
-            return wish in (Wish.PAUSED, Wish.DELETED)
-        case Kind.SCALE_TO_ZERO:
-            idle = active.rule.startswith(Rule.IDLE)
-            return wish is not Wish.AVAILABLE or (idle and not item.decision.to_zero)
-        case Kind.DELETE:  # of a grace that is over, and was called off or held back since
-            return active.rule.startswith(Rule.DELETION) and wish is not Wish.DELETED
-        case _:
-            return False
-
-
 def _rests_on_use(book: Rulebook, row: ManagedRow, decision: Decision, now: datetime) -> bool:
     """Tell whether what is decided depends on whether requests come: idleness, or a drain."""
     if decision.rule is Rule.IDLE:
@@ -359,20 +358,6 @@ def _next_wish(book: Rulebook, row: ManagedRow, decision: Decision) -> str:
     facts = book.facts(row, Activity(), edge)
     wish = decide(facts, edge).wish
     return "" if wish is None or wish is decision.wish else str(wish)
-
-
-def _wanted(item: _Judged, burn_nano: int | None) -> Wanted:
-    row = item.row
-    return Wanted(
-        endpoint_id=row.id,
-        status=Status(row.status),
-        billed=BilledReplicas(row.billed_low, row.billed_expected, row.billed_high),
-        decision=item.decision,
-        burn=burn_nano,
-        last_used_at=row.last_used_at,
-        not_before=row.not_before,
-        means=means_of(row),
-    )
 
 
 def _lags(changed: list[_Judged], now: datetime) -> tuple[timedelta, ...]:

@@ -18,11 +18,14 @@ from sqlalchemy.exc import DBAPIError
 from orchestrator.costs import rates
 from orchestrator.domain.plan import Limits
 from orchestrator.domain.status import IN_TRANSITION
+from orchestrator.engine import expiries
 from orchestrator.engine.apply import ENGINE
 from orchestrator.engine.claims import Claim, Claims, SoleOwner
 from orchestrator.engine.deciding import Decider
 from orchestrator.engine.observe import SHORT_WAIT, Pass, observe
 from orchestrator.engine.operate import Operator
+from orchestrator.engine.recording import Recorder
+from orchestrator.engine.watching import AwakeWatch
 from orchestrator.providers.base import Provider, ProviderError
 from orchestrator.providers.pacing import patient
 from orchestrator.providers.permit import NotPermittedError, permitted
@@ -77,6 +80,8 @@ class Engine:
         self._limits = limits or Limits()
         self._claims = claims or SoleOwner()
         self._deciders: dict[str, Decider] = {}
+        self._recorders: dict[str, Recorder] = {}
+        self._watches: dict[str, AwakeWatch] = {}
         self._due: dict[str, datetime] = {}
         self._nudges = 0
         # Held where `_due` and `_nudges` are changed, by passes in several threads and by nudges.
@@ -136,6 +141,8 @@ class Engine:
             for account_id in self._held - claimed:  # what was known of it may be old by then
                 self._due.pop(account_id, None)
                 self._deciders.pop(account_id, None)
+                self._recorders.pop(account_id, None)
+                self._watches.pop(account_id, None)
             self._held = claimed
         return [account_id for account_id in ids if account_id in claimed]
 
@@ -195,14 +202,27 @@ class Engine:
         self._read_rates(context, account, provider, now)
         look = observe(context, account, provider, self._cadence.gap_limit)
         work = Pass(context, _reload(context, account), provider, look)
+        warning_at = expiries.settle(context, account)
         decider = self._deciders.setdefault(account.id, Decider(self._limits))
+        recorder = self._recorders.setdefault(account.id, Recorder())
+        recorder.listed(look.tells_use, look.standing, look.asked_at)
         # Decided by the time it is now: the listing took a while, and people click meanwhile.
         verdicts = decider.run(work, context.clock.now())
         context.instruments.outcome(work.account.health)
         context.instruments.decided(account.name, verdicts.lags)
         context.instruments.evidence(account.name, verdicts.evidence)
+        self._record(work, decider, recorder)
         active = Operator(work).run()
-        return self._next(work, active, verdicts.next_edge, now)
+        due = [at for at in (verdicts.next_edge, warning_at) if at is not None]
+        return self._next(work, active, min(due, default=None), now)
+
+    def _record(self, work: Pass, decider: Decider, recorder: Recorder) -> None:
+        """Keep what this pass has read of use; now and then see what is held awake."""
+        now, account_id = work.context.clock.now(), work.account.id
+        recorder.counted(decider.read_usage(), now)
+        if recorder.flush(work.context, now, work.look.standing):
+            watch = self._watches.setdefault(account_id, AwakeWatch())
+            watch.look(work.context, account_id, work.provider, recorder)
 
     def _unwell(
         self, context: Context, account: Account, health: str, detail: str, now: datetime

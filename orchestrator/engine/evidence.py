@@ -17,6 +17,9 @@ CALLS_PER_PASS = 40
 MONTH = timedelta(hours=730)
 # Counts are asked for from a little earlier, so that late or coarse ones cover the whole span.
 LEAD = timedelta(minutes=10)
+# What came since the last reading is asked for with it, as far back as this: a longer span costs
+# no more, and what is recorded has no hole.
+FARTHEST = timedelta(hours=3)
 
 Key = tuple[str, str]
 
@@ -69,11 +72,15 @@ class UsageReader:
 
     def __init__(self) -> None:
         self._held: dict[str, tuple[datetime, Usage | None]] = {}
+        self._reached: dict[str, datetime] = {}
         self._left = CALLS_PER_PASS
+        # What this pass has read, by endpoint, for those who record it.
+        self.fresh: dict[str, Usage] = {}
 
     def begin_pass(self) -> None:
         """Start counting calls anew."""
         self._left = CALLS_PER_PASS
+        self.fresh = {}
 
     def refresh(
         self,
@@ -125,8 +132,9 @@ class UsageReader:
         for key in batch:
             self._held.pop(key[0], None)
         names = [name for _, name in batch]
+        since = min(now - span, *(self._reached.get(key[0], now - FARTHEST) for key in batch))
         try:
-            counts = provider.usage(names, now - span - LEAD, now)
+            counts = provider.usage(names, max(since, now - max(span, FARTHEST)) - LEAD, now)
         except RefusedError:
             counts = dict.fromkeys(names)
         except ProviderError as error:
@@ -135,7 +143,14 @@ class UsageReader:
             raise NoReadingError from error
         for key in batch:
             if key[1] in counts:
-                self._held[key[0]] = (now, counts[key[1]])
+                self._take(key[0], counts[key[1]], now)
+
+    def _take(self, endpoint_id: str, usage: Usage | None, now: datetime) -> None:
+        if usage is not None:
+            usage = replace(usage, late=max(now - usage.end, timedelta(0)))
+            self.fresh[endpoint_id] = usage
+            self._reached[endpoint_id] = usage.end
+        self._held[endpoint_id] = (now, usage)
 
 
 def merge_usage(activity: Activity, usage: Usage) -> Activity:
@@ -145,12 +160,13 @@ def merge_usage(activity: Activity, usage: Usage) -> Activity:
         return replace(
             activity, last_request_at=max(latest, default=None), in_flight=usage.in_flight
         )
-    whole = usage.covered_seconds >= (usage.end - usage.start).total_seconds()
+    since = usage.whole_since
     return replace(
         activity,
         last_request_at=max(latest, default=None),
-        covered_from=usage.start if whole else None,
-        covered_to=usage.end if whole else None,
+        covered_from=since,
+        covered_to=None if since is None else usage.end,
         in_flight=usage.in_flight,
         source="the cloud's request counts",
+        late=usage.late,
     )

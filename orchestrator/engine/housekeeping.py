@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from orchestrator.engine.restored import HighWater
-from orchestrator.services import retaining
+from orchestrator.services import calendar_upkeep, retaining
 from orchestrator.services.context import Context
 
 log = structlog.get_logger(__name__)
@@ -18,6 +18,7 @@ EVERY_S = 30.0
 # Between two transactions of retention others get their turn.
 PAUSE_S = 0.1
 RETAIN_EVERY = timedelta(hours=1)
+CALENDARS_EVERY = timedelta(hours=6)
 
 
 class Housekeeper:
@@ -29,6 +30,7 @@ class Housekeeper:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._retain_at: datetime | None = None
+        self._calendars_at: datetime | None = None
 
     def start(self) -> None:
         """See whether the store is the one that ran here last; then keep house in a thread."""
@@ -37,12 +39,15 @@ class Housekeeper:
         self._thread.start()
 
     def step(self) -> None:
-        """Write how far the store has come; once an hour drop what is kept too long."""
+        """Write how far the store has come; drop what is kept too long, extend calendars."""
         now = self._context.clock.now()
         self._mark.write(self._context.database)
         if self._retain_at is None or now >= self._retain_at:
             self._retain_at = now + RETAIN_EVERY
             retaining.drop_old(self._context, now, lambda: self._stopping.wait(PAUSE_S))
+        if self._calendars_at is None or now >= self._calendars_at:
+            self._calendars_at = now + CALENDARS_EVERY
+            calendar_upkeep.tend(self._context)
 
     def stop(self) -> None:
         """End, and write the mark once more."""

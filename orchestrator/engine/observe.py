@@ -31,10 +31,10 @@ from orchestrator.engine.apply import (
 )
 from orchestrator.engine.closer import Closer, look_closer
 from orchestrator.engine.goals import may_land
+from orchestrator.engine.health import note_health, note_skew
 from orchestrator.engine.recovery import read_left, store_left
 from orchestrator.engine.steps import NO_CAPACITY
 from orchestrator.providers.base import (
-    CredentialsError,
     Listing,
     Provider,
     ProviderError,
@@ -55,7 +55,6 @@ LOSS_SHARE = 0.2
 DIRECT_READS = 20
 # A refusal for the rate that names no time: the pace of the calls itself holds back what follows.
 SHORT_WAIT = timedelta(seconds=1)
-FREEZER = "engine:clock"
 
 
 @dataclass(slots=True)
@@ -69,7 +68,9 @@ class Look:
     usable: bool = False
     seen: set[str] = field(default_factory=set)
     # Those for which this listing names a time of last use; an old time proves nothing now.
-    tells_use: set[str] = field(default_factory=set)
+    tells_use: dict[str, datetime] = field(default_factory=dict)
+    # The status of each endpoint that is known, and since when.
+    standing: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     absent: list[Known] = field(default_factory=list)
     # Listed with an older state than we know: a lagging listing, or a cloud that went back.
     doubtful: list[Known] = field(default_factory=list)
@@ -107,8 +108,10 @@ def observe(context: Context, account: Account, provider: Provider, gap_limit: t
         forgotten = store_left(session, account, left, listing.answered_at)
         restored.freeze(session, account, why, forgotten, listing.answered_at)
         _store_listing(session, account, look, closer)
-        _note_health(session, account, listing, look)
-        _note_skew(session, account, listing, clocks.doubt(session, context.clock))
+        if isinstance(listing.error, ThrottledError):
+            look.retry_after = listing.error.retry_after or SHORT_WAIT
+        note_health(session, account, listing, known=look.complete or look.more)
+        note_skew(session, account, listing, clocks.doubt(session, context.clock))
         account.calls += listing.calls
     absent = [] if left.owed else look.absent
     for item in (look.doubtful + absent)[:DIRECT_READS]:
@@ -152,7 +155,14 @@ def _store_listing(session: Session, account: Account, look: Look, closer: Close
     look.seen.update(change.endpoint.id for change in changes)
     ids = {name: held.id for name, held in known.items()}
     ids.update((change.endpoint.name, change.endpoint.id) for change in changes)
-    look.tells_use.update(ids[s.name] for s in seen.values() if s.last_used_at and s.name in ids)
+    look.tells_use.update(
+        (ids[s.name], s.last_used_at) for s in seen.values() if s.last_used_at and s.name in ids
+    )
+    look.standing.update((item.id, (item.status, item.status_since)) for item in known.values())
+    look.standing.update(
+        (change.endpoint.id, (change.endpoint.status, change.endpoint.status_since))
+        for change in changes
+    )
     back = [item.id for item in known.values() if item.missing_since and item.id in look.seen]
     if whole:
         look.absent = sorted(absent, key=lambda k: (k.missing_since is None, k.name))
@@ -337,61 +347,3 @@ def _sight(
     waits = active is not None and active.outcome.startswith(NO_CAPACITY)
     state = Status.WAITING_FOR_CAPACITY if waits else Status.PAUSED
     return Sight(away(endpoint, state), "", reading.asked_at, answered_at, inferred=True)
-
-
-def _note_health(session: Session, account: Account, listing: Listing, look: Look) -> None:
-    health, detail = _health_of(listing, look)
-    if isinstance(listing.error, ThrottledError):
-        look.retry_after = listing.error.retry_after or SHORT_WAIT
-    account.failures = 0 if health == "ok" else account.failures + 1
-    if health != account.health:
-        if account.health != "new" or health != "ok":
-            events.record(
-                session,
-                at=listing.answered_at,
-                kind=f"account.{health}",
-                actor=ENGINE,
-                message=f"{account.name} is {health}" + (f": {detail}" if detail else ""),
-                account_id=account.id,
-            )
-        account.health, account.health_since = health, listing.answered_at
-    account.health_detail = detail
-    session.add(account)
-
-
-def _health_of(listing: Listing, look: Look) -> tuple[str, str]:
-    if look.complete or look.more:
-        return "ok", listing.problem
-    if listing.complete:
-        return "doubted", "the last listing lost many endpoints at once"
-    if isinstance(listing.error, CredentialsError):
-        return "no_access", listing.problem or str(listing.error)
-    if isinstance(listing.error, ThrottledError):
-        return "throttled", listing.problem or str(listing.error)
-    if not listing.sightings:
-        return "unreachable", listing.problem or str(listing.error or "")
-    return "partial", listing.problem
-
-
-def _note_skew(session: Session, account: Account, listing: Listing, doubt: str) -> None:
-    """Freeze an account while our clock is in doubt: windows would be wrong."""
-    if listing.cloud_time is None and not doubt:
-        return
-    doubt = doubt or clocks.skew(listing.cloud_time, listing.asked_at, listing.answered_at)
-    if doubt and account.frozen_at is None:
-        account.frozen_at, account.frozen_by = listing.answered_at, FREEZER
-        account.frozen_reason = doubt
-        kind, message = "freeze.on", f"{account.name} frozen: {account.frozen_reason}"
-    elif not doubt and account.frozen_by == FREEZER:
-        account.frozen_at, account.frozen_by, account.frozen_reason = None, "", ""
-        kind, message = "freeze.off", f"{account.name} thawed: the clock is in no doubt any more"
-    else:
-        return
-    events.record(
-        session,
-        at=listing.answered_at,
-        kind=kind,
-        actor=ENGINE,
-        message=message,
-        account_id=account.id,
-    )

@@ -40,6 +40,8 @@ class Cloud:
     `references` is a pattern of the references that only its driver understands, shown to people
     as `reference_help`; `usual_references` are tried where nobody named one. `home_region` is the
     region in which credentials are asked who they are, empty where accounts have no region.
+    `start_up_s`: how long a start usually takes until an endpoint serves, before any was measured.
+    `zero_holds_quota`: endpoints at zero count against its quotas like those that run.
     """
 
     title: str
@@ -48,6 +50,8 @@ class Cloud:
     reference_help: str
     usual_references: tuple[str, ...] = ()
     home_region: str = ""
+    start_up_s: int = 900
+    zero_holds_quota: bool = False
 
 
 CLOUDS: Mapping[str, Cloud] = MappingProxyType(
@@ -58,6 +62,8 @@ CLOUDS: Mapping[str, Cloud] = MappingProxyType(
             references=r"hf-cli",
             reference_help="env:NAME, file:/path or hf-cli",
             usual_references=("env:HF_TOKEN", "hf-cli"),
+            start_up_s=600,
+            zero_holds_quota=True,
         ),
         "sagemaker": Cloud(
             title="Amazon SageMaker",

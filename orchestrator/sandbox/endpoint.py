@@ -44,6 +44,35 @@ class Frame:
         return self.addressed and self.state in _SERVED
 
 
+@dataclass(frozen=True, slots=True)
+class Poller:
+    """Somebody's monitor: a probe every `every` microseconds from `since` on.
+
+    The cloud takes each for activity; `shows` tells whether it moves the time of last use, and
+    `counted` whether it is among the counted requests.
+    """
+
+    every: int
+    since: int
+    shows: bool = True
+    counted: bool = False
+
+    def last(self, after: int, until: int) -> int | None:
+        """The latest probe in (after, until], or None."""
+        number = (until - self.since) // self.every
+        found = self.since + number * self.every
+        return found if number >= 0 and found > after else None
+
+    def next(self, after: int) -> int:
+        """The first probe later than `after`."""
+        return self.since + max((after - self.since) // self.every + 1, 0) * self.every
+
+    def count(self, after: int, until: int) -> int:
+        """Probes in (after, until]."""
+        low, high = ((instant - self.since) // self.every for instant in (after, until))
+        return max(high, -1) - max(low, -1)
+
+
 @dataclass(slots=True)
 class Endpoint:
     """An endpoint; `frames` and `specs` only grow, instants are microseconds since the epoch."""
@@ -62,6 +91,7 @@ class Endpoint:
     timers: dict[str, int] = field(default_factory=dict)
     requests: list[int] = field(default_factory=list)
     starts: int = 0
+    poller: Poller | None = None
 
     @property
     def frame(self) -> Frame:
@@ -136,7 +166,23 @@ class Endpoint:
         if self.traffic is not None:
             latest = self.traffic.last(frame.at, at)
             found += [latest] if latest else []
+        if self.poller is not None and self.poller.shows:
+            probed = self.poller.last(frame.at, at)
+            found += [probed] if probed else []
         return max(found, default=None)
+
+    def last_active(self, at: int) -> int | None:
+        """The last thing up to `at` that the cloud's idle timer looks at: also a hidden probe."""
+        found = [self.last_used(at)]
+        if self.poller is not None and self.frame.reachable:
+            found.append(self.poller.last(self.frame.at, at))
+        return max((instant for instant in found if instant is not None), default=None)
+
+    def next_request(self, after: int) -> int | None:
+        """The first request later than `after` that is known to come."""
+        found = [self.traffic.next(after) if self.traffic else None]
+        found.append(self.poller.next(after) if self.poller else None)
+        return min((instant for instant in found if instant is not None), default=None)
 
     def _manual(self, start: int, until: int) -> int | None:
         place = bisect_right(self.requests, until)
@@ -146,7 +192,8 @@ class Endpoint:
     def request_count(self, after: int, until: int) -> int:
         """Requests of any outcome in (after, until]."""
         manual = bisect_right(self.requests, until) - bisect_right(self.requests, after)
-        return manual + (self.traffic.count(after, until) if self.traffic else 0)
+        probes = self.poller.count(after, until) if self.poller and self.poller.counted else 0
+        return manual + probes + (self.traffic.count(after, until) if self.traffic else 0)
 
     def history(self) -> Sequence[Frame]:
         """All stretches from the creation on."""
@@ -169,6 +216,7 @@ class Endpoint:
             "timers": dict(sorted(self.timers.items())),
             "requests": self.requests,
             "starts": self.starts,
+            "poller": asdict(self.poller) if self.poller else None,
         }
 
     @classmethod
@@ -176,7 +224,8 @@ class Endpoint:
         """The endpoint that `snapshot` described."""
         frames = [Frame(**frame) for frame in state["frames"]]
         traffic = Traffic.from_dict(state["traffic"]) if state["traffic"] else None
-        return cls(**{**state, "frames": frames, "traffic": traffic})
+        poller = Poller(**state["poller"]) if state.get("poller") else None
+        return cls(**{**state, "frames": frames, "traffic": traffic, "poller": poller})
 
 
 def hardware_id(spec: Spec) -> str:

@@ -306,7 +306,7 @@ class Lifecycle:
         self._await_request(endpoint)
 
     def _await_request(self, endpoint: Endpoint) -> None:
-        arrival = endpoint.traffic.next(self._now) if endpoint.traffic else None
+        arrival = endpoint.next_request(self._now)
         if arrival is not None and endpoint.frame.addressed:
             self.timeline.set(endpoint, "wake", arrival)
 
@@ -319,6 +319,11 @@ class Lifecycle:
         if high > low and (endpoint.traffic or endpoint.target > low):
             self.timeline.set(endpoint, "scale", (self._now // BLOCK + 1) * BLOCK)
 
+    def expect(self, endpoint: Endpoint) -> None:
+        """Somebody else sends requests from now on: a sleeping endpoint waits for the first."""
+        if endpoint.state == "scaledToZero":
+            self._await_request(endpoint)
+
     def watch_load(self, endpoint: Endpoint) -> None:
         """A request that is not in the traffic came in: autoscaling has something to look at."""
         low, high = replica_bounds(endpoint)
@@ -330,7 +335,7 @@ class Lifecycle:
         timeout: int | None = scaling["scaleToZeroTimeout"]
         if scaling["minReplica"] > 0 or timeout is None or endpoint.state != "running":
             return None
-        used = endpoint.last_used(self._now) or 0
+        used = endpoint.last_active(self._now) or 0
         return max(used, _since(endpoint, "running")) + timeout * MINUTE
 
     def _adjust(self, endpoint: Endpoint) -> None:

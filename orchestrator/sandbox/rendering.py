@@ -121,8 +121,8 @@ class _Item:
         self.body = f"{head}{mark}{self._tail}".encode()
         self.requests = len(endpoint.requests)
         arrival = None
-        if endpoint.traffic is not None and self.frame.reachable:
-            arrival = endpoint.traffic.next(now)
+        if self.frame.reachable:
+            arrival = endpoint.next_request(now)
         self.valid_until = _FOREVER if arrival is None else arrival
 
 

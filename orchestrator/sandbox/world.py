@@ -12,7 +12,7 @@ from orchestrator.sandbox.aws.cloud import AwsCloud
 from orchestrator.sandbox.aws.switches import AwsSwitches
 from orchestrator.sandbox.calls import CallLog
 from orchestrator.sandbox.catalog import Catalog
-from orchestrator.sandbox.endpoint import Endpoint, Frame, Spec
+from orchestrator.sandbox.endpoint import Endpoint, Frame, Poller, Spec
 from orchestrator.sandbox.faults import FaultPlan
 from orchestrator.sandbox.instants import SECOND, hex_id, to_datetime, to_instant
 from orchestrator.sandbox.ledger import BillLine, Ledger
@@ -233,6 +233,26 @@ class World(Recorder):
         counts = not health or self.switches.health_counts_as_activity
         endpoint = self.endpoint(namespace, name)
         return answer(endpoint, self.lifecycle, hold_s=hold_s, counts=counts)
+
+    @recorded
+    def add_poller(
+        self,
+        namespace: str,
+        name: str,
+        every_s: int,
+        *,
+        shows: bool = True,
+        counted: bool = False,
+    ) -> None:
+        """Let a monitor ask an endpoint's health route from now on; raises ApiError 404.
+
+        The cloud takes each probe for activity. What no document says: whether it moves the time
+        of last use (`shows`) and is among the counted requests (`counted`).
+        """
+        endpoint = self.endpoint(namespace, name)
+        endpoint.poller = Poller(every_s * SECOND, self.instant, shows, counted)
+        self.renderer.forget(endpoint)
+        self.lifecycle.expect(endpoint)
 
     # What may go wrong in the cloud itself
 

@@ -114,6 +114,7 @@ def _take(session: Session, endpoint: Endpoint, asked: Asked) -> None:
     # What is left from an earlier time under management must not act at once.
     schedules.unbind_endpoint(session, endpoint.id)
     holds.end_all(session, endpoint.id, asked.now, asked.actor)
+    endpoint.expires_at, endpoint.expiry = None, {}
     endpoint.managed, endpoint.managed_since = True, asked.now
     endpoint.observe_only, endpoint.opposed = "", []
     endpoint.wish, endpoint.wish_reason = wish_as_is(endpoint), "as it was when adopted"

@@ -8,21 +8,20 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from orchestrator.costs.rates import replica_rate
-from orchestrator.domain.decide import Decision, Facts, HoldFact, Rule, Standing, decide
-from orchestrator.domain.money import amount_for
+from orchestrator.domain.asked import HoldFact, Standing
+from orchestrator.domain.decide import Decision, Facts, Rule, decide
 from orchestrator.domain.plan import NO_LEAVE, Kind
 from orchestrator.domain.status import Status, Wish
-from orchestrator.services.errors import ServiceError, conflict, invalid
+from orchestrator.services import hold_rows
+from orchestrator.services.errors import ServiceError, conflict
+from orchestrator.services.hold_rows import LONGEST_HOLD, check_end
 from orchestrator.services.requests import Asked, check_changeable, open_operation, under_way
 from orchestrator.services.rulebook import Rulebook, listed_activity, means_of
-from orchestrator.store import events, holds, ledger, operations
-from orchestrator.store.ids import new_id
+from orchestrator.store import operations
 from orchestrator.store.observation import AWAY, ManagedRow
 from orchestrator.store.tables import Account, Endpoint, Hold, Json, Operation
 
 DEFAULT_RUN_HOLD = timedelta(hours=4)
-LONGEST_HOLD = timedelta(days=30)
 _DOWN = (Status.PAUSED, Status.PAUSING)
 _STOPS = {Kind.PAUSE: Wish.PAUSED, Kind.SCALE_TO_ZERO: Wish.AVAILABLE}
 
@@ -37,10 +36,14 @@ class Clicked:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """For how long a click shall hold: until an instant, or as usual, within `longest_run`."""
+    """For how long a click shall hold: until an instant, or as usual, within `longest_run`.
+
+    An instant may lie `longest` ahead.
+    """
 
     until: datetime | None = None
     longest_run: timedelta = DEFAULT_RUN_HOLD
+    longest: timedelta = LONGEST_HOLD
     # The rules of the account, where they were read for many endpoints at once.
     book: Rulebook | None = None
 
@@ -49,8 +52,8 @@ USUAL = Terms()
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
-    """The endpoint's facts, and what its rules would say without holds."""
+class View:
+    """The endpoint's facts without holds and freezes, and what its rules say then."""
 
     facts: Facts
     ruled: Decision
@@ -102,10 +105,10 @@ def outside_click(
     Returns the hold, when it went against a rule and would not be undone at once.
     """
     asked = Asked(actor, now, reason)
-    view = _look(session, account, endpoint, now)
+    view = look(session, account, endpoint, now)
     if view.ruled.rule is Rule.DELETION:
         return None
-    end_holds(session, endpoint, asked)
+    hold_rows.end_all(session, endpoint, asked, leases=wish is Wish.PAUSED)
     end = _end(wish, view, Terms(longest_run=longest_run), now)
     return _write(session, endpoint, wish, end, asked)
 
@@ -117,8 +120,8 @@ def awake_wish(endpoint: Endpoint) -> Wish:
 
 def _click(session: Session, endpoint: Endpoint, kind: Kind, asked: Asked, terms: Terms) -> Clicked:
     account = check_changeable(session, endpoint)
-    _check_end(terms.until, asked.now)
-    view = _look(session, account, endpoint, asked.now, terms.book)
+    check_end(terms.until, asked.now, terms.longest)
+    view = look(session, account, endpoint, asked.now, terms.book)
     if view.ruled.rule is Rule.DELETION:
         raise deleting(session, endpoint)
     if kind is Kind.SCALE_TO_ZERO and endpoint.status in _DOWN:
@@ -127,13 +130,14 @@ def _click(session: Session, endpoint: Endpoint, kind: Kind, asked: Asked, terms
             f"{endpoint.name} is {endpoint.status}: it has no replicas, and no request wakes it.",
             remedy="Resume it if requests shall wake it.",
         )
-    _check_means(endpoint, kind)
+    check_means(endpoint, kind)
     wish = awake_wish(endpoint) if kind is Kind.RESUME else _STOPS[kind]
     end = _end(wish, view, terms, asked.now)
+    refuse_expired(view.facts, endpoint, wish, end, asked.now)
     _refuse_undone(view, wish, end, asked)
     before = remember(endpoint)
     active = under_way(session, endpoint, kind)
-    ended = end_holds(session, endpoint, asked)
+    ended = hold_rows.end_all(session, endpoint, asked, leases=kind is not Kind.RESUME)
     hold = _write(session, endpoint, wish, end, asked)
     request: Json = {"before": before, "after": remember(endpoint), "ended": ended}
     request["hold"] = "" if hold is None else hold.id
@@ -145,7 +149,7 @@ def _click(session: Session, endpoint: Endpoint, kind: Kind, asked: Asked, terms
     return Clicked(active, hold)
 
 
-def _check_means(endpoint: Endpoint, kind: Kind) -> None:
+def check_means(endpoint: Endpoint, kind: Kind) -> None:
     """Raise ServiceError 409 for a stop that its cloud or its owner does not allow."""
     barrier = means_of(endpoint).barrier(kind)
     is_away = endpoint.stop_sent_at is not None and endpoint.status in AWAY
@@ -174,11 +178,14 @@ def _joined(first: Json, again: Json) -> Json:
 def deleting(session: Session, endpoint: Endpoint) -> ServiceError:
     """Return the error for a change of an endpoint that is being deleted."""
     if endpoint.delete_after is not None:
+        back = (
+            f"Bring it back first: POST /v1/endpoints/{endpoint.id}/undelete, or "
+            f"`orchestrator endpoints undelete {endpoint.name}`."
+        )
         return conflict(
             "being_deleted",
             f"{endpoint.name} is to be deleted after {endpoint.delete_after:%Y-%m-%d %H:%M} UTC.",
-            remedy=f"Bring it back first: POST /v1/endpoints/{endpoint.id}/undelete, or "
-            f"`orchestrator endpoints undelete {endpoint.name}`.",
+            remedy=_extend_first(endpoint) if endpoint.expiry.get("expired_at") else back,
         )
     active = operations.active_for(session, endpoint.id)
     remedy = "Wait until it is gone."
@@ -194,10 +201,10 @@ def _write(
     if end is None:
         set_wish(session, endpoint, wish, asked)
         return None
-    return _start_hold(session, endpoint, HoldFact(wish, end, asked.actor, asked.why), asked)
+    return hold_rows.start(session, endpoint, HoldFact(wish, end, asked.actor, asked.why), asked)
 
 
-def _end(wish: Wish, view: _View, terms: Terms, now: datetime) -> datetime | None:
+def _end(wish: Wish, view: View, terms: Terms, now: datetime) -> datetime | None:
     """Return when a click ends: as asked for, or by itself where a schedule objects to it."""
     if terms.until is not None:
         return terms.until
@@ -213,16 +220,17 @@ def opposes(wish: Wish, decision: Decision) -> bool:
     return wish is Wish.AVAILABLE and decision.wish is Wish.RUNNING
 
 
-def _look(
+def look(
     session: Session,
     account: Account,
     endpoint: Endpoint,
     now: datetime,
     book: Rulebook | None = None,
-) -> _View:
+) -> View:
+    """Return an endpoint's facts as if nobody held it and nothing was frozen."""
     facts = facts_of(session, account, endpoint, now, book)
     free = replace(facts, holds=(), frozen=None)
-    return _View(free, decide(free, now))
+    return View(free, decide(free, now))
 
 
 def facts_of(
@@ -239,21 +247,19 @@ def facts_of(
     return replace(book.facts(row, activity, now), managed=endpoint.managed)
 
 
-def _check_end(until: datetime | None, now: datetime) -> None:
-    if until is None:
-        return
-    if until <= now:
-        raise invalid("until", "The end lies in the past.", remedy="Give a later instant.")
-    if until - now > LONGEST_HOLD:
-        raise invalid(
-            "until",
-            f"A hold may last {LONGEST_HOLD.days} days at most.",
-            remedy="Give an earlier end, or change the schedule.",
-        )
+def _usual_end(wish: Wish, view: View, terms: Terms, now: datetime) -> datetime:
+    """A run lasts until the next edge or the longest run, and no longer than the endpoint.
+
+    A stop lasts until the next start.
+    """
+    end = _ruled_end(wish, view, terms, now)
+    expiry = view.facts.expiry
+    if expiry is None or wish is Wish.PAUSED or view.facts.protected or expiry.at <= now:
+        return end
+    return min(end, expiry.at)
 
 
-def _usual_end(wish: Wish, view: _View, terms: Terms, now: datetime) -> datetime:
-    """A run lasts until the next edge or the longest run; a stop until the next start."""
+def _ruled_end(wish: Wish, view: View, terms: Terms, now: datetime) -> datetime:
     states = [fact.state for fact in view.facts.schedules if not fact.shadow]
     longest = now + terms.longest_run
     if wish is Wish.PAUSED or view.ruled.wish is not Wish.PAUSED:
@@ -265,7 +271,34 @@ def _first_after(now: datetime, instants: Iterable[datetime | None]) -> datetime
     return min((at for at in instants if at is not None and at > now), default=None)
 
 
-def _refuse_undone(view: _View, wish: Wish, end: datetime | None, asked: Asked) -> None:
+def refuse_expired(
+    facts: Facts, endpoint: Endpoint, wish: Wish, end: datetime | None, now: datetime
+) -> None:
+    """Refuse to run what has expired, or expires before that. Raises ServiceError 409."""
+    expiry = facts.expiry
+    if expiry is None or facts.protected or wish is Wish.PAUSED:
+        return
+    remedy = _extend_first(endpoint)
+    told = f"{expiry.at:%Y-%m-%d %H:%M} UTC, as {expiry.actor} set it: {expiry.reason}."
+    if expiry.at <= now:
+        raise conflict("expired", f"{endpoint.name} expired at {told}", remedy=remedy)
+    if end is not None and end > expiry.at:
+        raise conflict(
+            "expires_before",
+            f"{endpoint.name} expires before that end, at {told}",
+            remedy=remedy,
+            field="until",
+        )
+
+
+def _extend_first(endpoint: Endpoint) -> str:
+    return (
+        f"Extend it first: POST /v1/endpoints/{endpoint.id}/extend, or "
+        f"`orchestrator endpoints extend {endpoint.name} --for 3d`."
+    )
+
+
+def _refuse_undone(view: View, wish: Wish, end: datetime | None, asked: Asked) -> None:
     """Refuse what a rule would undo at once, by asking `decide` about the state after the click."""
     if end is None:
         standing = Standing(wish, asked.actor, asked.why, asked.now)
@@ -279,79 +312,6 @@ def _refuse_undone(view: _View, wish: Wish, end: datetime | None, asked: Asked) 
         "would_be_undone",
         f"It would be {after.wish} again at once: {after.reason}.",
         remedy="Give an end with `until` to hold it so, or change that rule first.",
-    )
-
-
-def _start_hold(session: Session, endpoint: Endpoint, fact: HoldFact, asked: Asked) -> Hold:
-    hold = Hold(
-        id=new_id("hld", asked.now),
-        endpoint_id=endpoint.id,
-        wish=fact.wish,
-        starts_at=asked.now,
-        until=fact.until,
-        actor=asked.actor,
-        reason=asked.why,
-        cost_nano=hold_cost(session, endpoint, fact.wish, asked.now, fact.until),
-    )
-    session.add(hold)
-    events.record(
-        session,
-        at=asked.now,
-        kind="hold.started",
-        actor=asked.actor,
-        message=f"{asked.actor} holds {endpoint.name} {fact.wish} until "
-        f"{fact.until:%Y-%m-%d %H:%M} UTC: {asked.why}",
-        account_id=endpoint.account_id,
-        endpoint_id=endpoint.id,
-        data={"hold": hold.id, "wish": fact.wish, "cost_nano": hold.cost_nano},
-    )
-    return hold
-
-
-def hold_cost(
-    session: Session, endpoint: Endpoint, wish: Wish, start: datetime, end: datetime
-) -> int | None:
-    """Return nano-dollars for keeping it so: rate x replicas x time.
-
-    None where the price of its hardware, or of what is billed beside it, is not known.
-    """
-    if wish is Wish.PAUSED:
-        return 0
-
-    def price_of(key: str) -> int | None:
-        price = ledger.price_at(session, endpoint.account_id, key, start)
-        return None if price is None else price.nano_per_hour
-
-    rate = replica_rate(endpoint, price_of)
-    if rate.nano is None or rate.unpriced:
-        return None
-    replicas = max(endpoint.min_replicas or 0, 1)
-    return amount_for(rate.nano * replicas, int((end - start).total_seconds()))
-
-
-def end_holds(session: Session, endpoint: Endpoint, asked: Asked) -> list[str]:
-    """A newer click takes the place of earlier ones; returns the ids of their holds."""
-    active = holds.active_of(session, [endpoint.id], asked.now).get(endpoint.id, [])
-    for hold in active:
-        end_hold(session, endpoint, hold, actor=asked.actor, now=asked.now)
-    return [hold.id for hold in active]
-
-
-def end_hold(
-    session: Session, endpoint: Endpoint, hold: Hold, *, actor: str, now: datetime
-) -> None:
-    """End a hold before its time, with its event."""
-    hold.ended_at, hold.ended_by = now, actor
-    session.add(hold)
-    events.record(
-        session,
-        at=now,
-        kind="hold.ended",
-        actor=actor,
-        message=f"{actor} ended the hold of {endpoint.name} ({hold.wish})",
-        account_id=endpoint.account_id,
-        endpoint_id=endpoint.id,
-        data={"hold": hold.id},
     )
 
 

@@ -17,6 +17,7 @@ from orchestrator.services import bindings, specs
 from orchestrator.services.clicks import deleting
 from orchestrator.services.context import Context, Secrets
 from orchestrator.services.errors import ServiceError, conflict, invalid, nearest
+from orchestrator.services.expiry import Wanted, at_creation
 from orchestrator.services.requests import (
     Asked,
     busy,
@@ -83,6 +84,7 @@ def request_create(
     *,
     labels: Mapping[str, str],
     owner: str,
+    expiry: Wanted | None = None,
     warnings: tuple[str, ...] = (),
     engine_here: bool = True,
 ) -> Requested:
@@ -95,6 +97,7 @@ def request_create(
     _check_name(session, account, spec.name)
     offers = _hardware_offers(session, account)
     warnings = (*warnings, *_check_hardware(spec.hardware, offers, spec.scaling.max_replicas))
+    lives = {"expiry": at_creation(session, account.id, labels, expiry, asked)}
     parcel = specs.pack(spec)
     _check_reach(parcel.secrets, engine_here)
     operation = open_operation(
@@ -104,7 +107,7 @@ def request_create(
         Kind.CREATE,
         asked,
         name=spec.name,
-        request={"spec": parcel.stored, "labels": dict(labels), "owner": owner},
+        request={"spec": parcel.stored, "labels": dict(labels), "owner": owner} | lives,
     )
     offer = offers.get(spec.hardware.key)
     rate = None if offer is None else offer.nano_per_hour

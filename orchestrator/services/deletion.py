@@ -11,7 +11,7 @@ from orchestrator.domain.decide import decide
 from orchestrator.domain.endpoints import BilledReplicas
 from orchestrator.domain.plan import NO_LEAVE, Kind, needed
 from orchestrator.domain.status import Status, Wish
-from orchestrator.services import clicks
+from orchestrator.services import clicks, hold_rows
 from orchestrator.services.errors import ServiceError, conflict, invalid
 from orchestrator.services.requests import (
     Asked,
@@ -90,6 +90,7 @@ def undelete(session: Session, endpoint: Endpoint, asked: Asked) -> Undeleted:
     before = endpoint.tombstone["before"]
     _put_back(endpoint, before)
     _clear(endpoint)
+    _spare(endpoint)
     endpoint.not_before = None
     session.add(endpoint)
     told = f"; {len(gone)} holds that it ended stay ended" if gone else ""
@@ -103,7 +104,7 @@ def undelete(session: Session, endpoint: Endpoint, asked: Asked) -> Undeleted:
         data={"wish": endpoint.wish, "not_revived": [hold.id for hold in gone]},
     )
     session.flush()
-    return Undeleted(_begin_return(session, account, endpoint, asked), gone)
+    return Undeleted(begin_return(session, account, endpoint, asked), gone)
 
 
 def call_off(session: Session, endpoint: Endpoint, asked: Asked) -> None:
@@ -111,6 +112,7 @@ def call_off(session: Session, endpoint: Endpoint, asked: Asked) -> None:
     if endpoint.delete_after is None:
         return
     _clear(endpoint)
+    _spare(endpoint)
     session.add(endpoint)
     message = f"the deletion of {endpoint.name} is called off: {asked.why}"
     _record(session, endpoint, asked, kind="endpoint.undeleted", message=message, data={})
@@ -223,7 +225,8 @@ def _check_stop(endpoint: Endpoint) -> None:
 
 def _memory(session: Session, endpoint: Endpoint, asked: Asked) -> Json:
     """Return what to remember of the wish before, and end the holds; the first deletion counts."""
-    before, ended = clicks.remember(endpoint), clicks.end_holds(session, endpoint, asked)
+    before = clicks.remember(endpoint)
+    ended = hold_rows.end_all(session, endpoint, asked, leases=True)
     memory: Json = {"before": before, "ended": ended}
     if endpoint.delete_after is not None:
         return {key: endpoint.tombstone[key] for key in memory}
@@ -274,10 +277,10 @@ def _end_for_undelete(
         session.flush()
 
 
-def _begin_return(
+def begin_return(
     session: Session, account: Account, endpoint: Endpoint, asked: Asked
 ) -> Operation | None:
-    """Begin at once what the rules and the wish from before want of it now."""
+    """Begin at once the start that the rules and the standing wish want of it now, if any."""
     decision = decide(clicks.facts_of(session, account, endpoint, asked.now), asked.now)
     billed = BilledReplicas(endpoint.billed_low, endpoint.billed_expected, endpoint.billed_high)
     kind = needed(Status(endpoint.status), decision, billed)
@@ -293,6 +296,12 @@ def _put_back(endpoint: Endpoint, before: Json) -> None:
     endpoint.wish, endpoint.wish_reason = before["wish"], before["reason"]
     endpoint.wish_actor = before["actor"]
     endpoint.wish_at = None if at is None else datetime.fromisoformat(at)
+
+
+def _spare(endpoint: Endpoint) -> None:
+    """What was brought back is not deleted again because it has expired; it stays paused."""
+    if endpoint.expiry:
+        endpoint.expiry = {**endpoint.expiry, "grace_s": None}
 
 
 def _clear(endpoint: Endpoint) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
 class ServiceError(Exception):
     """A request that cannot be met: a stable `code`, what is wrong, and what would help.
 
-    `retry_after` is in how many seconds the same request may succeed, where that is known.
+    `retry_after` is in how many seconds the same request may succeed, where that is known;
+    `findings` are fields with what is wrong with each, where that is more than one thing.
     """
 
     def __init__(
@@ -22,8 +23,10 @@ class ServiceError(Exception):
         field: str | None = None,
         remedy: str | None = None,
         retry_after: int | None = None,
+        findings: Sequence[tuple[str, str]] = (),
     ) -> None:
         super().__init__(detail)
+        self.findings = findings
         self.retry_after = retry_after
         self.code = code
         self.status = status

@@ -7,29 +7,42 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
+from orchestrator.domain.schedules.errors import ScheduleError
+from orchestrator.domain.schedules.model import Schedule as Windows
+from orchestrator.domain.schedules.model import Window
 from orchestrator.services import bindings, selectors
 from orchestrator.services.errors import conflict, invalid, not_found
 from orchestrator.services.requests import Asked
-from orchestrator.services.scheduling import Covered
+from orchestrator.services.scheduling import Covered, of_schedule_error
 from orchestrator.services.selectors import Selector
+from orchestrator.services.windows import window_to_json
 from orchestrator.store import events, schedules
 from orchestrator.store import policies as rows
 from orchestrator.store.ids import new_id
-from orchestrator.store.tables import Binding, IdlePolicy
+from orchestrator.store.tables import Binding, IdlePolicy, Json
 
 SCALE_TO_ZERO = "scale_to_zero"
 PAUSE = "pause"
 
 
 @dataclass(frozen=True, slots=True)
+class QuietHours:
+    """Windows on the clocks of a zone in which a policy does not act."""
+
+    timezone: str
+    windows: tuple[Window, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
-    """An idle policy as a person wants it."""
+    """An idle policy as a person wants it; in its quiet hours it does not act."""
 
     name: str
     timeout_minutes: int
     min_awake_minutes: int
     action: str
     selector: Selector
+    quiet: QuietHours | None = None
     shadow: bool = False
     enabled: bool = True
 
@@ -102,6 +115,7 @@ def _store(session: Session, policy: IdlePolicy, draft: Draft, asked: Asked) -> 
         raise invalid("action", f"{draft.action!r} is no action.", remedy="scale_to_zero or pause.")
     policy.name, policy.timeout_minutes = draft.name, draft.timeout_minutes
     policy.min_awake_minutes, policy.action = draft.min_awake_minutes, draft.action
+    policy.quiet_timezone, policy.quiet_windows = quiet_fields(draft.quiet)
     policy.selector = draft.selector.to_json()
     policy.shadow, policy.enabled = draft.shadow, draft.enabled
     session.add(policy)
@@ -110,6 +124,23 @@ def _store(session: Session, policy: IdlePolicy, draft: Draft, asked: Asked) -> 
     _record(session, policy, "policy.saved", asked, f"saved, version {policy.version}")
     by_endpoint = {binding.endpoint_id: binding for binding in bound}
     return Described(policy, _covered(session, policy, by_endpoint))
+
+
+def quiet_fields(hours: QuietHours | None) -> tuple[str, list[Json]]:
+    """Return quiet hours as they are stored. Raises ServiceError 422."""
+    if hours is None:
+        return "", []
+    if not hours.windows:
+        raise invalid(
+            "quiet_hours.windows",
+            "Quiet hours have at least one window.",
+            remedy="Such as mon-fri 09:00-18:00; leave quiet_hours out to have none.",
+        )
+    try:
+        Windows(hours.timezone, hours.windows, 0)
+    except ScheduleError as error:
+        raise of_schedule_error(error, "quiet_hours") from error
+    return hours.timezone, [window_to_json(window) for window in hours.windows]
 
 
 def _covered(session: Session, policy: IdlePolicy, bound: dict[str, Binding]) -> list[Covered]:

@@ -2,57 +2,54 @@
 
 An endpoint counts as up while a window is open, at its least number of replicas and at today's
 price: an upper bound where it may scale to zero. One that no rule may stop counts as always up.
-A month is 730.5 hours.
+A month is 730.5 hours; where weeks differ, its hours are those of a year, shared out.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
-from itertools import pairwise
-from zoneinfo import ZoneInfo
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from orchestrator.costs.rates import ReplicaRate, replica_rate
+from orchestrator.costs.rates import replica_rate
 from orchestrator.domain.money import amount_for
 from orchestrator.domain.plan import Kind
-from orchestrator.domain.schedules.model import Interval
+from orchestrator.domain.schedules.model import PointAction
 from orchestrator.domain.schedules.model import Schedule as Windows
-from orchestrator.domain.schedules.occurrences import intervals
-from orchestrator.domain.schedules.walls import first_reached
-from orchestrator.domain.schedules.week import united_mask
-from orchestrator.domain.schedules.zones import zone, zone_rules_version
-from orchestrator.domain.status import AWAKE, Status, Wish
-from orchestrator.services import selectors
+from orchestrator.domain.schedules.occurrences import AT_ONCE, intervals, state_at
+from orchestrator.domain.schedules.points import points
+from orchestrator.domain.schedules.zones import zone_rules_version
+from orchestrator.domain.startup import StartUp, StartUps, settled_before
+from orchestrator.domain.status import AWAKE, Status
+from orchestrator.services import selectors, storms
+from orchestrator.services.preview_hours import MONTH_SECONDS, Hours, together
+from orchestrator.services.preview_weeks import Week, coming_weeks, minutes_per_week
 from orchestrator.services.rulebook import means_of
 from orchestrator.services.scheduling import Covered, Remark, remarks
 from orchestrator.services.selectors import Selector
-from orchestrator.services.windows import windows_of
-from orchestrator.store import ledger, schedules
+from orchestrator.services.starting import load_startups, starts_early
+from orchestrator.services.windows import named_days_off, united, windows_in_full
+from orchestrator.store import accounts, ledger, schedules
 from orchestrator.store.tables import Binding, Endpoint
 
 WEEK = timedelta(weeks=1)
-MONTH_SECONDS = 730 * 3600 + 1800
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
-    """An instant at which the schedule's answer changes, in UTC and as its zone's clocks show."""
+class Start:
+    """One endpoint asked to start at `at`; `opens_at` is when its window itself opens.
+
+    The difference is its start-up time, where the window wants it ready by then. `remarks` say
+    what else may come of it, such as that it will be late and why.
+    """
 
     at: datetime
-    local: datetime
-    wish: Wish
-
-
-@dataclass(frozen=True, slots=True)
-class Week:
-    """The edges of one civil week, from Monday in the schedule's zone."""
-
-    start: date
-    edges: tuple[Edge, ...]
+    endpoint: Endpoint
+    opens_at: datetime
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,135 +65,194 @@ class Effect:
     always_on: int | None
     today: int | None
     unpriced: tuple[str, ...] = ()
+    start_up: StartUp | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What it means for all endpoints with a price, per month; `without` have none."""
+
+    seconds: int
+    cost: int
+    always_on: int
+    today: int
+    without: int
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The coming weeks of a schedule."""
+    """The coming weeks of a schedule; `starts` are in order of time, then of name."""
 
     timezone: str
     tzdata: str
     weeks: tuple[Week, ...]
     minutes_per_week: int
     effects: tuple[Effect, ...]
+    total: Total
+    starts: tuple[Start, ...]
     remarks: Sequence[Remark]
 
 
-def preview(
-    session: Session,
-    windows: Windows,
-    selector: Selector | None,
-    *,
-    weeks: int,
-    now: datetime,
-    but: str | None = None,
-) -> Preview:
-    """Return what `windows` would do; `but` is the id of the schedule that they stand for."""
-    rows = [] if selector is None else selectors.covered(session, selector)
-    bound = {} if but is None else schedules.bindings_of_rule(session, but)
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is previewed: a schedule, the names of its calendars, and what it shall cover.
+
+    `but` is the id of the saved schedule that it stands for.
+    """
+
+    windows: Windows
+    selector: Selector | None = None
+    calendars: Sequence[str] = ()
+    but: str | None = None
+
+
+def preview(session: Session, wanted: Wanted, *, weeks: int, now: datetime) -> Preview:
+    """Return what a schedule would do in the coming weeks; nothing is written."""
+    off = united(named_days_off(session, wanted.calendars, now), wanted.calendars)
+    windows = replace(wanted.windows, days_off=frozenset(off))
+    rows = [] if wanted.selector is None else selectors.covered(session, wanted.selector)
+    bound = {} if wanted.but is None else schedules.bindings_of_rule(session, wanted.but)
     covered = [Covered(row, bound.get(row.id)) for row in rows]
-    others = _other_windows(session, rows, now, but)
-    prices = _prices(session, rows)
-    clock = _Clock(now, now + weeks * WEEK)
+    times = _start_ups(session, rows, windows, now)
+    end = now + weeks * WEEK
+    desk = _Desk(
+        windows=windows,
+        others=_other_windows(session, rows, now, wanted.but),
+        prices=_prices(session, rows),
+        times=times,
+        hours=Hours(now, end),
+    )
+    effects = tuple(desk.effect(row) for row in rows)
     return Preview(
         timezone=windows.timezone,
         tzdata=zone_rules_version(),
-        weeks=coming_weeks(windows, weeks, now),
-        minutes_per_week=united_mask(windows.windows).bit_count(),
-        effects=tuple(
-            _effect(row, windows, others[row.id], _rate(row, prices), clock) for row in rows
-        ),
+        weeks=coming_weeks(windows, weeks, now, off),
+        minutes_per_week=minutes_per_week(windows, now),
+        effects=effects,
+        total=_total(effects),
+        starts=_with_late(session, _starts(rows, windows, times, now, end), now, wanted.but),
         remarks=remarks(windows, covered, now),
     )
 
 
-def coming_weeks(windows: Windows, weeks: int, now: datetime) -> tuple[Week, ...]:
-    """Return the edges after `now`, in civil weeks of the schedule's zone."""
-    rules = zone(windows.timezone)
-    today = now.astimezone(rules).date()
-    monday = today - timedelta(days=today.weekday())
-    starts = [monday + timedelta(weeks=number) for number in range(weeks + 1)]
-    found = edges(windows, now, _midnight(rules, starts[-1]))
-    result = []
-    for first, last in pairwise(starts):
-        begin, end = _midnight(rules, first), _midnight(rules, last)
-        result.append(Week(first, tuple(edge for edge in found if begin <= edge.at < end)))
-    return tuple(result)
-
-
-def edges(windows: Windows, start: datetime, end: datetime) -> list[Edge]:
-    """Return the edges in `(start, end)`, in order; neighbours join without one."""
-    rules = zone(windows.timezone)
-    found: dict[datetime, Wish] = {}
-    for interval in intervals(windows, start, end):
-        found[interval.end] = Wish.PAUSED
-        found[interval.start] = Wish.RUNNING if interval.keep_running else Wish.AVAILABLE
-    return [
-        Edge(at.astimezone(UTC), at.astimezone(rules), found[at])
-        for at in sorted(found)
-        if start < at < end
-    ]
-
-
-def _midnight(rules: ZoneInfo, day: date) -> datetime:
-    return first_reached(rules, datetime.combine(day, time()))
-
-
 @dataclass(slots=True)
-class _Clock:
-    """Seconds per month in which windows are open, by their share of a span; each found once."""
+class _Desk:
+    """What the effects of one preview are worked out with."""
 
-    start: datetime
-    end: datetime
-    known: dict[frozenset[Windows], int] = field(default_factory=dict)
+    windows: Windows
+    others: Mapping[str, list[Windows]]
+    prices: Mapping[tuple[str, str], int]
+    times: Mapping[str, StartUp]
+    hours: Hours
 
-    def seconds_up(self, together: frozenset[Windows]) -> int:
-        """Return in how many seconds per month at least one of the windows is open."""
-        if together not in self.known:
-            self.known[together] = self._seconds_up(together)
-        return self.known[together]
+    def effect(self, row: Endpoint) -> Effect:
+        """Return what the schedule means for one endpoint."""
+        start_up, others = self.times.get(row.id), self.others.get(row.id, [])
+        early = AT_ONCE if start_up is None else start_up.time
+        is_up = Status(row.status) in AWAKE
+        seconds, today = MONTH_SECONDS, MONTH_SECONDS if is_up else 0
+        if not means_of(row).barrier(Kind.PAUSE):
+            acting = together([self.windows, *others], early, up_otherwise=is_up)
+            seconds = self.hours.seconds_up(acting)
+        if others:
+            today = self.hours.seconds_up(together(others, early, up_otherwise=is_up))
+        rate = replica_rate(row, lambda key: self.prices.get((row.account_id, key)))
+        hourly = None if rate.nano is None else rate.nano * max(row.min_replicas or 0, 1)
+        return Effect(
+            endpoint=row,
+            seconds=seconds,
+            cost=_cost(hourly, seconds),
+            always_on=_cost(hourly, MONTH_SECONDS),
+            today=_cost(hourly, today),
+            unpriced=rate.unpriced,
+            start_up=start_up,
+        )
 
-    def _seconds_up(self, together: frozenset[Windows]) -> int:
-        found: list[Interval] = []
-        for windows in together:
-            found += intervals(windows, self.start, self.end)
-        up, reached = timedelta(0), self.start
-        for interval in sorted(found, key=lambda one: one.start):
-            if interval.end > reached:
-                up += interval.end - max(interval.start, reached)
-                reached = interval.end
-        whole = int((self.end - self.start).total_seconds())
-        return int(up.total_seconds()) * MONTH_SECONDS // whole
 
-
-def _effect(
-    row: Endpoint, windows: Windows, others: list[Windows], rate: ReplicaRate, clock: _Clock
-) -> Effect:
-    stops = not means_of(row).barrier(Kind.PAUSE)
-    seconds = clock.seconds_up(frozenset([windows, *others])) if stops else MONTH_SECONDS
-    today = clock.seconds_up(frozenset(others)) if others else _as_it_is(row)
-    replicas = max(row.min_replicas or 0, 1)
-    hourly = None if rate.nano is None else rate.nano * replicas
-    return Effect(
-        endpoint=row,
-        seconds=seconds,
-        cost=_cost(hourly, seconds),
-        always_on=_cost(hourly, MONTH_SECONDS),
-        today=_cost(hourly, today),
-        unpriced=rate.unpriced,
+def _total(effects: Sequence[Effect]) -> Total:
+    priced = [one for one in effects if one.cost is not None]
+    return Total(
+        seconds=sum(one.seconds for one in effects),
+        cost=sum(one.cost or 0 for one in priced),
+        always_on=sum(one.always_on or 0 for one in priced),
+        today=sum(one.today or 0 for one in priced),
+        without=len(effects) - len(priced),
     )
 
 
-def _rate(row: Endpoint, prices: Mapping[tuple[str, str], int]) -> ReplicaRate:
-    return replica_rate(row, lambda key: prices.get((row.account_id, key)))
+def _start_ups(
+    session: Session, rows: Sequence[Endpoint], windows: Windows, now: datetime
+) -> dict[str, StartUp]:
+    """Return the start-up time of each endpoint, where a window wants it ready by its start."""
+    if not starts_early(windows):
+        return {}
+    before = settled_before(now, state_at(windows, now).next_start)
+    known: dict[str, StartUps] = {}
+    providers = {}
+    for account in accounts.live(session):
+        providers[account.id] = account.provider
+        if account.provider not in known:
+            known[account.provider] = load_startups(session, account, now)
+    return {
+        row.id: known[providers[row.account_id]].of(row.id, row.hardware_key, before)
+        for row in rows
+        if row.account_id in providers
+    }
+
+
+def _starts(
+    rows: Sequence[Endpoint],
+    windows: Windows,
+    times: Mapping[str, StartUp],
+    start: datetime,
+    end: datetime,
+) -> tuple[Start, ...]:
+    """Return which endpoints the schedule starts when; those that are only observed are not."""
+    by_early: dict[timedelta, list[tuple[datetime, datetime]]] = {}
+    found = []
+    for row in rows:
+        if not row.managed or row.protected:
+            continue
+        early = times[row.id].time if row.id in times else AT_ONCE
+        if early not in by_early:
+            by_early[early] = _openings(windows, start, end, early)
+        found += [Start(at, row, opens_at) for at, opens_at in by_early[early]]
+    return tuple(sorted(found, key=lambda one: (one.at, one.endpoint.name)))
+
+
+def _with_late(
+    session: Session, starts: tuple[Start, ...], now: datetime, but: str | None
+) -> tuple[Start, ...]:
+    """Return the starts with what makes some of them late."""
+    told: dict[tuple[str, datetime], str] = {}
+    for account in accounts.live(session):
+        ours = [(s.endpoint.id, s.at) for s in starts if s.endpoint.account_id == account.id]
+        for late in storms.late_starts(session, account, ours, now, but=but):
+            told[late.endpoint_id, late.wanted_at] = late.words
+    return tuple(
+        replace(one, remarks=(*one.remarks, told[key])) if key in told else one
+        for one in starts
+        for key in [(one.endpoint.id, one.at)]
+    )
+
+
+def _openings(
+    windows: Windows, start: datetime, end: datetime, early: timedelta
+) -> list[tuple[datetime, datetime]]:
+    """Return when windows begin and when they open, and the start points; neighbours are one."""
+    found, reached = {}, None
+    for span in intervals(windows, start, end, early):
+        if span.start != reached and span.start > start:
+            found[span.start] = span.opens_at or span.start
+        reached = span.end
+    for firing in points(windows, start, end):
+        if firing.action is PointAction.START and firing.at > start:
+            found.setdefault(firing.at, firing.at)
+    return sorted(found.items())
 
 
 def _cost(hourly: int | None, seconds: int) -> int | None:
     return None if hourly is None else amount_for(hourly, seconds)
-
-
-def _as_it_is(row: Endpoint) -> int:
-    return MONTH_SECONDS if Status(row.status) in AWAKE else 0
 
 
 def _other_windows(
@@ -205,12 +261,13 @@ def _other_windows(
     """Return the windows of the other schedules that act on each endpoint."""
     in_force = {row.id: row for row in schedules.in_force(session) if not row.shadow}
     bound = schedules.bindings_of_endpoints(session, [row.id for row in rows])
+    windows = windows_in_full(session, in_force.values(), now)
     found: dict[str, list[Windows]] = defaultdict(list)
     for row in rows:
         for rule_id, binding in bound.get(row.id, {}).items():
             schedule = in_force.get(rule_id)
             if schedule is not None and rule_id != but and _acts(binding, row, now):
-                found[row.id].append(windows_of(schedule))
+                found[row.id].append(windows[rule_id])
     return found
 
 

@@ -63,13 +63,32 @@ def check_changeable(session: Session, endpoint: Endpoint) -> Account:
     Raises ServiceError 409.
     """
     locks.refresh(session, endpoint)
+    _check_there(endpoint)
+    account = check_account(session, endpoint.account_id)
+    _check_ours(endpoint)
+    return account
+
+
+def check_managed(session: Session, endpoint: Endpoint) -> None:
+    """Lock the endpoint and read it anew, for what changes nothing at its cloud: frozen or not.
+
+    Raises ServiceError 409 where it is gone or not managed.
+    """
+    locks.refresh(session, endpoint)
+    _check_there(endpoint)
+    _check_ours(endpoint)
+
+
+def _check_there(endpoint: Endpoint) -> None:
     if endpoint.deleted_at is not None:
         raise conflict(
             "deleted",
             f"{endpoint.name} was deleted.",
             remedy="Create it again: POST /v1/endpoints.",
         )
-    account = check_account(session, endpoint.account_id)
+
+
+def _check_ours(endpoint: Endpoint) -> None:
     if not endpoint.managed:
         why = f" ({endpoint.observe_only})" if endpoint.observe_only else ""
         raise conflict(
@@ -77,7 +96,6 @@ def check_changeable(session: Session, endpoint: Endpoint) -> Account:
             f"{endpoint.name} is only observed{why}.",
             remedy=f"Adopt it first: POST /v1/endpoints/{endpoint.id}/adopt.",
         )
-    return account
 
 
 def open_operation(

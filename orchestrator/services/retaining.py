@@ -30,8 +30,10 @@ def rules(settings: Settings) -> Iterator[Rule]:
     """Yield what is dropped after a time; 0 days keep a table for ever."""
     every = (
         Rule("event", settings.keep_events_days, retention.drop_events),
+        Rule("endpoint_facts", settings.keep_events_days, retention.drop_facts),
         Rule("operation", settings.keep_operations_days, retention.drop_operations),
         Rule("meter_interval", settings.keep_meter_days, retention.drop_intervals),
+        Rule("usage_sample", settings.keep_usage_days, retention.drop_usage),
     )
     return (rule for rule in every if rule.days)
 

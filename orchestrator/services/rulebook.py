@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from orchestrator.domain.decide import Facts, HoldFact, ScheduleFact, Standing, Tombstone
+from orchestrator.domain.asked import HoldFact, Standing, Tombstone
+from orchestrator.domain.decide import Facts
 from orchestrator.domain.endpoints import Stop
-from orchestrator.domain.idle import Activity, IdleRule
+from orchestrator.domain.expiry import Expiry
+from orchestrator.domain.idle import Activity, IdleRule, quiet_until
 from orchestrator.domain.plan import Means
-from orchestrator.domain.schedules.model import Schedule as Windows
-from orchestrator.domain.schedules.model import ScheduleState
-from orchestrator.domain.schedules.occurrences import intervals, state_at
 from orchestrator.domain.status import Status, Wish
 from orchestrator.services import warnings
-from orchestrator.services.windows import windows_of
-from orchestrator.store import freeze, observation
+from orchestrator.services.schedule_book import CRON, ScheduleBook
+from orchestrator.services.windows import quiet_hours_of
+from orchestrator.store import expiry, freeze, observation
+from orchestrator.store import holds as hold_rows
 from orchestrator.store.observation import ManagedRow
 from orchestrator.store.tables import Account, Binding, Endpoint, Hold, IdlePolicy, Json, Schedule
 
@@ -33,15 +34,16 @@ class Rulebook:
 
     frozen: str | None
     schedules: dict[str, Schedule]
+    timetable: ScheduleBook
     policies: dict[str, IdlePolicy]
     bound: dict[str, list[Binding]]
     holds: dict[str, list[Hold]]
     # Why deletions that are due have to wait, by endpoint.
     held_back: Mapping[str, str] = field(default_factory=dict)
-    _windows: dict[str, Windows] = field(default_factory=dict)
-    _states: dict[tuple[str, datetime], tuple[ScheduleState, datetime | None]] = field(
-        default_factory=dict
-    )
+    # When the last lease of an endpoint ended: until then it was in use.
+    leased: Mapping[str, datetime] = field(default_factory=dict)
+    read_at: datetime | None = None
+    _quiet: dict[tuple[str, datetime], datetime | None] = field(default_factory=dict)
 
     @classmethod
     def load(
@@ -60,13 +62,17 @@ class Rulebook:
         holds: dict[str, list[Hold]] = defaultdict(list)
         for hold in observation.holds_in_force(session, account.id, now, endpoint_id):
             holds[hold.endpoint_id].append(hold)
+        schedules = observation.schedules_in_force(session)
         return cls(
             frozen=_frozen(session, account),
-            schedules={row.id: row for row in observation.schedules_in_force(session)},
+            schedules={row.id: row for row in schedules},
+            timetable=ScheduleBook.load(session, account, schedules, bound, now),
             policies={row.id: row for row in observation.idle_policies_in_force(session)},
             bound=bound,
             holds=holds,
             held_back=_held_back(session, account, now, require=require_warned),
+            leased=hold_rows.lease_ends(session, account.id, now),
+            read_at=now,
         )
 
     def facts(self, row: ManagedRow, activity: Activity, now: datetime) -> Facts:
@@ -78,14 +84,23 @@ class Rulebook:
             frozen=self.frozen,
             observe_only=row.observe_only,
             protected=row.protected,
-            holds=tuple(_hold(hold) for hold in self.holds.get(row.id, ())),
-            schedules=self._schedules(row.id, now),
-            idle_rules=self._idle_rules(row.id),
-            activity=activity,
+            holds=self._holds(row, now),
+            schedules=self.timetable.facts(row.id, row.hardware_key, now),
+            idle_rules=self._idle_rules(row.id, now),
+            activity=_after_lease(activity, self.leased.get(row.id)),
             asleep_rule=row.asleep_rule,
             asleep_since=row.asleep_since,
             tombstone=self._tombstone(row),
+            expiry=self._expiry(row, now),
         )
+
+    def _holds(self, row: ManagedRow, now: datetime) -> tuple[HoldFact, ...]:
+        """Return what holds an endpoint; a look ahead knows the cron points that come first."""
+        found = tuple(_hold(hold) for hold in self.holds.get(row.id, ()))
+        if self.read_at is None or now <= self.read_at or row.protected:
+            return found
+        coming = self.timetable.coming_hold(row.id, row.hardware_key, now)
+        return found if coming is None else (*found, coming)
 
     def _tombstone(self, row: ManagedRow) -> Tombstone | None:
         if row.delete_after is None:
@@ -98,47 +113,29 @@ class Rulebook:
             held_back=self.held_back.get(row.id, ""),
         )
 
-    def _schedules(self, endpoint_id: str, now: datetime) -> tuple[ScheduleFact, ...]:
-        facts = []
-        for binding in self.bound.get(endpoint_id, ()):
-            schedule = self.schedules.get(binding.rule_id)
-            if schedule is not None:
-                facts.append(self._schedule(schedule, binding, now))
-        return tuple(facts)
+    def _expiry(self, row: ManagedRow, now: datetime) -> Expiry | None:
+        """Return its expiry; a look ahead takes it that people are warned in time."""
+        found = expiry.read(row)
+        if found is None or self.read_at is None or now <= self.read_at:
+            return found
+        return found.assuming_warned(self.read_at)
 
-    def _schedule(self, schedule: Schedule, binding: Binding, now: datetime) -> ScheduleFact:
-        state, ended_at = self._state(schedule, now)
-        return ScheduleFact(
-            id=schedule.id,
-            name=schedule.name,
-            state=state,
-            drain=timedelta(minutes=schedule.drain_minutes),
-            ended_at=ended_at,
-            acts_from=binding.acts_from,
-            shadow=schedule.shadow,
-        )
-
-    def _state(self, schedule: Schedule, now: datetime) -> tuple[ScheduleState, datetime | None]:
-        key = (schedule.id, now)
-        if key not in self._states:
-            windows = self._windows.get(schedule.id)
-            if windows is None:
-                windows = self._windows[schedule.id] = windows_of(schedule)
-            state = state_at(windows, now)
-            drain = timedelta(minutes=windows.drain_minutes)
-            ended = None
-            if not state.inside and drain:
-                ended = max((i.end for i in intervals(windows, now - drain, now)), default=None)
-            self._states[key] = (state, ended)
-        return self._states[key]
-
-    def _idle_rules(self, endpoint_id: str) -> tuple[IdleRule, ...]:
+    def _idle_rules(self, endpoint_id: str, now: datetime | None = None) -> tuple[IdleRule, ...]:
         rules = []
         for binding in self.bound.get(endpoint_id, ()):
             policy = self.policies.get(binding.rule_id)
             if policy is not None:
-                rules.append(_idle_rule(policy, binding))
+                quiet = None if now is None else self._quiet_until(policy, now)
+                rules.append(_idle_rule(policy, binding, quiet))
         return tuple(sorted(rules, key=lambda rule: rule.timeout))
+
+    def _quiet_until(self, policy: IdlePolicy, now: datetime) -> datetime | None:
+        if not policy.quiet_timezone:
+            return None
+        key = (policy.id, now)
+        if key not in self._quiet:
+            self._quiet[key] = quiet_until(quiet_hours_of(policy), now)
+        return self._quiet[key]
 
     def has_idle_rule(self, endpoint_id: str) -> bool:
         """Tell whether any idle policy covers the endpoint."""
@@ -170,14 +167,23 @@ def listed_activity(row: ManagedRow, read_at: datetime | None) -> Activity:
         (t for t in (row.ready_at, row.managed_since, row.resumed_at) if t is not None),
         default=None,
     )
+    held = row.held_awake.get("detail", "")
     if row.last_used_at is None or read_at is None:
-        return Activity(last_request_at=row.last_used_at, started_at=started)
+        return Activity(last_request_at=row.last_used_at, started_at=started, held_awake=held)
     return Activity(
         last_request_at=row.last_used_at,
         covered_to=read_at,
         started_at=started,
         source="the cloud's time of last use",
+        held_awake=held,
     )
+
+
+def _after_lease(activity: Activity, ended_at: datetime | None) -> Activity:
+    """A lease is use: the idle clock starts at its end, where that is later."""
+    if ended_at is None or activity.started_at is None or ended_at <= activity.started_at:
+        return activity
+    return replace(activity, started_at=ended_at)
 
 
 def _frozen(session: Session, account: Account) -> str | None:
@@ -204,11 +210,11 @@ def _hold(hold: Hold) -> HoldFact:
         until=hold.until,
         actor=hold.actor,
         reason=hold.reason,
-        by_program=hold.source == "lease",
+        by_program=hold.source in (hold_rows.LEASE, CRON),
     )
 
 
-def _idle_rule(policy: IdlePolicy, binding: Binding) -> IdleRule:
+def _idle_rule(policy: IdlePolicy, binding: Binding, quiet: datetime | None) -> IdleRule:
     return IdleRule(
         id=policy.id,
         name=policy.name,
@@ -217,4 +223,5 @@ def _idle_rule(policy: IdlePolicy, binding: Binding) -> IdleRule:
         matched_at=max(binding.matched_at, policy.effective_from),
         pauses=policy.action == "pause",
         shadow=policy.shadow,
+        quiet_until=quiet,
     )

@@ -10,8 +10,9 @@ from sqlmodel import Session
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import Wish
 from orchestrator.services.adoption import wish_as_is
-from orchestrator.services.clicks import end_hold, remember
+from orchestrator.services.clicks import remember
 from orchestrator.services.errors import conflict, not_found
+from orchestrator.services.hold_rows import end as end_hold
 from orchestrator.services.requests import Asked, close
 from orchestrator.store import endpoints, events, holds, operations
 from orchestrator.store.tables import Endpoint, Hold, Json, Operation

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import replace as replace_parts
+from datetime import UTC, datetime, timedelta
 
 from sqlmodel import Session
 
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.schedules.errors import ScheduleError
 from orchestrator.domain.schedules.lint import lint
+from orchestrator.domain.schedules.model import CronPoint, DateRule, Window
 from orchestrator.domain.schedules.model import Schedule as Windows
-from orchestrator.domain.schedules.model import Window
+from orchestrator.domain.schedules.occurrences import state_at
+from orchestrator.domain.schedules.points import next_point
 from orchestrator.domain.schedules.zones import UnknownZone
-from orchestrator.services import bindings, selectors
+from orchestrator.domain.status import Wish
+from orchestrator.services import bindings, calendars, selectors
 from orchestrator.services.bindings import NEVER
 from orchestrator.services.errors import conflict, invalid, not_found
+from orchestrator.services.lengths import brief
 from orchestrator.services.requests import Asked
 from orchestrator.services.rulebook import means_of
 from orchestrator.services.selectors import Selector
-from orchestrator.services.windows import window_to_json, windows_of
+from orchestrator.services.windows import date_to_json, full, points_to_json, window_to_json
 from orchestrator.store import events, schedules
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Binding, Endpoint, Schedule
 
 MOST_WINDOWS = 100
+MOST_POINTS = 50
+MOST_DATES = 400
+MOST_CALENDARS = 20
 MOST_FINDINGS = 50
+# A point that fires more often than this is taken for a mistake.
+SHORTEST_GAP = timedelta(minutes=5)
+_PACE_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +61,12 @@ class Covered:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A schedule as a person wants it."""
+    """A schedule as a person wants it; the days off of `calendars` are not in `windows`."""
 
     name: str
     windows: Windows
     selector: Selector
+    calendars: Sequence[str] = ()
     shadow: bool = False
     enabled: bool = True
     apply_now: Collection[str] = field(default_factory=tuple)
@@ -66,21 +79,65 @@ class Described:
     schedule: Schedule
     covered: Sequence[Covered]
     remarks: Sequence[Remark]
+    wish_now: Wish | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a schedule is made of besides its zone."""
+
+    windows: Sequence[Window] = ()
+    points: Sequence[CronPoint] = ()
+    dates: Sequence[DateRule] = ()
+    drain_minutes: int = 30
 
 
 def make_windows(timezone: str, windows: Sequence[Window], drain_minutes: int) -> Windows:
     """Return checked windows. Raises ServiceError 422, which names the field."""
-    if len(windows) > MOST_WINDOWS:
-        raise invalid("windows", f"A schedule has at most {MOST_WINDOWS} windows.")
+    return make(timezone, Parts(windows=windows, drain_minutes=drain_minutes))
+
+
+def make(timezone: str, parts: Parts) -> Windows:
+    """Return a checked schedule. Raises ServiceError 422, which names the field."""
+    _check_count("windows", parts.windows, MOST_WINDOWS)
+    _check_count("points", parts.points, MOST_POINTS)
+    _check_count("dates", parts.dates, MOST_DATES)
     try:
-        return Windows(timezone, tuple(windows), drain_minutes)
+        made = Windows(
+            timezone,
+            tuple(parts.windows),
+            parts.drain_minutes,
+            points=tuple(parts.points),
+            dates=tuple(parts.dates),
+        )
     except (ScheduleError, UnknownZone) as error:
         raise of_schedule_error(error) from error
+    for place, point in enumerate(parts.points):
+        _check_pace(f"points.{place}", replace_parts(made, points=(point,)))
+    return made
+
+
+def _check_count(field: str, found: Sequence[object], most: int) -> None:
+    if len(found) > most:
+        raise invalid(field, f"A schedule has at most {most} {field}.")
+
+
+def _check_pace(field: str, schedule: Windows) -> None:
+    """Refuse a point that fires again and again, as one with `*` for its minute does."""
+    first = next_point(schedule, _PACE_FROM)
+    second = None if first is None else next_point(schedule, first.at)
+    if first is not None and second is not None and second.at - first.at < SHORTEST_GAP:
+        raise invalid(
+            f"{field}.expression",
+            f"{first.expression!r} fires again after {brief(second.at - first.at)}.",
+            remedy=f"Leave at least {brief(SHORTEST_GAP)} between two firings.",
+        )
 
 
 def of_schedule_error(error: ScheduleError | UnknownZone, prefix: str = "") -> Exception:
     """Return the service's error for a part of a schedule that cannot be used."""
-    own = "" if error.field == "window" else error.field
+    own = "" if error.field in ("window", "point", "date") else error.field
+    own = re.sub(r"^dates(.*)\.day$", r"dates\1.date", re.sub(r"\[([0-9]+)\]", r".\1", own))
     where = ".".join(part for part in (prefix, own) if part)
     problem, _, remedy = str(error).removeprefix(f"{error.field}: ").partition("; ")
     return invalid(where, f"{problem[:1].upper()}{problem[1:]}.", remedy=remedy or None)
@@ -115,7 +172,7 @@ def replace(session: Session, schedule: Schedule, draft: Draft, asked: Asked) ->
     Raises ServiceError 409 for a taken name, 422 for `apply_now`.
     """
     _check_name(session, draft.name, schedule.id)
-    before = windows_of(schedule)
+    before = full(session, schedule, asked.now)
     schedule.version += 1
     schedule.updated_at = asked.now
     return _store(session, schedule, draft, asked, before=before)
@@ -134,7 +191,7 @@ def describe(session: Session, schedule: Schedule, now: datetime) -> Described:
     """Return a schedule with what it covers and what is odd about it."""
     bound = schedules.bindings_of_rule(session, schedule.id)
     covered = _covered(session, selectors.from_json(schedule.selector), bound)
-    return Described(schedule, covered, remarks(windows_of(schedule), covered, now))
+    return _described(session, schedule, covered, now)
 
 
 def remarks(windows: Windows, covered: Sequence[Covered], now: datetime) -> list[Remark]:
@@ -188,9 +245,15 @@ def _few(names: Sequence[str]) -> str:
 def _store(
     session: Session, schedule: Schedule, draft: Draft, asked: Asked, *, before: Windows | None
 ) -> Described:
+    _check_count("calendars", draft.calendars, MOST_CALENDARS)
+    calendars.check_names(session, draft.calendars)
     schedule.name = draft.name
-    schedule.timezone = draft.windows.timezone
     schedule.windows = [window_to_json(window) for window in draft.windows.windows]
+    stood = schedule.points if schedule.timezone == draft.windows.timezone else []
+    schedule.points = points_to_json(draft.windows.points, stood or [], asked.now)
+    schedule.dates = [date_to_json(rule) for rule in draft.windows.dates]
+    schedule.calendars = list(dict.fromkeys(draft.calendars))
+    schedule.timezone = draft.windows.timezone
     schedule.drain_minutes = draft.windows.drain_minutes
     schedule.selector = draft.selector.to_json()
     schedule.shadow, schedule.enabled = draft.shadow, draft.enabled
@@ -204,7 +267,23 @@ def _store(
     covered = _covered(session, draft.selector, by_endpoint)
     check_apply_now(draft.apply_now, by_endpoint)
     _record(session, schedule, "schedule.saved", asked, f"saved, version {schedule.version}")
-    return Described(schedule, covered, remarks(draft.windows, covered, asked.now))
+    return _described(session, schedule, covered, asked.now)
+
+
+def _described(
+    session: Session, schedule: Schedule, covered: Sequence[Covered], now: datetime
+) -> Described:
+    windows, ahead = full(session, schedule, now), now + calendars.LOOK_AHEAD
+    unknown = calendars.uncovered(session, schedule.calendars, now.date(), ahead.date())
+    state, wish = state_at(windows, now), Wish.PAUSED
+    if state.inside:
+        wish = Wish.RUNNING if state.keep_running else Wish.AVAILABLE
+    return Described(
+        schedule,
+        covered,
+        [*remarks(windows, covered, now), *(Remark("calendar_ends", text) for text in unknown)],
+        None if windows.only_points else wish,
+    )
 
 
 def check_apply_now(apply_now: Collection[str], bound: Collection[str]) -> None:

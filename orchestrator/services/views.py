@@ -10,21 +10,9 @@ from sqlmodel import Session
 
 from orchestrator.costs.figures import Figure
 from orchestrator.costs.report import month_to_date
-from orchestrator.domain.decide import Considered, Decision, Rule, decide
-from orchestrator.domain.endpoints import BilledReplicas
-from orchestrator.domain.plan import needed
-from orchestrator.domain.status import Status, Wish
-from orchestrator.services.clicks import facts_of
-from orchestrator.services.rulebook import means_of
 from orchestrator.store import accounts, endpoints, holds, operations
 from orchestrator.store.ledger import COMPUTE
 from orchestrator.store.tables import Account, Endpoint, Hold, Label, MeterInterval, Operation
-
-_NOT_SO = {
-    Rule.NOT_MANAGED: "it is managed",
-    Rule.FROZEN: "nothing is frozen",
-    Rule.DELETION: "nobody asked for its deletion",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +45,6 @@ class EndpointView:
     components: Sequence[ComponentBurn] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Why an endpoint is wanted so at an instant, and what comes next.
-
-    `barrier` says why what is wanted is not done, where its cloud or its owner forbids it.
-    """
-
-    decision: Decision
-    considered: tuple[Considered, ...]
-    next_at: datetime | None
-    next_wish: Wish | None
-    barrier: str = ""
-
-
 def views(session: Session, rows: Sequence[Endpoint], now: datetime) -> list[EndpointView]:
     """Return endpoints with what is shown of them, in the order given."""
     ids = [row.id for row in rows]
@@ -100,22 +74,6 @@ def view(session: Session, row: Endpoint, now: datetime) -> EndpointView:
     return views(session, [row], now)[0]
 
 
-def explain(session: Session, row: Endpoint, at: datetime) -> Explanation:
-    """Return what the rules of today say of an endpoint at an instant, and why."""
-    account = accounts.by_ids(session, [row.account_id])[row.account_id]
-    decision = decide(facts_of(session, account, row, at), at)
-    edge = decision.next_edge
-    after = None if edge is None else decide(facts_of(session, account, row, edge), edge)
-    wish = None if after is None else after.wish
-    return Explanation(decision, _in_order(decision), edge, wish, _barrier(row, decision))
-
-
-def _barrier(row: Endpoint, decision: Decision) -> str:
-    billed = BilledReplicas(row.billed_low, row.billed_expected, row.billed_high)
-    kind = needed(Status(row.status), decision, billed)
-    return means_of(row).barrier(kind) if kind is not None else ""
-
-
 def _burn(row: Endpoint, intervals: Sequence[MeterInterval]) -> int | None:
     """An endpoint that is known to be asleep burns nothing; one that runs unmetered is unknown."""
     known = [each.burn for each in intervals if each.burn is not None]
@@ -128,19 +86,3 @@ def burning_components(intervals: Sequence[MeterInterval]) -> list[ComponentBurn
     """Return what the open intervals of one endpoint cost now, compute first."""
     ordered = sorted(intervals, key=lambda one: (one.component != COMPUTE, one.component))
     return [ComponentBurn(one.component, one.hardware_key, one.units, one.burn) for one in ordered]
-
-
-def _in_order(decision: Decision) -> tuple[Considered, ...]:
-    """Return every rule in order of precedence, also those that were not reached."""
-    found: list[Considered] = []
-    reached = True
-    for rule in Rule:
-        noted = [item for item in decision.considered if item.rule is rule]
-        if noted:
-            found += noted
-        elif reached and rule in _NOT_SO:
-            found.append(Considered(rule, "no_opinion", _NOT_SO[rule]))
-        else:
-            found.append(Considered(rule, "not_reached", "an earlier rule decided"))
-        reached = reached and rule is not decision.rule
-    return tuple(found)

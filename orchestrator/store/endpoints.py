@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from sqlalchemy import (
@@ -53,6 +54,7 @@ class EndpointFilter:
     hardware: str | None = None
     deleted: bool = False
     ids: tuple[str, ...] | None = None
+    expiring_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,9 @@ def _conditions(wanted: EndpointFilter) -> list[ColumnElement[bool]]:
         conditions.append(col(Endpoint.name).icontains(wanted.name, autoescape=True))
     if wanted.hardware is not None:
         conditions.append(col(Endpoint.hardware_key).icontains(wanted.hardware, autoescape=True))
+    if wanted.expiring_before is not None:
+        conditions.append(col(Endpoint.expires_at) < wanted.expiring_before)
+        conditions.append(col(Endpoint.managed).is_(True))
     return conditions + [_labelled(key, value) for key, value in wanted.labels]
 
 

@@ -1,16 +1,20 @@
-"""Holds: a person's "keep it so until T"."""
+"""Holds: a person's "keep it so until T"; a program's is a lease."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from orchestrator.store.paging import Key, Position, beyond
-from orchestrator.store.tables import Hold
+from orchestrator.store.tables import Endpoint, Hold
+
+LEASE = "lease"
+# The idle clock looks no further back than the longest timeout of a policy.
+REMEMBERED = timedelta(days=31)
 
 
 def get(session: Session, hold_id: str) -> Hold | None:
@@ -49,10 +53,18 @@ def page(
     active_at: datetime | None,
     after: Position | None,
     limit: int,
+    actor: str | None = None,
+    leases: bool = False,
 ) -> Sequence[Hold]:
-    """Return up to `limit` holds, newest first; `active_at` leaves out those not in force."""
+    """Return up to `limit` holds, or leases, newest first.
+
+    `active_at` leaves out those not in force.
+    """
     keys = (Key(col(Hold.id), descending=True),)
-    query = select(Hold)
+    kind = Hold.source == LEASE if leases else Hold.source != LEASE
+    query = select(Hold).where(kind)
+    if actor is not None:
+        query = query.where(Hold.actor == actor)
     if endpoint_id is not None:
         query = query.where(Hold.endpoint_id == endpoint_id)
     if active_at is not None:
@@ -60,6 +72,33 @@ def page(
     if after is not None:
         query = query.where(beyond(keys, after))
     return session.exec(query.order_by(*(key.ordering() for key in keys)).limit(limit)).all()
+
+
+def lease_ends(session: Session, account_id: str, now: datetime) -> dict[str, datetime]:
+    """Return when the last lease of each endpoint of an account ended, at most a month ago."""
+    query = (
+        select(Hold)
+        .join(Endpoint, col(Endpoint.id) == col(Hold.endpoint_id))
+        .where(Endpoint.account_id == account_id, Hold.source == LEASE)
+        .where(Hold.until > now - REMEMBERED)
+    )
+    found: dict[str, datetime] = {}
+    for hold in session.exec(query):
+        end = min(hold.until, hold.ended_at or hold.until)
+        if end <= now:
+            found[hold.endpoint_id] = max(end, found.get(hold.endpoint_id, end))
+    return found
+
+
+def lapsed(session: Session, account_id: str, now: datetime) -> Sequence[Hold]:
+    """Return the holds and leases of an account that ended by themselves, not yet written down."""
+    query = (
+        select(Hold)
+        .join(Endpoint, col(Endpoint.id) == col(Hold.endpoint_id))
+        .where(Endpoint.account_id == account_id, Hold.until <= now)
+        .where(col(Hold.ended_at).is_(None), col(Hold.noted_at).is_(None))
+    )
+    return session.exec(query.order_by(col(Hold.id))).all()
 
 
 def end_all(session: Session, endpoint_id: str, at: datetime, by: str) -> None:

@@ -36,6 +36,7 @@ class Known:
     id: str
     name: str
     status: str
+    status_since: datetime
     digest: str
     last_used_at: datetime | None
     missing_since: datetime | None
@@ -85,6 +86,11 @@ class ManagedRow:
     allow_recreate: bool
     delete_after: datetime | None
     tombstone: Json
+    held_awake: Json
+    expires_at: datetime | None
+    expiry: Json
+    min_replicas: int | None
+    scale_to_zero_minutes: int | None
 
 
 _KNOWN_COLUMNS = tuple(getattr(Endpoint, name) for name in Known.__dataclass_fields__)

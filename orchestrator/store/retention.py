@@ -12,7 +12,15 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from orchestrator.store.operations import ACTIVE
-from orchestrator.store.tables import Event, MeterInterval, Operation, Setting
+from orchestrator.store.tables import (
+    EndpointFacts,
+    Event,
+    MeterInterval,
+    Operation,
+    Setting,
+    UsageSample,
+)
+from orchestrator.store.usage import LONGEST_RUN
 
 KEY = "retention"
 # Any constant will do, as long as all processes use the same one.
@@ -127,6 +135,50 @@ def drop_intervals(session: Session, limits: Limits, after: Any, size: int) -> S
         dropped,
         (col(MeterInterval.id), col(MeterInterval.started_at) < limits.before),
     )
+
+
+def drop_usage(session: Session, limits: Limits, after: Any, size: int) -> Step:
+    """Drop recorded use, the oldest first; a row of a quiet day goes when all of it is old."""
+    del after
+    older = col(UsageSample.start) < limits.before - LONGEST_RUN
+    query = select(UsageSample.endpoint_id, UsageSample.start).where(older).limit(size)
+    keys = [(row[0], row[1]) for row in session.execute(query)]
+    for endpoint_id, starts in _grouped(keys).items():
+        _delete(
+            session,
+            UsageSample,
+            UsageSample.endpoint_id == endpoint_id,
+            col(UsageSample.start).in_(starts),
+        )
+    return Step(None, len(keys), len(keys) < size)
+
+
+def drop_facts(session: Session, limits: Limits, after: Any, size: int) -> Step:
+    """Drop what was known of endpoints long ago, but what still held when the kept time begins."""
+    query = select(col(EndpointFacts.id), EndpointFacts.at)
+    query = query.where(col(EndpointFacts.id) > (after or 0))
+    rows = session.execute(query.order_by(col(EndpointFacts.id)).limit(size)).all()
+    old = [row[0] for row in rows if row[1] < limits.before]
+    newer: Any = aliased(EndpointFacts)
+    dropped = _delete(
+        session,
+        EndpointFacts,
+        col(EndpointFacts.id).in_(old),
+        exists().where(
+            newer.endpoint_id == EndpointFacts.endpoint_id,
+            newer.id > EndpointFacts.id,
+            newer.at <= limits.before,
+        ),
+    )
+    older = (col(EndpointFacts.id), col(EndpointFacts.at) < limits.before)
+    return _step(session, rows, size, dropped, older)
+
+
+def _grouped(keys: Sequence[tuple[str, datetime]]) -> dict[str, list[datetime]]:
+    found: dict[str, list[datetime]] = {}
+    for endpoint_id, start in keys:
+        found.setdefault(endpoint_id, []).append(start)
+    return found
 
 
 def note_dropped(session: Session, table: str, before: datetime, now: datetime) -> None:

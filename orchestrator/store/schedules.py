@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
-from sqlalchemy import delete
+from sqlalchemy import delete, func
 from sqlmodel import Session, col, select
 
 from orchestrator.store.paging import Key, Position, beyond
-from orchestrator.store.tables import Binding, Schedule
+from orchestrator.store.tables import Binding, Hold, PointFiring, Schedule
 
 
 def get(session: Session, schedule_id: str) -> Schedule | None:
@@ -76,3 +77,53 @@ def unbind(session: Session, rule_id: str, endpoint_ids: Collection[str] | None 
 def unbind_endpoint(session: Session, endpoint_id: str) -> None:
     """Delete every binding of an endpoint."""
     session.exec(delete(Binding).where(col(Binding.endpoint_id) == endpoint_id))
+
+
+def last_fired(session: Session, schedule_ids: Collection[str]) -> dict[tuple[str, str], datetime]:
+    """Return the instant of the latest point that came due, by schedule and endpoint."""
+    if not schedule_ids:
+        return {}
+    query = (
+        select(PointFiring.schedule_id, PointFiring.endpoint_id, func.max(PointFiring.at))
+        .where(col(PointFiring.schedule_id).in_(schedule_ids))
+        .group_by(col(PointFiring.schedule_id), col(PointFiring.endpoint_id))
+    )
+    return {(row[0], row[1]): row[2] for row in session.execute(query)}
+
+
+def firing(
+    session: Session, schedule_id: str, endpoint_id: str, at: datetime
+) -> PointFiring | None:
+    """Return what became of a cron point, if it came due before."""
+    return session.get(PointFiring, (schedule_id, endpoint_id, at))
+
+
+def firings_of_holds(session: Session, hold_ids: Collection[str]) -> dict[str, PointFiring]:
+    """Return the latest cron point of each of these holds, by hold."""
+    if not hold_ids:
+        return {}
+    query = select(PointFiring).where(col(PointFiring.hold_id).in_(hold_ids))
+    return {str(row.hold_id): row for row in session.exec(query.order_by(col(PointFiring.at)))}
+
+
+def last_clicks(
+    session: Session, endpoint_ids: Collection[str], but: Collection[str]
+) -> dict[str, datetime]:
+    """Return when each endpoint was last held, holds of the sources `but` left aside."""
+    if not endpoint_ids:
+        return {}
+    query = (
+        select(Hold.endpoint_id, func.max(Hold.starts_at))
+        .where(col(Hold.endpoint_id).in_(endpoint_ids), col(Hold.source).not_in(but))
+        .group_by(col(Hold.endpoint_id))
+    )
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def forget_firings(session: Session, schedule_id: str, endpoint_id: str, before: datetime) -> None:
+    """Delete what became of cron points of a schedule and an endpoint that were due before."""
+    session.exec(
+        delete(PointFiring)
+        .where(col(PointFiring.schedule_id) == schedule_id)
+        .where(col(PointFiring.endpoint_id) == endpoint_id, col(PointFiring.at) < before)
+    )

@@ -174,6 +174,12 @@ class Endpoint(SQLModel, table=True):
     # A deletion with grace: paused until then, and who asked why (`services.deletion`).
     delete_after: datetime | None = maybe_instant()
     tombstone: Json = document()
+    # When it expires: paused then, after a warning; who set that, how often it was extended, what
+    # was warned of (`services.expiry`).
+    expires_at: datetime | None = maybe_instant()
+    expiry: Json = document()
+    # What keeps it awake although nobody seems to use it (`domain.pollers`); empty: nothing seen.
+    held_awake: Json = document()
     # The last decision, for pages; recomputed at every pass.
     decided_wish: str = ""
     decided_rule: str = ""
@@ -258,7 +264,10 @@ class BulkPreview(SQLModel, table=True):
 
 
 class Schedule(SQLModel, table=True):
-    """Weekly windows and the endpoints they bind: by selector, account, or one endpoint."""
+    """Windows, cron points and exceptions, and the endpoints they bind (`services.windows`).
+
+    `calendars` are names of calendars whose days are off; each point says since when it stands.
+    """
 
     __tablename__ = "schedule"
 
@@ -266,6 +275,9 @@ class Schedule(SQLModel, table=True):
     name: str = Field(unique=True)
     timezone: str
     windows: list[Json] = array()
+    points: list[Json] = array()
+    dates: list[Json] = array()
+    calendars: list[str] = array()
     drain_minutes: int = 30
     selector: Json = document()
     shadow: bool = False
@@ -290,6 +302,9 @@ class IdlePolicy(SQLModel, table=True):
     timeout_minutes: int
     min_awake_minutes: int = 0
     action: str = "scale_to_zero"
+    # Windows on the clocks of a zone in which it does not act; none where the zone is empty.
+    quiet_timezone: str = ""
+    quiet_windows: list[Json] = array()
     selector: Json = document()
     shadow: bool = False
     enabled: bool = True
@@ -299,6 +314,47 @@ class IdlePolicy(SQLModel, table=True):
     updated_at: datetime = instant()
     version: int = 1
     removed_at: datetime | None = maybe_instant()
+
+
+class Calendar(SQLModel, table=True):
+    """Named days off. Their dates are kept: no new version of a library changes them unasked.
+
+    `source` is holidays, icalendar or dates, made from `parameters` (and `content`, the text of an
+    iCalendar file). `dates` are names by ISO date; what lies outside of `covers_*` is unknown.
+    """
+
+    __tablename__ = "calendar"
+
+    id: str = Field(primary_key=True)
+    name: str = Field(unique=True)
+    source: str
+    parameters: Json = document()
+    content: str = ""
+    dates: Json = document()
+    covers_from: str
+    covers_to: str
+    # Whether later years follow from the source by themselves.
+    extends: bool = False
+    # The library that made the dates, and the one whose differing dates were told of last.
+    made_with: str = ""
+    told_of: str = ""
+    created_at: datetime = instant()
+    created_by: str
+    updated_at: datetime = instant()
+    updated_by: str
+    version: int = 1
+    removed_at: datetime | None = maybe_instant()
+
+
+class AppliedRule(SQLModel, table=True):
+    """A rule that was made from a file of rules, and so may be removed by one."""
+
+    __tablename__ = "applied_rule"
+
+    rule_id: str = Field(primary_key=True)
+    kind: str
+    applied_at: datetime = instant()
+    applied_by: str
 
 
 class Binding(SQLModel, table=True):
@@ -313,8 +369,29 @@ class Binding(SQLModel, table=True):
     acts_from: datetime | None = maybe_instant()
 
 
+class PointFiring(SQLModel, table=True):
+    """A cron point that came due for an endpoint, once: it was held, only proposed, or dropped.
+
+    `hold_id` is the hold that it began, or went on with.
+    """
+
+    __tablename__ = "point_firing"
+
+    schedule_id: str = Field(foreign_key="schedule.id", primary_key=True)
+    endpoint_id: str = Field(foreign_key="endpoint.id", primary_key=True, index=True)
+    at: datetime = Field(sa_type=UtcDateTime, primary_key=True)
+    action: str
+    expression: str
+    outcome: str
+    hold_id: str | None = Field(default=None, index=True)
+    noted_at: datetime = instant()
+
+
 class Hold(SQLModel, table=True):
-    """A person's "keep it so until T"; `ended_at` is set when it is ended before its time."""
+    """A person's "keep it so until T"; `ended_at` is set when it is ended before its time.
+
+    A program's is a lease (`source`): renewed while it lives, never beyond `longest_until`.
+    """
 
     __tablename__ = "hold"
 
@@ -329,6 +406,37 @@ class Hold(SQLModel, table=True):
     cost_nano: int | None = nano()
     ended_at: datetime | None = maybe_instant()
     ended_by: str = ""
+    renewals: int = 0
+    longest_until: datetime | None = maybe_instant()
+    # When it was written down that it ended by itself.
+    noted_at: datetime | None = maybe_instant()
+
+
+class ExpiryPolicy(SQLModel, table=True):
+    """For how long endpoints live: a default for new ones, and what people may ask for.
+
+    Lengths of time are texts (`14d`, `5wd`); empty is no limit, and for `delete_grace` no deletion.
+    """
+
+    __tablename__ = "expiry_policy"
+
+    id: str = Field(primary_key=True)
+    name: str = Field(unique=True)
+    default_ttl: str = ""
+    max_ttl: str = ""
+    max_extension: str = ""
+    max_extensions: int | None = None
+    warn_before: list[str] = array()
+    delete_grace: str = ""
+    timezone: str = "UTC"
+    calendars: list[str] = array()
+    selector: Json = document()
+    enabled: bool = True
+    created_at: datetime = instant()
+    created_by: str
+    updated_at: datetime = instant()
+    version: int = 1
+    removed_at: datetime | None = maybe_instant()
 
 
 class Rate(SQLModel, table=True):
@@ -422,18 +530,59 @@ class MeterInterval(SQLModel, table=True):
 class UsageSample(SQLModel, table=True):
     """What was read of the requests of an endpoint in one stretch of ten minutes, kept.
 
-    `requests` were counted in `covered_s` of its seconds; what came in the rest is unknown.
-    Where a source tells only the time of the last request, `requests` is what that proves, one.
+    `requests` were counted in `covered_s` of its seconds; what came in the rest is unknown, and
+    comes on top. Where a source tells only the time of the last request, `requests` are those
+    times that were seen, a least number. A row without requests may stand for several whole
+    stretches on end, up to a day: then `covered_s` is their length (`store.usage.samples`).
     """
 
     __tablename__ = "usage_sample"
 
     endpoint_id: str = Field(foreign_key="endpoint.id", primary_key=True)
-    start: datetime = Field(sa_type=UtcDateTime, primary_key=True)
+    start: datetime = Field(sa_type=UtcDateTime, primary_key=True, index=True)
     requests: int
     covered_s: int
     last_request_at: datetime | None = maybe_instant()
     source: str = ""
+
+
+class RuleRevision(SQLModel, table=True):
+    """A schedule or idle policy as it was when the engine first decided by it.
+
+    `digest` tells one revision of a rule from another: days off of calendars are part of it, so
+    `version` may stay the same. `body` holds the columns of the rule and its days off.
+    """
+
+    __tablename__ = "rule_revision"
+    __table_args__ = (UniqueConstraint("rule_id", "digest", name="uq_rule_revision"),)
+
+    id: int | None = Field(
+        default=None, sa_column=Column(BIG_ID, primary_key=True, autoincrement=True)
+    )
+    rule_id: str
+    kind: str
+    version: int
+    digest: str
+    at: datetime = instant()
+    body: Json = document()
+
+
+class EndpointFacts(SQLModel, table=True):
+    """All that was known of a managed endpoint when its decision was made, but use and time.
+
+    From `at` until the next one of the endpoint. `body` names rules by revision.
+    """
+
+    __tablename__ = "endpoint_facts"
+    __table_args__ = (Index("ix_endpoint_facts_at", "endpoint_id", "at"),)
+
+    id: int | None = Field(
+        default=None, sa_column=Column(BIG_ID, primary_key=True, autoincrement=True)
+    )
+    endpoint_id: str = Field(foreign_key="endpoint.id")
+    at: datetime = instant()
+    digest: str
+    body: Json = document()
 
 
 class Event(SQLModel, table=True):

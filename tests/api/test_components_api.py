@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.status import Wish
-from orchestrator.services.clicks import hold_cost
+from orchestrator.services.hold_rows import cost as hold_cost
 from orchestrator.store.tables import Account, Endpoint
 from tests.api.site import NOON, Site, endpoint, rate
 from tests.support import rows

@@ -105,13 +105,17 @@ def test_changes_describe_their_rehearsal_and_their_key(site: Site) -> None:
 def test_operation_ids_are_stable(site: Site) -> None:
     """These names are in other people's programs: add to them, and take none away."""
     assert set(operations_of(site)) >= {
+        "acquire_lease",
         "adopt_endpoint",
         "adopt_endpoints",
         "cancel_operation",
         "change_account",
         "change_endpoint",
         "connect_account",
+        "clear_endpoint_expiry",
         "create_endpoint",
+        "create_expiry_policy",
+        "create_hold",
         "create_policy",
         "create_schedule",
         "create_token",
@@ -120,6 +124,7 @@ def test_operation_ids_are_stable(site: Site) -> None:
         "delete_schedule",
         "end_hold",
         "explain_endpoint",
+        "extend_endpoint",
         "freeze",
         "get_account",
         "get_costs",
@@ -146,12 +151,16 @@ def test_operation_ids_are_stable(site: Site) -> None:
         "preview_saved_schedule",
         "preview_schedule",
         "release_endpoint",
+        "release_lease",
         "remove_account",
+        "renew_lease",
+        "replace_expiry_policy",
         "replace_policy",
         "replace_schedule",
         "resume_endpoint",
         "revoke_token",
         "scale_endpoint_to_zero",
+        "set_endpoint_expiry",
         "unfreeze",
     }
 

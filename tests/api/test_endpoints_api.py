@@ -257,6 +257,7 @@ def test_why_names_every_rule_in_order(lab: Site) -> None:
         "frozen",
         "deletion",
         "hold",
+        "expired",
         "schedule",
         "idle",
         "standing",

@@ -19,6 +19,7 @@ OFFICE: dict[str, Any] = {
     "windows": ["mon-fri 08:00-19:00"],
     "selector": {"labels": {"team": "search"}},
 }
+PLAIN: dict[str, Any] = {"ready_by": False, "month_days": [], "nth_weekdays": []}
 
 
 @pytest.fixture
@@ -61,6 +62,7 @@ def test_a_schedule_is_saved_with_what_it_covers(team: Site) -> None:
             "start": "08:00",
             "end": "19:00",
             "keep_running": False,
+            **PLAIN,
         }
     ]
     assert [item["name"] for item in made["endpoints"]] == ["search", "seen", "shield"]
@@ -101,7 +103,7 @@ def test_apply_now_names_managed_endpoints_that_it_covers(team: Site, stranger: 
 def test_windows_may_be_objects_and_come_back_as_they_go_in(team: Site) -> None:
     window = {"days": ["fri", "sat"], "start": "22:00", "end": "24:00", "keep_running": True}
     made = save(team, windows=[window])
-    assert made["windows"] == [{**window, "end": "00:00"}]
+    assert made["windows"] == [{**window, "end": "00:00", **PLAIN}]
     sent = {**OFFICE, "windows": made["windows"]}
     again = team.ask("PUT", f"/v1/schedules/{made['id']}", json=sent).json()
     assert again["windows"] == made["windows"]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.domain.decide import Facts, HoldFact, Rule, ScheduleFact, Standing, decide
+from orchestrator.domain.asked import HoldFact, Standing
+from orchestrator.domain.decide import Facts, Rule, ScheduleFact, decide
 from orchestrator.domain.idle import Activity, IdleRule
 from orchestrator.domain.schedules.model import Schedule, Window
 from orchestrator.domain.schedules.occurrences import intervals, state_at

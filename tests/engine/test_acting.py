@@ -168,14 +168,6 @@ class TestIdleness:
         calm.run(hours=30)
         assert calm.changes() == ["chat pause"]
 
-    def test_a_day_without_evidence_pauses_nothing(self, stage: Stage) -> None:
-        managed(stage)
-        stage.idle_policy(15, action="pause")
-        stage.world.faults.add(faults.missing_field("status.lastUsedAt"))
-        stage.world.faults.add(faults.error(500), path=r"/metrics")
-        stage.run(hours=24)
-        assert stage.changes() == []
-
     def test_the_clouds_counts_stand_in_for_a_missing_time_of_last_use(self, stage: Stage) -> None:
         managed(stage)
         stage.idle_policy(30, action="pause")

@@ -173,12 +173,6 @@ class TestIdling:
         stage.run(hours=6)
         assert stage.changes() == []
 
-    def test_without_metrics_nothing_is_idle(self, stage: AwsStage) -> None:
-        self.quiet(stage)
-        stage.world.faults.add(faults.error(500), path="/GetMetricData$")
-        stage.run(hours=24)
-        assert stage.changes() == []
-
     def test_denied_metrics_prove_nothing(self, stage: AwsStage) -> None:
         stage.aws.deny(AWS_ACCOUNT, "cloudwatch:GetMetricData")
         self.quiet(stage)

@@ -10,7 +10,7 @@ from sqlmodel import Session
 
 from orchestrator.domain.decide import Decision, Rule
 from orchestrator.domain.status import Status, Wish
-from orchestrator.services import clicks
+from orchestrator.services import clicks, hold_rows
 from orchestrator.services.clicks import opposes
 from orchestrator.store import holds, operations
 from orchestrator.store.tables import Account, Binding, Endpoint, Hold, Rate, Schedule
@@ -130,7 +130,7 @@ def test_the_cost_of_a_hold_counts_the_least_replicas(session: Session, least: i
     row = managed(min_replicas=least, hardware_key="h", status=Status.PAUSED)
     session.add(row)
     session.flush()
-    assert clicks.hold_cost(session, row, Wish.RUNNING, NOON, NOON + HOUR) is None
+    assert hold_rows.cost(session, row, Wish.RUNNING, NOON, NOON + HOUR) is None
     session.add(
         Rate(
             id="rat_1",
@@ -142,6 +142,6 @@ def test_the_cost_of_a_hold_counts_the_least_replicas(session: Session, least: i
         )
     )
     session.flush()
-    cost = clicks.hold_cost(session, row, Wish.RUNNING, NOON, NOON + 90 * HOUR / 60)
+    cost = hold_rows.cost(session, row, Wish.RUNNING, NOON, NOON + 90 * HOUR / 60)
     assert cost == 1_500 * max(least, 1)
-    assert clicks.hold_cost(session, row, Wish.PAUSED, NOON, NOON + HOUR) == 0
+    assert hold_rows.cost(session, row, Wish.PAUSED, NOON, NOON + HOUR) == 0

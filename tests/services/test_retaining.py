@@ -15,7 +15,14 @@ from orchestrator.settings import Settings
 from orchestrator.store import retention
 from orchestrator.store.database import Database
 from orchestrator.store.idempotency import IdempotentAnswer
-from orchestrator.store.tables import ApiToken, Event, MeterInterval, Operation, WebSession
+from orchestrator.store.tables import (
+    ApiToken,
+    Event,
+    MeterInterval,
+    Operation,
+    UsageSample,
+    WebSession,
+)
 from tests.support.rows import NOON, account, endpoint, interval, operation
 
 NOW = NOON + timedelta(days=500)
@@ -147,7 +154,8 @@ def test_what_was_dropped_is_told_with_the_instant(context: Context) -> None:
     assert before is not None
     assert told.data["before"] == before.isoformat()
     assert NOW - timedelta(days=401) < before <= NOW - timedelta(days=400)
-    assert drop(context) == {"event": 0, "operation": 0}
+    empty = {"endpoint_facts": 0, "event": 0, "operation": 0, "usage_sample": 0}
+    assert drop(context) == empty
 
 
 def test_a_round_ends_when_it_is_asked_to(context: Context) -> None:
@@ -158,7 +166,7 @@ def test_a_round_ends_when_it_is_asked_to(context: Context) -> None:
 
 def test_nothing_is_dropped_where_everything_is_kept(context: Context) -> None:
     add(context, event("old"), event("new"))
-    assert drop(context, keep_events_days=0, keep_operations_days=0) == {}
+    assert drop(context, keep_events_days=0, keep_operations_days=0, keep_usage_days=0) == {}
     assert messages(context) == ["old", "new"]
 
 
@@ -191,3 +199,22 @@ def test_rows_dated_ahead_do_not_end_it(context: Context) -> None:
     add(context, *(event("ahead", at=ahead) for _ in range(retaining.BATCH + 2)))
     add(context, *(event(f"{number}") for number in range(10)))
     assert drop(context)["event"] == 9
+
+
+def test_recorded_use_goes_when_all_of_its_day_is_old(context: Context) -> None:
+    """A row may stand for a day, so that it is kept for a day longer."""
+    with context.database.write() as session:
+        session.add_all(
+            UsageSample(
+                endpoint_id="ep_search",
+                start=NOW - timedelta(days=days),
+                requests=0,
+                covered_s=600,
+                source="last_use",
+            )
+            for days in (9, 10, 11, 12, 40)
+        )
+    assert drop(context, keep_usage_days=10)["usage_sample"] == 2
+    with context.database.read() as session:
+        left = session.exec(select(UsageSample)).all()
+    assert sorted((NOW - row.start).days for row in left) == [9, 10, 11]

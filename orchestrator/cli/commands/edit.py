@@ -13,62 +13,25 @@ import typer
 
 from orchestrator.cli import changes, formats, options, urls, waiting
 from orchestrator.cli.commands.endpoints import app
+from orchestrator.cli.commands.spec_options import (
+    EnvOption,
+    ExpiresOption,
+    HardwareOption,
+    IdleOption,
+    ImageOption,
+    LabelOption,
+    SecretOption,
+    ServerSecretOption,
+    SettingOption,
+    TagOption,
+    ThenDeleteOption,
+)
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.output import Column
 from orchestrator.cli.session import Session, session
 
 Json = dict[str, Any]
 HARDWARE_PARTS = ("vendor", "region", "instance_type", "instance_size")
-HardwareOption = Annotated[
-    str,
-    typer.Option(
-        metavar="KEY",
-        help="Such as aws/us-east-1/nvidia-l4/x1 or ml.inf2.48xlarge; see `hardware`.",
-    ),
-]
-EnvOption = Annotated[
-    list[str] | None, typer.Option("--env", metavar="KEY=VALUE", help="Environment; repeatable.")
-]
-SecretOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--secret",
-        metavar="KEY=REF",
-        help="Secret read from env:NAME or file:/path, never from the command line; repeatable.",
-    ),
-]
-ServerSecretOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--server-secret",
-        metavar="KEY=REF",
-        help="Secret that the server itself reads from env:NAME or file:/path, also after a "
-        "restart; needs the scope admin; repeatable.",
-    ),
-]
-ImageOption = Annotated[
-    str | None, typer.Option(metavar="JSON", help="Container image as JSON, or @file.")
-]
-LabelOption = Annotated[
-    list[str] | None,
-    typer.Option("--label", "-l", metavar="KEY=VALUE", help="Label it; repeatable."),
-]
-IdleOption = Annotated[
-    str | None,
-    typer.Option(
-        "--idle", metavar="MINUTES", help="The cloud's own timer to zero, in minutes; off for none."
-    ),
-]
-SettingOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--option", metavar="KEY=VALUE", help="A setting that only this cloud has; repeatable."
-    ),
-]
-TagOption = Annotated[
-    list[str] | None,
-    typer.Option("--tag", metavar="KEY=VALUE", help="A tag of the cloud's own; repeatable."),
-]
 
 
 @app.command(
@@ -99,6 +62,8 @@ def create(
     tag: TagOption = None,
     label: LabelOption = None,
     owner: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
+    expires: ExpiresOption = None,
+    then_delete: ThenDeleteOption = None,
     wait: options.WaitOption = False,
     timeout: options.TimeoutOption = "30m",
     yes: options.YesOption = False,
@@ -126,6 +91,7 @@ def create(
             "tags": tag,
             "labels": options.pairs(label),
             "owner": owner,
+            "expiry": _expiry(expires, then_delete),
         }
     )
     where = urls.path("endpoints")
@@ -398,3 +364,11 @@ def _finish(change: changes.Change, answer: Json) -> None:
     changes.tell(change.run, ended)
     if change.wait and not change.dry_run and changes.is_operation(ended):
         waiting.check(ended)
+
+
+def _expiry(expires: str | None, then_delete: str | None) -> Json | None:
+    if expires is None and then_delete is not None:
+        raise CliError("--then-delete what?", ExitCode.USAGE, "give --expires 14d as well")
+    if expires is None:
+        return None
+    return {"expires": expires, **({"delete_grace": then_delete} if then_delete else {})}

@@ -33,6 +33,9 @@ def list_endpoints(
         str | None, typer.Option(help="Only on this hardware, such as aws/us-east-1/nvidia-l4/x1.")
     ] = None,
     deleted: Annotated[bool, typer.Option("--deleted", help="Show deleted ones too.")] = False,
+    expiring_before: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only those that expire by then: 7d, a date.")
+    ] = None,
     sort: Annotated[str | None, typer.Option(help="name, status or -burn.")] = None,
     limit: options.LimitOption = 0,
 ) -> None:
@@ -46,6 +49,7 @@ def list_endpoints(
         "label": label,
         "hardware": hardware,
         "deleted": deleted or None,
+        "expiring_before": run.instant(expiring_before),
         "sort": sort,
     }
     page = run.api.pages(urls.path("endpoints"), query, limit)
@@ -58,34 +62,6 @@ def show(ctx: typer.Context, endpoint: options.EndpointArg) -> None:
     run = session(ctx)
     found: Any = run.api.get(urls.path("endpoints", changes.resolve(run, endpoint)))
     run.out.record(found, _pairs(run, found))
-
-
-@app.command(epilog="Example: orchestrator endpoints why search-api")
-def why(
-    ctx: typer.Context,
-    endpoint: options.EndpointArg,
-    at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Why at this instant, past or future.")
-    ] = None,
-) -> None:
-    """Say why an endpoint runs or sleeps: the rule that decided, and all that were asked."""
-    run = session(ctx)
-    where = urls.path("endpoints", changes.resolve(run, endpoint), "why")
-    found: Any = run.api.get(where, {"at": run.instant(at)})
-    out = run.out
-    if out.form == "json" or run.quiet:
-        out.record(found, [], key="wish")
-        return
-    target = found.get("endpoint") or {}
-    target_name = target.get("name", endpoint) if isinstance(target, dict) else endpoint
-    out.say(f"{target_name}: {found.get('wish') or 'no wish'}, decided by {found.get('rule')}")
-    out.say(f"because {found.get('reason')}")
-    if found.get("barrier"):
-        out.say(f"not done: {found['barrier']}")
-    if found.get("next_change"):
-        out.say(f"next: {next_change(run, found)}")
-    out.lines([""])
-    out.items(found, _RULES, rows=found.get("considered") or [], empty="no rule was asked")
 
 
 @app.command(epilog="Example: orchestrator endpoints events search-api")
@@ -114,13 +90,6 @@ def next_change(run: Session, endpoint: Json) -> str:
     if not change:
         return formats.NOTHING
     return f"{change.get('wish') or 'no rule'} at {run.out.at(change.get('at'))}"
-
-
-_RULES = (
-    Column("rule", lambda r: str(r.get("rule"))),
-    Column("outcome", lambda r: str(r.get("outcome") or "").replace("_", " ")),
-    Column("detail", lambda r: str(r.get("detail") or "")),
-)
 
 
 def _columns(run: Session) -> list[Column]:
@@ -238,6 +207,7 @@ def _what_is_wanted(run: Session, found: Json) -> list[tuple[str, str]]:
         *holds,
         ("operation", f"{operation['kind']} {operation['status']}" if operation else ""),
         ("stuck", waiting.stuck(operation, run.clock.now()) if operation else ""),
+        ("expires", _expires(run, found.get("expiry"))),
         (
             "deleted after",
             f"{run.out.at(deletion['after'])}, {deletion['actor']} asked: {deletion['reason']}"
@@ -245,3 +215,9 @@ def _what_is_wanted(run: Session, found: Json) -> list[tuple[str, str]]:
             else "",
         ),
     ]
+
+
+def _expires(run: Session, expiry: Json | None) -> str:
+    if not expiry:
+        return ""
+    return f"{run.out.at(expiry['at'])}, set by {expiry['actor']}: {expiry['reason']}"

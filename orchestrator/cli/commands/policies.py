@@ -7,10 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from orchestrator.cli import changes, options, urls
+from orchestrator.cli.commands.schedule_parts import EndpointOption, MatchOption
 from orchestrator.cli.commands.schedules import (
     EnabledChange,
-    EndpointOption,
-    MatchOption,
     ShadowChange,
     covered_text,
     remove,
@@ -25,6 +24,20 @@ from orchestrator.cli.session import Session, session
 app = typer.Typer(help="Idle policies: put to sleep what nobody uses.", no_args_is_help=True)
 
 PolicyArg = Annotated[str, typer.Argument(metavar="POLICY", help="Its id or name.")]
+
+
+QuietOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--quiet-hours",
+        metavar="WINDOW",
+        help="When it does not act, such as 'mon-fri 09:00-18:00'; repeat it for more.",
+    ),
+]
+QuietZoneOption = Annotated[
+    str | None,
+    typer.Option("--quiet-zone", metavar="ZONE", help="Whose clocks these go by; else UTC."),
+]
 
 
 @app.command("list", epilog="Example: orchestrator policies list")
@@ -56,6 +69,8 @@ def create(
     account: options.AccountOption = None,
     endpoint: EndpointOption = None,
     match: MatchOption = None,
+    quiet: QuietOption = None,
+    quiet_zone: QuietZoneOption = None,
     shadow: Annotated[
         bool, typer.Option("--shadow", help="Only record what it would have done.")
     ] = False,
@@ -79,6 +94,7 @@ def create(
         "min_awake_minutes": min_awake,
         "action": action,
         "selector": {key: value for key, value in selector.items() if value},
+        "quiet_hours": _quiet(quiet, quiet_zone, None),
         "shadow": shadow,
     }
     answer = changes.Change(run, dry_run=dry_run).send("POST", urls.path("policies"), body=body)
@@ -96,6 +112,11 @@ def update(
     idle: Annotated[int | None, typer.Option(min=1, help="Minutes without a request.")] = None,
     min_awake: Annotated[int | None, typer.Option(min=0, help="Minutes awake.")] = None,
     action: Annotated[str | None, typer.Option(help="scale_to_zero, or pause.")] = None,
+    quiet: QuietOption = None,
+    quiet_zone: QuietZoneOption = None,
+    no_quiet: Annotated[
+        bool, typer.Option("--no-quiet-hours", help="Without quiet hours.")
+    ] = False,
     shadow: ShadowChange = None,
     enabled: EnabledChange = None,
     dry_run: options.DryRunOption = False,
@@ -108,6 +129,8 @@ def update(
     body = {key: present[key] for key in ("name", "selector", "shadow", "enabled", *given)}
     body |= {key: value for key, value in given.items() if value is not None}
     body |= switched(shadow, enabled)
+    present_hours = present.get("quiet_hours")
+    body["quiet_hours"] = None if no_quiet else _quiet(quiet, quiet_zone, present_hours)
     answer = changes.Change(run, dry_run=dry_run).send("PUT", where, body=body)
     if dry_run:
         changes.tell(run, answer)
@@ -136,6 +159,25 @@ _COLUMNS = (
 )
 
 
+def _quiet(
+    windows: list[str] | None, timezone: str | None, present: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    """Return quiet hours as they are sent: the present ones but for what is given."""
+    if not windows and present is None:
+        if timezone:
+            raise CliError(
+                "--quiet-zone without quiet hours", ExitCode.USAGE, "give --quiet-hours WINDOW too"
+            )
+        return None
+    zone = timezone or (present or {}).get("timezone") or "UTC"
+    return {"timezone": zone, "windows": windows or (present or {})["windows"]}
+
+
+def _quiet_text(policy: dict[str, Any]) -> str:
+    hours = policy.get("quiet_hours")
+    return f"{', '.join(hours['windows'])} in {hours['timezone']}" if hours else "never"
+
+
 def _show(run: Session, policy: dict[str, Any]) -> None:
     run.out.record(
         policy,
@@ -146,6 +188,7 @@ def _show(run: Session, policy: dict[str, Any]) -> None:
             ("idle", f"{policy['timeout_minutes']} min without a request"),
             ("awake", f"at least {policy.get('min_awake_minutes', 0)} min after each start"),
             ("then", str(policy["action"]).replace("_", " ")),
+            ("quiet", _quiet_text(policy)),
             ("for", selector_text(policy)),
             ("endpoints", covered_text(run, policy)),
         ],

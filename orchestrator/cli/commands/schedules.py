@@ -2,55 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from orchestrator.cli import changes, formats, options, urls
-from orchestrator.cli.errors import CliError, ExitCode
+from orchestrator.cli.commands import schedule_parts as parts
+from orchestrator.cli.commands.schedule_parts import EndpointOption, MatchOption
 from orchestrator.cli.output import Column
 from orchestrator.cli.session import Session, session
 
-app = typer.Typer(help="Schedules: weekly windows in which endpoints are up.", no_args_is_help=True)
+app = typer.Typer(help="Schedules: windows in which endpoints are up.", no_args_is_help=True)
 Json = dict[str, Any]
 
 ScheduleArg = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Its id or name.")]
-WindowOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--window",
-        metavar="WINDOW",
-        help="Such as 'mon-fri 08:00-19:00', or with ' keep-running' behind it; repeatable.",
-    ),
-]
-ZoneOption = Annotated[str | None, typer.Option(help="IANA zone, such as Europe/Berlin.")]
-MatchOption = Annotated[
-    list[str] | None,
-    typer.Option("--match", metavar="KEY=VALUE", help="Endpoints with this label; repeatable."),
-]
-EndpointOption = Annotated[
-    str | None, typer.Option("--endpoint", metavar="ENDPOINT", help="This one endpoint.")
-]
-DrainOption = Annotated[
-    int | None, typer.Option(min=0, help="Minutes to wait for requests to end at a window's end.")
-]
-ApplyNowOption = Annotated[
-    list[str] | None,
-    typer.Option("--apply-now", metavar="ENDPOINT", help="Act on it at once; repeatable."),
-]
 ShadowChange = Annotated[
     bool | None, typer.Option("--shadow/--no-shadow", help="Only record, or act.")
 ]
 EnabledChange = Annotated[bool | None, typer.Option("--enable/--disable", help="Switch it.")]
-_KEPT = ("timezone", "windows", "drain_minutes", "selector", "shadow", "enabled")
-FileOption = Annotated[
-    str | None,
-    typer.Option("--file", metavar="FILE", help="The whole schedule as JSON; - for stdin."),
-]
+_KEPT = (
+    *("timezone", "windows", "points", "dates", "calendars"),
+    *("drain_minutes", "selector", "shadow", "enabled"),
+)
 
 
 @app.command("list", epilog="Example: orchestrator schedules list")
@@ -75,32 +49,41 @@ def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="What you will call it.")],
     *,
-    timezone: ZoneOption = None,
-    window: WindowOption = None,
+    timezone: parts.ZoneOption = None,
+    window: parts.WindowOption = None,
+    point: parts.PointOption = None,
+    off: parts.OffOption = None,
+    extra: parts.ExtraOption = None,
+    replace: parts.ReplaceOption = None,
+    calendar: parts.CalendarOption = None,
     account: options.AccountOption = None,
     endpoint: EndpointOption = None,
     match: MatchOption = None,
-    drain: DrainOption = None,
+    drain: parts.DrainOption = None,
     shadow: Annotated[
         bool, typer.Option("--shadow", help="Only record what it would have done.")
     ] = False,
-    apply_now: ApplyNowOption = None,
-    file: FileOption = None,
+    apply_now: parts.ApplyNowOption = None,
+    file: parts.FileOption = None,
     dry_run: options.DryRunOption = False,
+    yes: options.YesOption = False,
 ) -> None:
     """Save a schedule. It acts from its next edge, unless --apply-now names an endpoint."""
     run = session(ctx)
-    selector = _selector(run, account, endpoint, match)
-    body = _body(name, timezone, window, drain, selector, base=_read(file))
+    given = {
+        "timezone": timezone,
+        "windows": window,
+        "points": point,
+        "dates": parts.dates_of(off, extra, replace),
+        "calendars": calendar,
+        "selector": parts.selector_of(run, account, endpoint, match),
+    }
+    body = parts.body_of(name, given | _drain(drain), parts.read(file))
     if shadow:
         body["shadow"] = True
-    if apply_now:
-        body["apply_now"] = [_endpoint_id(run, one) for one in apply_now]
-    answer = changes.Change(run, dry_run=dry_run).send("POST", urls.path("schedules"), body=body)
-    if dry_run:
-        changes.tell(run, answer)
-    else:
-        _show(run, answer)
+    where = urls.path("schedules")
+    answer = parts.save(run, "POST", where, body, apply_now, dry_run=dry_run, yes=yes)
+    _told(run, answer, dry_run=dry_run)
 
 
 @app.command(epilog="Example: orchestrator schedules update office-hours --no-shadow")
@@ -108,33 +91,42 @@ def update(
     ctx: typer.Context,
     schedule: ScheduleArg,
     *,
-    timezone: ZoneOption = None,
-    window: WindowOption = None,
+    timezone: parts.ZoneOption = None,
+    window: parts.WindowOption = None,
+    point: parts.PointOption = None,
+    off: parts.OffOption = None,
+    extra: parts.ExtraOption = None,
+    replace: parts.ReplaceOption = None,
+    calendar: parts.CalendarOption = None,
     account: options.AccountOption = None,
     endpoint: EndpointOption = None,
     match: MatchOption = None,
-    drain: DrainOption = None,
+    drain: parts.DrainOption = None,
+    clear: parts.ClearOption = None,
     shadow: ShadowChange = None,
     enabled: EnabledChange = None,
-    apply_now: ApplyNowOption = None,
-    file: FileOption = None,
+    apply_now: parts.ApplyNowOption = None,
+    file: parts.FileOption = None,
     dry_run: options.DryRunOption = False,
+    yes: options.YesOption = False,
 ) -> None:
-    """Change parts of a schedule; windows and selector are replaced whole."""
+    """Change parts of a schedule; windows, points, dates and selector are replaced whole."""
     run = session(ctx)
     where = urls.path("schedules", schedule)
     present: Json = run.api.get(where)
-    base = {**{key: present[key] for key in _KEPT}, **_read(file)}
-    selector = _selector(run, account, endpoint, match)
-    body = _body(present["name"], timezone, window, drain, selector, base=base)
+    base = {**{key: present[key] for key in _KEPT if key in present}, **parts.read(file)}
+    given = {
+        "timezone": timezone,
+        "windows": window,
+        "points": point,
+        "dates": parts.dates_of(off, extra, replace),
+        "calendars": calendar,
+        "selector": parts.selector_of(run, account, endpoint, match),
+    }
+    body = parts.body_of(present["name"], given | _drain(drain), base, clear)
     body |= switched(shadow, enabled)
-    if apply_now:
-        body["apply_now"] = [_endpoint_id(run, one) for one in apply_now]
-    answer = changes.Change(run, dry_run=dry_run).send("PUT", where, body=body)
-    if dry_run:
-        changes.tell(run, answer)
-    else:
-        _show(run, answer)
+    answer = parts.save(run, "PUT", where, body, apply_now, dry_run=dry_run, yes=yes)
+    _told(run, answer, dry_run=dry_run)
 
 
 @app.command(
@@ -146,13 +138,18 @@ def preview(
     schedule: Annotated[str | None, typer.Argument(help="A saved one; or describe one.")] = None,
     *,
     weeks: Annotated[int, typer.Option(min=1, max=26, help="How far ahead.")] = 2,
-    timezone: ZoneOption = None,
-    window: WindowOption = None,
+    timezone: parts.ZoneOption = None,
+    window: parts.WindowOption = None,
+    point: parts.PointOption = None,
+    off: parts.OffOption = None,
+    extra: parts.ExtraOption = None,
+    replace: parts.ReplaceOption = None,
+    calendar: parts.CalendarOption = None,
     account: options.AccountOption = None,
     endpoint: EndpointOption = None,
     match: MatchOption = None,
-    drain: DrainOption = None,
-    file: FileOption = None,
+    drain: parts.DrainOption = None,
+    file: parts.FileOption = None,
 ) -> None:
     """Show the starts and stops of the coming weeks, with costs. Writes nothing."""
     run = session(ctx)
@@ -160,8 +157,15 @@ def preview(
         where = urls.path("schedules", schedule, "preview")
         found: Any = run.api.get(where, {"weeks": weeks})
     else:
-        selector = _selector(run, account, endpoint, match)
-        body = _body("preview", timezone, window, drain, selector, base=_read(file))
+        given = {
+            "timezone": timezone,
+            "windows": window,
+            "points": point,
+            "dates": parts.dates_of(off, extra, replace),
+            "calendars": calendar,
+            "selector": parts.selector_of(run, account, endpoint, match),
+        }
+        body = parts.body_of("preview", given | _drain(drain), parts.read(file))
         where = urls.path("schedules", "preview")
         found = run.api.send("POST", where, query={"weeks": weeks}, body=body).payload
     _show_preview(run, found)
@@ -176,6 +180,17 @@ def delete(
 ) -> None:
     """Delete a schedule; its endpoints then follow what a person last asked for."""
     remove(session(ctx), "schedules", schedule, yes=yes, dry_run=dry_run)
+
+
+def _drain(minutes: int | None) -> Json:
+    return {} if minutes is None else {"drain_minutes": minutes}
+
+
+def _told(run: Session, answer: Any, *, dry_run: bool) -> None:
+    if dry_run:
+        changes.tell(run, answer)
+    else:
+        _show(run, answer)
 
 
 def remove(run: Session, kind: str, reference: str, *, yes: bool, dry_run: bool) -> None:
@@ -211,16 +226,35 @@ def state_text(rule: Json) -> str:
 
 
 def _windows(schedule: Json) -> str:
-    return "; ".join(_window(window) for window in schedule.get("windows") or [])
+    texts = [_window(window) for window in schedule.get("windows") or []]
+    return "; ".join(texts + [_point(point) for point in schedule.get("points") or []])
 
 
 def _window(window: Any) -> str:
     if isinstance(window, str):
         return window
-    days = window.get("days")
-    shown = ",".join(map(str, days)) if isinstance(days, list) else str(days)
+    days = [
+        *map(str, window.get("days") or []),
+        *(f"day {day}" for day in window.get("month_days") or []),
+        *map(str, window.get("nth_weekdays") or []),
+    ]
+    return f"{','.join(days)} {_times(window)}"
+
+
+def _times(window: Json) -> str:
     keep = " keep running" if window.get("keep_running") else ""
-    return f"{shown} {window.get('start')}-{window.get('end')}{keep}"
+    ready = " ready by" if window.get("ready_by") else ""
+    return f"{window.get('start')}-{window.get('end')}{keep}{ready}"
+
+
+def _point(point: Any) -> str:
+    return point if isinstance(point, str) else f"{point['action']} at {point['expression']}"
+
+
+def _date(one: Json) -> str:
+    times = ", ".join(_times(window) for window in one.get("windows") or [])
+    note = f"({one['note']})" if one.get("note") else ""
+    return " ".join(part for part in (str(one["date"]), str(one["kind"]), times, note) if part)
 
 
 _COLUMNS = (
@@ -242,6 +276,8 @@ def _show(run: Session, schedule: Json) -> None:
             ("state", state_text(schedule)),
             ("zone", schedule["timezone"]),
             ("windows", _windows(schedule)),
+            ("dates", "; ".join(_date(one) for one in schedule.get("dates") or [])),
+            ("calendars", ", ".join(schedule.get("calendars") or [])),
             ("drain", f"{schedule.get('drain_minutes')} min"),
             ("for", selector_text(schedule)),
             ("endpoints", covered_text(run, schedule)),
@@ -273,17 +309,51 @@ def _show_preview(run: Session, found: Json) -> None:
         return
     hours = found.get("hours_per_week")
     out.say(f"zone {found.get('timezone')} (rules {found.get('tzdata')}), {hours} h per week")
-    edges = [edge for week in found.get("weeks") or [] for edge in week.get("edges") or []]
-    out.items(found, _EDGES, rows=edges, empty="no start or stop in this time")
+    rows = [row for week in found.get("weeks") or [] for row in _rows_of(week)]
+    out.items(found, _EDGES, rows=rows, empty="no start or stop in this time")
     out.lines([""])
-    out.items(found, _SAVINGS, rows=found.get("endpoints") or [], empty="it covers no endpoint")
+    effects = [*(found.get("endpoints") or []), *_total(found)]
+    out.items(found, _SAVINGS, rows=effects, empty="it covers no endpoint")
+    for one in found.get("endpoints") or []:
+        if one.get("start_up"):
+            early = one["start_up"]
+            out.say(f"{one['name']} starts {early['minutes']} min early: {early['detail']}")
+    for start in found.get("starts") or []:
+        if start.get("remarks"):
+            remarks = "; ".join(start["remarks"])
+            out.say(f"{start['name']}, {_wall(start['at_local'])}: {remarks}")
     for _, text in _findings(found):
         out.note(f"note: {text}")
 
 
+def _rows_of(week: Json) -> list[Json]:
+    """Return the edges, points and days off of a week in the order of their local time."""
+    rows = [{**edge, "then": str(edge.get("wish"))} for edge in week.get("edges") or []]
+    rows += [
+        {**one, "then": f"{one['action']} point {one['expression']}"}
+        for one in week.get("points") or []
+    ]
+    rows += [
+        {"at_local": one["date"], "at_utc": "", "then": f"day off: {one['name']}"}
+        for one in week.get("days_off") or []
+    ]
+    return sorted(rows, key=lambda row: str(row["at_local"]))
+
+
+def _total(found: Json) -> list[Json]:
+    """Return the sum of what has a price, where there is more than one endpoint."""
+    if not found.get("total") or len(found.get("endpoints") or []) < 2:
+        return []
+    left = found["total"].get("unpriced")
+    return [
+        {**found["total"], "name": f"all but {left} unpriced" if left else "all", "unpriced": []}
+    ]
+
+
 def _wall(text: str) -> str:
     """Return an instant as the wall clock that it is written in, such as `Mon 2026-03-02 08:00`."""
-    return f"{datetime.fromisoformat(text):%a %Y-%m-%d %H:%M}"
+    shape = "%a %Y-%m-%d" if len(text) == len("2026-03-02") else "%a %Y-%m-%d %H:%M"
+    return datetime.fromisoformat(text).strftime(shape) if text else ""
 
 
 def _amount(effect: Json, name: str) -> str:
@@ -296,7 +366,7 @@ def _amount(effect: Json, name: str) -> str:
 _EDGES = (
     Column("local", lambda e: _wall(e["at_local"])),
     Column("UTC", lambda e: _wall(e["at_utc"])),
-    Column("then", lambda e: str(e.get("wish"))),
+    Column("then", lambda e: str(e["then"])),
 )
 _SAVINGS = (
     Column("endpoint", lambda e: str(e.get("name"))),
@@ -305,59 +375,3 @@ _SAVINGS = (
     Column("always on", lambda e: _amount(e, "cost_month_always_on"), right=True),
     Column("as today", lambda e: _amount(e, "cost_month_today"), right=True),
 )
-
-
-def _selector(
-    run: Session, account: str | None, endpoint: str | None, match: list[str] | None
-) -> Json:
-    given = {
-        "account": account,
-        "endpoint": changes.resolve(run, endpoint) if endpoint else None,
-        "labels": options.pairs(match),
-    }
-    return {key: value for key, value in given.items() if value}
-
-
-def _endpoint_id(run: Session, endpoint: str) -> str:
-    found: Json = run.api.get(urls.path("endpoints", changes.resolve(run, endpoint)))
-    return str(found["id"])
-
-
-def _body(
-    name: str,
-    timezone: str | None,
-    windows: list[str] | None,
-    drain: int | None,
-    selector: Json,
-    *,
-    base: Json,
-) -> Json:
-    """Return the schedule from a file and the options; options win."""
-    given = {
-        "timezone": timezone,
-        "windows": windows,
-        "drain_minutes": drain,
-        "selector": selector or None,
-    }
-    chosen = {key: value for key, value in given.items() if value is not None}
-    body = {**base, **chosen, "name": name}
-    if not body.get("timezone") or not body.get("windows"):
-        raise CliError(
-            "a schedule needs a zone and a window",
-            ExitCode.USAGE,
-            "add --timezone Europe/Berlin --window 'mon-fri 08:00-19:00'",
-        )
-    return body
-
-
-def _read(file: str | None) -> Json:
-    if file is None:
-        return {}
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-        content = json.loads(text)
-    except (OSError, ValueError) as error:
-        raise CliError(f"--file cannot be read: {error}", ExitCode.USAGE) from None
-    if not isinstance(content, dict):
-        raise CliError("--file holds no JSON object", ExitCode.USAGE)
-    return content

@@ -4,8 +4,10 @@ A *wall* is a naive datetime of whole minutes: what a clock and a calendar on th
 """
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 
@@ -49,12 +51,27 @@ def reading(zone: ZoneInfo, wall: datetime) -> Reading:
     return Reading.REPEATED if early < late else Reading.SKIPPED
 
 
+def clock_changes(zone: ZoneInfo, start: datetime, end: datetime) -> Iterator[datetime]:
+    """The instants in ``[start, end)`` at which the clocks jump, to the second, in order.
+
+    Two changes within a day that cancel each other would be missed; no zone has such a pair.
+    """
+    day = timedelta(days=1)
+    while start < end:
+        after = min(start + day, end)
+        if _offset(zone, start) != _offset(zone, after):
+            yield _jump(zone, start, after)
+        start = after
+
+
+@lru_cache(maxsize=8192)
 def date_exists(zone: ZoneInfo, day: date) -> bool:
     """Whether the zone lived through any part of the civil date."""
     midnight = datetime.combine(day, time())
     return wall_at(zone, first_reached(zone, midnight)).date() == day
 
 
+@lru_cache(maxsize=8192)
 def _candidates(zone: ZoneInfo, wall: datetime) -> tuple[datetime, datetime]:
     """The wall by the offset before and by the offset after a change; see PEP 495.
 
@@ -73,3 +90,17 @@ def _change(zone: ZoneInfo, wall: datetime, after: datetime, until: datetime) ->
         return wall_at(zone, after + step * second) >= wall
 
     return after + bisect_left(steps, x=True, key=has_reached) * second
+
+
+def _jump(zone: ZoneInfo, start: datetime, end: datetime) -> datetime:
+    second, before = timedelta(seconds=1), _offset(zone, start)
+    steps = range((end - start) // second + 1)
+
+    def has_changed(step: int) -> bool:
+        return _offset(zone, start + step * second) != before
+
+    return start + bisect_left(steps, x=True, key=has_changed) * second
+
+
+def _offset(zone: ZoneInfo, instant: datetime) -> timedelta | None:
+    return instant.astimezone(zone).utcoffset()

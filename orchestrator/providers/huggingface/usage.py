@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from orchestrator.domain.endpoints import Usage
+from orchestrator.domain.usage import by_stretch, known_until
 from orchestrator.providers.huggingface.fields import Fields, count_of, instant_of
 
 _MILLISECONDS_FROM = 10**11
@@ -34,13 +35,20 @@ def read_usage(raw: Mapping[str, Any], start: datetime, end: datetime) -> Usage:
     inside = {at: value for at, value in points.items() if start - step < at <= end}
     known = sorted(at for at in points if at not in doubtful)
     busy = [at for at, value in inside.items() if value > 0]
+    spans = _spans(known, step, start, end)
+    # The newest points may still be on their way: what is told ends with the last one.
+    told_to = max((stop for _, stop in spans), default=end)
     return Usage(
         start=start,
-        end=end,
+        end=told_to,
         requests=math.ceil(sum(inside.values())),
-        covered_seconds=_covered(known, step, start, end),
+        covered_seconds=int(sum((b - a for a, b in spans), timedelta()).total_seconds()),
         last_request_at=max(start, min(max(busy) + step, end)) if busy else None,
         in_flight=_in_flight(raw),
+        known_since=known_until(spans, told_to),
+        stretches=by_stretch(
+            spans, ((at - step / 2, value) for at, value in inside.items()), step
+        ),
     )
 
 
@@ -73,12 +81,16 @@ def _step(points: list[datetime], raw: Mapping[str, Any]) -> timedelta:
     return min(step, timedelta(seconds=stated)) if stated else step
 
 
-def _covered(known: list[datetime], step: timedelta, start: datetime, end: datetime) -> int:
-    total = timedelta(0)
-    for earlier, later in pairwise(known):
-        if later - earlier <= step:
-            total += max(timedelta(0), min(later, end) - max(earlier, start))
-    return int(total.total_seconds())
+def _spans(
+    known: list[datetime], step: timedelta, start: datetime, end: datetime
+) -> list[tuple[datetime, datetime]]:
+    """Return the time between neighbouring points, as far as it is inside of the span."""
+    found = [
+        (max(earlier, start), min(later, end))
+        for earlier, later in pairwise(known)
+        if later - earlier <= step
+    ]
+    return [(first, last) for first, last in found if first < last]
 
 
 def _in_flight(raw: Mapping[str, Any]) -> int | None:

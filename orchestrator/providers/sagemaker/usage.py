@@ -15,6 +15,7 @@ from typing import Any
 
 from orchestrator.clock import Clock
 from orchestrator.domain.endpoints import Usage
+from orchestrator.domain.usage import by_stretch, known_until
 from orchestrator.providers.base import ProviderError, UnavailableError
 from orchestrator.providers.sagemaker.failures import DeniedError
 from orchestrator.providers.sagemaker.reading import Reader, utc
@@ -173,29 +174,35 @@ def _usage(
             parts[query.part].append(found.get(query, _Series()))
     busy = _sums(parts[_COUNT])
     last = max((at for at, value in busy.items() if value > 0), default=None)
+    known = _known(parts, busy, start, end)
+    spans = [(at, at + MINUTE) for at in known]
     return Usage(
         start=start,
         end=end,
         requests=math.ceil(sum(value for at, value in busy.items() if start <= at < end)),
-        covered_seconds=60 * _covered(parts, busy, start, end),
+        covered_seconds=60 * len(known),
         last_request_at=last + MINUTE if last is not None else None,
         in_flight=_in_flight(parts[_FLIGHT], end),
+        known_since=known_until(spans, end),
+        stretches=by_stretch(
+            spans, ((at, value) for at, value in busy.items() if start <= at < end), MINUTE
+        ),
     )
 
 
-def _covered(
+def _known(
     parts: Mapping[str, list[_Series]],
     busy: Mapping[datetime, float],
     start: datetime,
     end: datetime,
-) -> int:
+) -> list[datetime]:
     """Return the minutes of which requests are known: all variants must prove theirs."""
     if not parts[_COUNT] or not all(series.whole for series in parts[_COUNT]):
-        return 0
+        return []
     proofs = [{at for at, value in series.values.items() if value > 0} for series in parts[_PROOF]]
     proven = set.intersection(*proofs) if proofs else set()
     alone = set(busy) if len(parts[_COUNT]) == 1 else set()
-    return sum(start <= at < end for at in proven | alone)
+    return sorted(at for at in proven | alone if start <= at < end)
 
 
 def _sums(series: Sequence[_Series]) -> dict[datetime, float]:

@@ -73,19 +73,27 @@ def test_edges_on_clock_changes_are_named_with_their_date(text: str, expected: l
 
 
 def test_the_messages_say_what_will_happen() -> None:
-    messages = [finding.message for finding in lint(schedule("sun 02:10-02:50"), START, weeks=52)]
-    assert messages == [
-        "Sun 02:10-02:50 is empty on 2025-03-30: the clocks skip all of it",
-        "start 02:10 on 2025-10-26: the clocks show that time twice, and the first counts",
-        "end 02:50 on 2025-10-26: the clocks show that time twice, and the second counts",
-    ]
+    empty, first, second = lint(schedule("sun 02:10-02:50"), START, weeks=52)
+    assert empty.message == (
+        "Sun 02:10-02:50 is empty on 2025-03-30, because the clocks skip all of it; "
+        "make it longer if that day matters"
+    )
+    assert first.message == (
+        "start 02:10 on 2025-10-26: the clocks show that time twice, and the first counts; "
+        "choose a time outside the change if that is not meant"
+    )
+    assert second.message == (
+        "end 02:50 on 2025-10-26: the clocks show that time twice, and the second counts; "
+        "choose a time outside the change if that is not meant"
+    )
 
 
 def test_a_skipped_edge_says_when_it_falls() -> None:
     (spring, _) = lint(schedule("sun 02:30-06:00"), START, weeks=52)
     assert spring.message == (
         "start 02:30 on 2025-03-30: "
-        "the clocks skip that time, so it means the instant of the change"
+        "the clocks skip that time, so it means the instant of the change; "
+        "choose a time outside the change if that is not meant"
     )
 
 

@@ -1,11 +1,17 @@
 """What windows and schedules refuse."""
 
-from datetime import UTC, time
+from datetime import UTC, date, datetime, time
 
 import pytest
 
 from orchestrator.domain.schedules.errors import ScheduleError
-from orchestrator.domain.schedules.model import Schedule, Window
+from orchestrator.domain.schedules.model import (
+    EVERY_DAY,
+    DateKind,
+    DateRule,
+    Schedule,
+    Window,
+)
 from orchestrator.domain.schedules.zones import UnknownZone
 
 NINE, FIVE = time(9), time(17)
@@ -62,3 +68,62 @@ def test_schedules_are_values() -> None:
     one = Schedule("UTC", (Window(frozenset({0}), NINE, FIVE),))
     same = Schedule("UTC", (Window(frozenset({0}), NINE, FIVE),))
     assert len({one, same}) == 1
+
+
+@pytest.mark.parametrize("days", [frozenset({0}), frozenset({32}), frozenset({-32, 1})])
+def test_days_of_the_month_must_exist(days: frozenset[int]) -> None:
+    with pytest.raises(ScheduleError, match=r"^month_days: "):
+        Window(frozenset(), NINE, FIVE, month_days=days)
+
+
+@pytest.mark.parametrize("pair", [(0, 0), (6, 0), (-6, 0), (1, 7), (1, -1)])
+def test_nth_weekdays_must_exist(pair: tuple[int, int]) -> None:
+    with pytest.raises(ScheduleError, match=r"^nth_weekdays: "):
+        Window(frozenset(), NINE, FIVE, nth_weekdays=frozenset({pair}))
+
+
+def test_a_window_needs_days_of_one_kind_only() -> None:
+    assert not Window(frozenset(), NINE, FIVE, month_days=frozenset({-1})).is_weekly
+    assert not Window(frozenset(), NINE, FIVE, nth_weekdays=frozenset({(1, 0)})).is_weekly
+    assert Window(frozenset({0}), NINE, FIVE).is_weekly
+
+
+DAY = date(2025, 12, 24)
+OPEN = Window(frozenset({0}), NINE, FIVE)
+
+
+def test_exceptions_need_windows_or_none() -> None:
+    with pytest.raises(ScheduleError, match=r"^windows: a day off has none"):
+        DateRule(DAY, DateKind.OFF, (OPEN,))
+    for kind in (DateKind.EXTRA, DateKind.REPLACED):
+        with pytest.raises(ScheduleError, match=rf"^windows: a day of kind {kind} needs a window"):
+            DateRule(DAY, kind)
+
+
+def test_days_of_an_exceptions_windows_are_ignored() -> None:
+    other = Window(frozenset({5}), NINE, FIVE, nth_weekdays=frozenset({(1, 0)}))
+    rule = DateRule(DAY, DateKind.EXTRA, (other,))
+    assert rule == DateRule(DAY, DateKind.EXTRA, (OPEN,))
+    assert rule.windows[0].days == EVERY_DAY
+
+
+def test_an_exception_is_for_a_date_without_a_time() -> None:
+    with pytest.raises(ScheduleError, match=r"^day: "):
+        DateRule(datetime(2025, 12, 24, tzinfo=UTC), DateKind.OFF)
+
+
+def test_a_day_is_replaced_once() -> None:
+    one = DateRule(DAY, DateKind.REPLACED, (OPEN,))
+    with pytest.raises(ScheduleError, match="2025-12-24 is replaced twice") as refusal:
+        Schedule("UTC", (), dates=(one, DateRule(DAY, DateKind.OFF), one))
+    assert refusal.value.field == "dates[2].day"
+
+
+def test_whole_schedules_are_values_too() -> None:
+    def made() -> Schedule:
+        rule = DateRule(DAY, DateKind.REPLACED, (OPEN,))
+        return Schedule("UTC", (OPEN,), days_off=frozenset({DAY}), dates=(rule,))
+
+    asked = made()
+    assert asked.rules_by_date[DAY] == asked.dates
+    assert len({asked, made()}) == 1

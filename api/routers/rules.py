@@ -1,0 +1,52 @@
+"""Rules as code: all rules as one file, and the other way round."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fastapi import APIRouter, Response
+from sqlmodel import Session
+
+from orchestrator.api import rules_file
+from orchestrator.api.changes import ChangeDep, Done
+from orchestrator.api.deps import Ctx, Operator, Reader
+from orchestrator.api.openapi import CHANGE, READ, problems
+from orchestrator.api.schemas.rules_file import AppliedOut, ApplyBody, RulesText, applied_out
+from orchestrator.services import rules_as_code
+from orchestrator.services.rules_as_code import Run
+
+router = APIRouter(prefix="/rules", tags=["rules"])
+
+
+@router.get("", operation_id="export_rules", responses=problems(*READ))
+def export_rules(caller: Reader, context: Ctx) -> RulesText:
+    """Return calendars, schedules, policies and endpoints as one YAML file, without secrets."""
+    del caller
+    with context.database.read() as session:
+        return RulesText(text=rules_file.write(context, session))
+
+
+@router.post(
+    "/apply",
+    operation_id="apply_rules",
+    response_model=AppliedOut,
+    responses=problems(*CHANGE),
+)
+def apply_rules(body: ApplyBody, caller: Operator, context: Ctx, change: ChangeDep) -> Response:
+    """Make the rules what a file says, all or nothing; `dry_run=true` answers with what differs.
+
+    The same file again changes nothing. Endpoints are created and changed by operations.
+    """
+    kept = change.earlier(caller)
+    if kept is not None:
+        return kept
+    read = change.before(caller, lambda: rules_file.read(context, caller, body.text))
+    # A key names one operation, and this may ask for several; the answer is kept under it.
+    asked = replace(change.asked(caller, body.reason or "as a file of rules says"), key=None)
+
+    def work(session: Session) -> Done:
+        run = Run(session, asked, read.wanted, body.prune, read.loaded.value)
+        applied = rules_as_code.apply(run, read.sections, read.loaded, body.confirm)
+        return Done(200, applied_out(applied, rehearsal=change.dry_run))
+
+    return change.run(caller, work)

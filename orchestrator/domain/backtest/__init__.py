@@ -1,0 +1,1 @@
+"""What traffic would have cost under other rules, and which rule to take; pure."""

@@ -1,0 +1,302 @@
+"""The rule to take for each endpoint, at a stated price of a minute of waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from orchestrator.domain.backtest.arrivals import Arrivals
+from orchestrator.domain.backtest.days import (
+    GRID,
+    HOURS,
+    MINUTES,
+    STARTS,
+    TIMEOUTS,
+    Setting,
+    days_of,
+    table,
+)
+from orchestrator.domain.backtest.figures import cost_of
+from orchestrator.domain.backtest.habits import KINDS, Diary, diary
+from orchestrator.domain.backtest.policies import Policy
+from orchestrator.domain.backtest.pool import OWN_DAYS, Draws, Expected, Pool
+from orchestrator.domain.backtest.traffic import HOUR, Floats, Traffic
+from orchestrator.domain.schedules.model import Schedule
+
+WEEK = 7
+# Waiting has no upper bound and being always on has one, so surprises count against sleeping.
+CAUTION = 0.2
+LOW, HIGH = 0.1, 0.9
+# Half hours that were busy on at least this share of days.
+SHARES = (0.3, 0.5, 0.7)
+# Habits are looked for where requests came on so many days, and not all day long.
+_FEWEST_BUSY_DAYS = 3
+_ALL_DAY = 0.95
+# Timeouts to try outside of windows, beside the best one: their places in the grid.
+_OUTSIDE = (TIMEOUTS.index(15), TIMEOUTS.index(60))
+# Woken outside of windows it stays awake for hours: to be compared with such a timeout.
+_LIKE_HOLD = TIMEOUTS.index(240)
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Nano-dollars: `hour` of being awake, `minute` of one request's waiting.
+
+    `hours` has the endpoints for which an hour costs something else. `caution` is how many
+    standard deviations of what became of others are added to what is expected.
+    """
+
+    hour: int
+    minute: int
+    caution: float = CAUTION
+    hours: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, endpoint: str) -> Prices:
+        """Return the prices of one endpoint."""
+        return replace(self, hour=self.hours.get(endpoint, self.hour), hours={})
+
+    @property
+    def worth(self) -> float:
+        """Return how many hours of being awake a minute of waiting is worth."""
+        return self.minute / self.hour
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """What is expected, and the interval in which it lies with 80 %."""
+
+    low: float
+    mean: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """The next week under a rule: hours, nano-dollars, starts that a request meets, and waiting."""
+
+    hours: Range
+    cost: tuple[int, int, int]
+    starts: Range
+    waiting_minutes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """The rule for one endpoint; `instead` is the best rule of the other sort, with its week.
+
+    `tested` is by how many hours a day learnt windows did better on days left out.
+    """
+
+    endpoint: str
+    policy: Policy
+    week: Week
+    instead: Policy
+    instead_hours: float
+    instead_waiting: float
+    seen: bool
+    tested: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fleetwide:
+    """The advice for all endpoints, and what they cost together."""
+
+    advice: tuple[Advice, ...]
+    cost: tuple[int, int, int]
+    starts: Range
+
+
+@dataclass(frozen=True, slots=True)
+class _Habit:
+    """Learnt windows: how days left out differed from a timeout's, and hours gained a day."""
+
+    policy: Policy
+    base: int
+    change: Floats  # (4,), means for a day
+    gain: float
+
+
+class Adviser:
+    """Learns from a fleet's traffic over some whole days; advises for its endpoints, or others.
+
+    Raises ValueError when there are too few days.
+    """
+
+    def __init__(
+        self, fleet: Sequence[Traffic], setting: Setting, seed: int = 0, timezone: str = "UTC"
+    ) -> None:
+        self.setting, self.seed, self.timezone = setting, seed, timezone
+        self._known = {one.name: place for place, one in enumerate(fleet)}
+        self._tables = [table(one, seed, GRID, setting) for one in fleet]
+        self._pool = Pool(np.stack(self._tables))
+
+    def advise(
+        self, fleet: Sequence[Traffic], prices: Prices, *, days: int | None = None
+    ) -> Fleetwide:
+        """Return the advice for endpoints by their traffic in the same days.
+
+        An endpoint that the adviser has not learnt from and that has no request is new. `days`
+        looks at the last of them only, for endpoints that are younger; 0 is no past.
+        """
+        pasts = [self._past(one, days) for one in fleet]
+        expected = [self._expect(one, past) for one, past in zip(fleet, pasts, strict=True)]
+        own = [prices.of(one.name) for one in fleet]
+        scores = [
+            self._pool.scores(one, price.worth, price.caution)
+            for one, price in zip(expected, own, strict=True)
+        ]
+        habits = [
+            self._habit(one, past, score, price) if days is None else None
+            for one, past, score, price in zip(fleet, pasts, scores, own, strict=True)
+        ]
+        chosen = [
+            habit.base if habit else int(score.argmin())
+            for habit, score in zip(habits, scores, strict=True)
+        ]
+        draws = self._pool.draw(expected, chosen, self.seed)
+        advice = []
+        for place, one in enumerate(fleet):
+            picked = _Picked(one.name, expected[place], scores[place], chosen[place], habits[place])
+            _shift(draws, place, habits[place])
+            seen = bool(pasts[place][0, :, HOURS].sum())
+            advice.append(_advice(picked, draws, place, own[place], seen=seen))
+        return _together(advice, draws, own)
+
+    def _expect(self, traffic: Traffic, past: Floats) -> Expected:
+        known = self._known.get(traffic.name)
+        new = known is None and not len(traffic.requests)
+        if new or not past.shape[1]:
+            return self._pool.unknown(new=new)
+        return self._pool.expect(past, without=known)
+
+    def _past(self, traffic: Traffic, days: int | None) -> Floats:
+        place = self._known.get(traffic.name)
+        whole = self._tables[place] if place is not None else None
+        if whole is None:
+            whole = table(traffic, self.seed, GRID, self.setting)
+        return whole if days is None else whole[:, whole.shape[1] - days :]
+
+    def _habit(
+        self, traffic: Traffic, past: Floats, scores: Floats, prices: Prices
+    ) -> _Habit | None:
+        """The learnt windows that beat every timeout by more than a standard error, if any do.
+
+        What windows change is seen on days left out, against the same timeout without windows.
+        Less waiting counts by the weight of its own past alone.
+        """
+        known = diary(traffic, self.setting.origin, self.setting.days, self.timezone)
+        if known.busy.any(1).sum() < _FEWEST_BUSY_DAYS or known.busy.mean() > _ALL_DAY:
+            return None
+        arrivals = Arrivals(traffic, self.seed)
+        share = past.shape[1] / (past.shape[1] + OWN_DAYS)
+        found: list[tuple[float, _Habit]] = []
+        for policies, last, base in _variants(known, int(scores[:-1].argmin()), self.setting.days):
+            tried = [days_of(arrivals, one, self.setting) for one in policies]
+            change = np.stack([days[day] for day, days in enumerate(tried)]) - past[base]
+            each = change[:, HOURS] + share * prices.worth * change[:, MINUTES]
+            score = scores[base] + each.mean() + each.std(ddof=1) / np.sqrt(len(each))
+            if score < scores.min():
+                shrunk = change.mean(0) * (1, share, share, 0)
+                habit = _Habit(last, base, shrunk, float(scores.min() - score))
+                found.append((float(score), habit))
+        return min(found, key=lambda pair: pair[0])[1] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Picked:
+    """What was found for one endpoint."""
+
+    name: str
+    expected: Expected
+    scores: Floats
+    chosen: int
+    habit: _Habit | None
+
+
+def _variants(known: Diary, shortest: int, days: int) -> Iterator[tuple[list[Policy], Policy, int]]:
+    """Rules with windows: one for each day, learnt from the others; that of all days; its base."""
+    for kind in KINDS:
+        for share in SHARES:
+            whole = known.windows(kind, share)
+            if not whole.windows:
+                continue
+            left_out = [known.windows(kind, share, without=day) for day in range(days)]
+            for base in sorted({shortest, *_OUTSIDE}):
+                rules = [_with(windows, base) for windows in left_out]
+                yield rules, _with(whole, base), base
+            rules = [Policy("windows", None, windows) for windows in left_out]
+            yield rules, Policy("windows", None, whole), _LIKE_HOLD
+
+
+def _with(windows: Schedule, base: int) -> Policy:
+    timeout = GRID[base].timeout
+    assert timeout is not None  # noqa: S101 - the base is never always-on
+    return Policy(f"windows+{GRID[base].name}", timeout, windows if windows.windows else None)
+
+
+def _shift(draws: Draws, place: int, habit: _Habit | None) -> None:
+    if habit is not None:
+        hours, starts = draws.hours[:, place], draws.starts[:, place]
+        draws.hours[:, place] = np.clip(hours + habit.change[HOURS], 0, 24)
+        draws.starts[:, place] = np.maximum(starts + habit.change[STARTS], 0)
+
+
+def _advice(picked: _Picked, draws: Draws, place: int, prices: Prices, *, seen: bool) -> Advice:
+    mean = picked.expected.mean[picked.chosen].copy()
+    if picked.habit is not None:
+        mean = np.maximum(mean + picked.habit.change, 0)
+    instead = _instead(picked)
+    other = picked.expected.mean[instead]
+    week = Week(
+        _range(draws.hours[:, place], float(mean[HOURS])),
+        _costs(_range(draws.hours[:, place], float(mean[HOURS])), prices),
+        _range(draws.starts[:, place], float(mean[STARTS])),
+        WEEK * float(mean[MINUTES]),
+    )
+    return Advice(
+        picked.name,
+        picked.habit.policy if picked.habit else GRID[picked.chosen],
+        week,
+        GRID[instead],
+        WEEK * float(other[HOURS]),
+        WEEK * float(other[MINUTES]),
+        seen,
+        picked.habit.gain if picked.habit else None,
+    )
+
+
+def _instead(picked: _Picked) -> int:
+    """Always-on against a timeout, a timeout against always-on, learnt windows against both."""
+    last = len(GRID) - 1
+    if picked.habit is not None:
+        return picked.chosen
+    return int(picked.scores[:last].argmin()) if picked.chosen == last else last
+
+
+def _range(values: Floats, mean: float) -> Range:
+    low, high = np.quantile(values, (LOW, HIGH)) * WEEK
+    return Range(min(float(low), WEEK * mean), WEEK * mean, max(float(high), WEEK * mean))
+
+
+def _costs(hours: Range, prices: Prices) -> tuple[int, int, int]:
+    low, mean, high = (_cost(one, prices.hour) for one in (hours.low, hours.mean, hours.high))
+    return low, mean, high
+
+
+def _cost(hours: float, price: int) -> int:
+    return cost_of(price, round(hours * HOUR))
+
+
+def _together(advice: Sequence[Advice], draws: Draws, own: Sequence[Prices]) -> Fleetwide:
+    """Sums over endpoints; draws that were cut at no hours and at whole days are centred again."""
+    first = max(own[0].hour, 1) if own else 1
+    relative = np.array([one.hour / first for one in own])  # in hours of the first one's price
+    hours = float(sum(one.week.hours.mean * r for one, r in zip(advice, relative, strict=True)))
+    starts = sum(one.week.starts.mean for one in advice) / WEEK
+    drawn = draws.hours @ relative
+    whole = _range(drawn - drawn.mean() + hours / WEEK, hours / WEEK)
+    low, high = _cost(max(whole.low, 0.0), first), _cost(whole.high, first)
+    mean = sum(one.week.cost[1] for one in advice)
+    return Fleetwide(tuple(advice), (low, mean, high), _range(draws.starts.sum(1), starts))

@@ -1,0 +1,253 @@
+"""What became of endpoints like this one: expectations and their errors, from a fleet's history.
+
+The history of each endpoint is cut at several days. The days before a cut are a case, what came
+after it is its outcome. An endpoint's next days are expected to be partly like its own past and
+partly like the outcomes of the cases nearest to it, so that a lucky week is not taken for a law,
+and that endpoints which fall silent or wake up are reckoned with. What was expected of each case
+without its own endpoint, held against its outcome, gives the errors to count on.
+
+Arrays of days are shaped (candidates, days, 4) as in `days`; those of a fleet have the endpoints
+before that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.domain.backtest.days import AMID, HOURS, MINUTES, SHORT, STARTS
+from orchestrator.domain.backtest.traffic import Floats, Ints
+
+# So many days of own history weigh as much as the cases nearest to it.
+OWN_DAYS = 7.0
+# The nearest cases, as far as they lie within a distance; but not so few that one of them decides.
+NEAREST, FEWEST_NEAREST, DISTANCE = 60, 15, 1.0
+# What is waited at a start is known by days of requests; the fleet's mean counts as one of them.
+FLEET_DAYS = 1.0
+FEWEST_DAYS = 4
+DRAWS = 400
+_HOUR_SCALE, _START_SCALE = 8.0, 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """Means for a day by candidate, shaped (candidates, 4), and the cases that they come from."""
+
+    mean: Floats
+    nearest: Ints
+    waiting: Floats  # for each of the nearest, by what its minutes of waiting are multiplied
+    share: float  # of its own past
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """Pasts with their outcomes, one row for each cut of each endpoint."""
+
+    features: Floats
+    outcome: Floats  # (cases, candidates, 4), means for a day
+    waiting: Floats  # minutes of waiting at a start, as known at the cut
+    endpoint: Ints
+    cut: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class FleetWaiting:
+    """Minutes that requests wait together at a start: the mean of endpoints.
+
+    `at_start` is what comes of the pace of a day's busy stretches at a start, as a share.
+    """
+
+    mean: float
+    at_start: float
+
+
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Possible hours and starts of a day, shaped (draws, endpoints)."""
+
+    hours: Floats
+    starts: Floats
+
+
+class Pool:
+    """The cases of a fleet. Raises ValueError below `FEWEST_DAYS` days."""
+
+    def __init__(self, tables: Floats) -> None:
+        days = tables.shape[2]
+        if days < FEWEST_DAYS:
+            raise ValueError(f"{FEWEST_DAYS} whole days of traffic are needed, not {days}")
+        self.waiting = _fleet_waiting(tables)
+        self.cases = _cases(tables, self.waiting)
+        self._drift = _drift(tables)
+        expected = [
+            self.expect(tables[one, :, :cut], without=int(one))
+            for one, cut in zip(self.cases.endpoint, self.cases.cut, strict=True)
+        ]
+        self._means = np.stack([one.mean for one in expected])
+        error = self.cases.outcome - self._means
+        self._error = error - np.stack([error[one.nearest].mean(0) for one in expected])
+
+    def unknown(self, *, new: bool) -> Expected:
+        """Return what to expect of an endpoint without a past: one like the fleet's.
+
+        A `new` one is like those that came into use after a cut and never before.
+        """
+        cases = self.cases
+        nearest = np.arange(len(cases.endpoint))
+        began = np.flatnonzero(~cases.features.any(1) & (cases.outcome[:, 0, HOURS] > 0))
+        if new and len(began):
+            nearest = began
+        mean = cases.outcome[nearest].mean(0)
+        return Expected(mean, nearest, np.ones(len(nearest)), 0.0)
+
+    def expect(self, past: Floats, *, without: int | None = None) -> Expected:
+        """Return what to expect after a past of at least a day.
+
+        `without` leaves the cases of one endpoint out.
+        """
+        cases = self.cases
+        others = cases.endpoint != (-1 if without is None else without)
+        nearest = self._nearest(past, others)
+        if not len(nearest):  # it is the whole fleet: its own cases are all that there is
+            nearest = self._nearest(past, ~others)
+        waiting = waiting_at_start(past, self.waiting)
+        ratio = waiting / cases.waiting[nearest]
+        like = cases.outcome[nearest].mean(0)
+        like[:, MINUTES] = (cases.outcome[nearest, :, MINUTES] * ratio[:, None]).mean(0)
+        own = past.mean(1)
+        own[:, MINUTES] = np.maximum(own[:, MINUTES], own[:, STARTS] * waiting)
+        share = past.shape[1] / (past.shape[1] + OWN_DAYS)
+        return Expected(share * own + (1 - share) * like, nearest, ratio, share)
+
+    def scores(self, expected: Expected, worth: float, caution: float) -> Floats:
+        """Return what a day costs by candidate, in hours; a minute of waiting is `worth` so many.
+
+        `caution` adds so many standard deviations of what the nearest cases cost.
+        """
+        mean: Floats = expected.mean[:, HOURS] + worth * expected.mean[:, MINUTES]
+        outcome = self.cases.outcome[expected.nearest]
+        minutes = outcome[:, :, MINUTES] * expected.waiting[:, None]
+        spread = (outcome[:, :, HOURS] + worth * minutes).std(0)
+        score: Floats = mean + caution * (1 - expected.share) * spread
+        return score
+
+    def draw(self, expected: Sequence[Expected], chosen: Sequence[int], seed: int) -> Draws:
+        """Return what may come of chosen candidates: by errors of cases, and a common drift.
+
+        The cases of one draw share a cut; endpoints of the pool are weighted anew for each draw,
+        as they are themselves a sample (Rubin 1981, the Bayesian bootstrap).
+        """
+        dice = np.random.default_rng([seed, len(expected)])
+        count = int(self.cases.endpoint.max()) + 1
+        cuts = np.unique(self.cases.cut)
+        weight = dice.exponential(size=(DRAWS, count))[:, self.cases.endpoint]
+        weight *= self.cases.cut == dice.choice(cuts, DRAWS)[:, None]
+        drift = 1 + self._drift * dice.standard_normal(DRAWS)
+        hours, starts = np.empty((DRAWS, len(expected))), np.empty((DRAWS, len(expected)))
+        for place, (one, candidate) in enumerate(zip(expected, chosen, strict=True)):
+            case = one.nearest[_pick(weight[:, one.nearest], dice.random(DRAWS))]
+            values = self._possible(one, candidate, case)
+            moved = drift if candidate < len(one.mean) - 1 else np.ones(DRAWS)
+            hours[:, place] = np.clip(values[:, HOURS] * moved, 0, 24)
+            starts[:, place] = np.maximum(values[:, STARTS] * moved, 0)
+        return Draws(hours, starts)
+
+    def _possible(self, one: Expected, candidate: int, case: Ints) -> Floats:
+        found: Floats = self.cases.outcome[case, candidate]
+        if one.share:
+            found = one.mean[candidate] + self._error[case, candidate]
+        return found
+
+    def _nearest(self, past: Floats, others: NDArray[np.bool_]) -> Ints:
+        far = ((self.cases.features - _features(past)) ** 2).sum(1)
+        far[~others] = np.inf
+        order = np.argsort(far, kind="stable")[:NEAREST]
+        limit = np.full(len(order), DISTANCE**2)
+        limit[:FEWEST_NEAREST] = np.finfo(np.float64).max
+        found: Ints = order[far[order] <= limit]
+        return found
+
+
+def waiting_at_start(past: Floats, fleet: FleetWaiting) -> float:
+    """Return the minutes that requests wait together at a start, to be expected.
+
+    A day with requests is one piece of evidence, as those of one day resemble each other: what
+    was waited at its starts, or else what its pace tells.
+    """
+    starts, minutes = past[:SHORT, :, STARTS].sum(0), past[:SHORT, :, MINUTES].sum(0)
+    pace = past[0, :, AMID]
+    each = np.divide(minutes, starts, out=fleet.at_start * pace, where=starts > 0)
+    seen = (starts > 0) | (pace > 0)
+    own = each[seen].sum()
+    return float(max((own + FLEET_DAYS * fleet.mean) / (seen.sum() + FLEET_DAYS), 1e-9))
+
+
+def _fleet_waiting(tables: Floats) -> FleetWaiting:
+    starts = tables[:, :SHORT, :, STARTS].sum(1)
+    minutes = tables[:, :SHORT, :, MINUTES].sum(1)
+    pace = tables[:, 0, :, AMID]
+    each = np.divide(minutes, starts, out=np.zeros_like(minutes), where=starts > 0)
+    both = (each > 0) & (pace > 0)
+    share = float(np.exp(np.log(each[both] / pace[both]).mean())) if both.any() else 1.0
+    each = np.where(starts > 0, each, share * pace)
+    days = ((starts > 0) | (pace > 0)).sum(1)
+    means = each.sum(1)[days > 0] / days[days > 0]
+    return FleetWaiting(float(means.mean()) if len(means) else 0.0, share)
+
+
+def _cases(tables: Floats, fleet: FleetWaiting) -> Cases:
+    pasts = [(one, cut) for cut in _cuts(tables.shape[2]) for one in range(len(tables))]
+    return Cases(
+        np.stack([_features(tables[one, :, :cut]) for one, cut in pasts]),
+        np.stack([tables[one, :, cut:].mean(1) for one, cut in pasts]),
+        np.array([waiting_at_start(tables[one, :, :cut], fleet) for one, cut in pasts]),
+        np.array([one for one, _ in pasts]),
+        np.array([cut for _, cut in pasts]),
+    )
+
+
+def _features(past: Floats) -> Floats:
+    """How busy, how often started, and how scattered; on scales of about one."""
+    mean = past.mean(1)
+    shortest, longer = mean[0], mean[SHORT + 1]
+    return np.array(
+        [
+            shortest[HOURS] / _HOUR_SCALE,
+            np.log1p(_START_SCALE * shortest[STARTS]),
+            longer[HOURS] / _HOUR_SCALE,
+        ]
+    )
+
+
+def _cuts(days: int) -> list[int]:
+    """At most four days to cut at, with at least two days on each side."""
+    possible = range(2, days - 1)
+    chosen = np.linspace(0, len(possible) - 1, min(4, len(possible))).round()
+    return [possible[int(place)] for place in chosen]
+
+
+def _drift(tables: Floats) -> float:
+    """The relative deviation of a fleet's week from the week before it.
+
+    From its days, as if they were independent; and it has drifted by as much as from the first
+    half of its days to the last, in either direction.
+    """
+    fleet = tables[:, SHORT - 1, :, HOURS].sum(0)
+    mean = float(fleet.mean())
+    if not mean:
+        return 0.0
+    half = len(fleet) // 2
+    moved = float(fleet[-half:].mean() - fleet[:half].mean()) / mean
+    return float(np.hypot(moved, fleet.std(ddof=1) / mean * np.sqrt(2 / len(fleet))))
+
+
+def _pick(weight: Floats, chance: Floats) -> Ints:
+    """One column for each row, with these odds; any column where no odds are left."""
+    sums = weight.cumsum(1)
+    empty = sums[:, -1] <= 0
+    sums[empty] = np.arange(1, weight.shape[1] + 1)
+    found: Ints = np.minimum((sums <= (chance * sums[:, -1])[:, None]).sum(1), weight.shape[1] - 1)
+    return found

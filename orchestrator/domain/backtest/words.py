@@ -1,0 +1,102 @@
+"""Advice in words, and as rules that can be reviewed and applied."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import time
+from typing import Any
+
+from orchestrator.domain.backtest.advise import Advice, Prices, Week
+from orchestrator.domain.backtest.days import MINUTE
+from orchestrator.domain.backtest.figures import cost_of
+from orchestrator.domain.backtest.policies import Policy
+from orchestrator.domain.backtest.traffic import HOUR
+from orchestrator.domain.money import format_dollars
+from orchestrator.domain.schedules.model import EVERY_DAY, Window
+from orchestrator.domain.schedules.text import window_text
+
+Json = dict[str, Any]
+_LONGEST_NAME = 60
+_ODD = re.compile(r"[^A-Za-z0-9._@-]+")
+
+
+def why(advice: Advice, prices: Prices) -> str:
+    """Return in one sentence why this rule was chosen."""
+    own = prices.of(advice.endpoint)
+    start = "" if advice.seen else "by what became of endpoints that began like it: "
+    if advice.tested is not None:
+        gain = _dollars(cost_of(own.hour, round(7 * advice.tested * HOUR)))
+        text = (
+            f"its habits repeat: on days left out windows did better than timeouts by {gain} a week"
+        )
+    elif advice.policy.always_on:
+        text = _for_always_on(advice, own)
+    else:
+        text = _for_sleep(advice, own)
+    return start + text
+
+
+def rules(advice: Sequence[Advice]) -> Json:
+    """Return the advice as a file of rules; what is to be always on needs none."""
+    schedules: Json = {}
+    policies: Json = {}
+    for one in advice:
+        name = rule_name(one.endpoint)
+        selector = {"endpoint": one.endpoint}
+        if one.policy.windows is not None:
+            schedules[name] = {**_schedule(one.policy), "selector": selector}
+        if one.policy.timeout is not None:
+            policies[name] = {
+                "timeout_minutes": one.policy.timeout // MINUTE,
+                "action": "scale_to_zero",
+                "selector": selector,
+            }
+    document: Json = {"version": 1}
+    document |= {"schedules": schedules} if schedules else {}
+    return document | ({"policies": policies} if policies else {})
+
+
+def rule_name(endpoint: str) -> str:
+    """Return a name for the rules of an endpoint."""
+    return f"advised-{_ODD.sub('-', endpoint)}"[:_LONGEST_NAME]
+
+
+def _schedule(policy: Policy) -> Json:
+    """Windows; where a timeout holds outside of them, it has to be available there."""
+    assert policy.windows is not None  # noqa: S101 - the only caller has looked
+    texts = [window_text(window) for window in policy.windows.windows]
+    if policy.timeout is not None:
+        texts.append(window_text(Window(EVERY_DAY, time(), time())))
+    return {"timezone": policy.windows.timezone, "windows": texts}
+
+
+def _for_always_on(advice: Advice, own: Prices) -> str:
+    saved = _cost(own, advice.week.hours.mean - advice.instead_hours)
+    waits, worth = _waiting(advice.instead_waiting, own)
+    return (
+        f"{advice.instead.describe()} would save {saved} a week, but requests would have to "
+        f"be expected to wait {waits}, which counts as {worth}"
+    )
+
+
+def _for_sleep(advice: Advice, own: Prices) -> str:
+    week: Week = advice.week
+    saved = _cost(own, advice.instead_hours - week.hours.mean)
+    waits, worth = _waiting(week.waiting_minutes, own)
+    return (
+        f"saves {saved} a week against always on; about {week.starts.mean:.1f} cold starts "
+        f"make requests wait {waits}, which counts as {worth}"
+    )
+
+
+def _waiting(minutes: float, own: Prices) -> tuple[str, str]:
+    return f"{minutes:,.0f} min", _dollars(round(minutes * own.minute))
+
+
+def _cost(own: Prices, hours: float) -> str:
+    return _dollars(cost_of(own.hour, round(max(hours, 0.0) * HOUR)))
+
+
+def _dollars(nano: int) -> str:
+    return format_dollars(nano)

@@ -1,0 +1,177 @@
+"""Expiry: how long an endpoint lives, when people are warned, and when it is paused. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from orchestrator.domain.schedules.walls import as_utc, first_reached, wall_at
+
+LONGEST = timedelta(days=1830)
+MOST_WORKING_DAYS = 1300
+_SPAN = re.compile(
+    r"(?:([0-9]{1,3})w)?(?:([0-9]{1,4})d)?(?:([0-9]{1,5})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,8})s)?"
+)
+_WORKING = re.compile(r"([0-9]{1,4})wd")
+_SATURDAY = 5
+FORMS = "write 14d, 36h, 2w, 5wd (working days), a date such as 2026-12-24, or an instant"
+
+DaysOff = Callable[[date, date], Collection[date]]
+
+
+class TtlError(ValueError):
+    """A text is no time to live; the message says what would be one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ttl:
+    """How long something lives: a span, working days, to the end of a date, or to an instant."""
+
+    span: timedelta | None = None
+    working_days: int | None = None
+    day: date | None = None
+    instant: datetime | None = None
+
+    def end(self, start: datetime, zone: ZoneInfo, days_off: DaysOff) -> datetime:
+        """Return when it is over, for something that begins at `start`.
+
+        Working days end at the same wall-clock time; a date lasts to the end of that day.
+        `days_off(first, after)` tells the days off of `[first, after)`. Raises TtlError.
+        """
+        if self.span is not None:
+            return start + self.span
+        if self.working_days is not None:
+            return after_working_days(start, self.working_days, zone, days_off)
+        if self.day is not None:
+            return first_reached(zone, datetime.combine(self.day + timedelta(days=1), time()))
+        if self.instant is None:
+            raise TtlError(f"an empty time to live; {FORMS}")
+        return self.instant
+
+
+def parse_ttl(text: str) -> Ttl:
+    """Read `14d`, `1d12h`, `2w`, `5wd`, `2026-12-24` or an RFC 3339 instant. Raises TtlError."""
+    given = text.strip()
+    working = _WORKING.fullmatch(given.lower())
+    if working is not None:
+        return Ttl(working_days=_count(int(working[1]), given))
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", given):
+        try:
+            return Ttl(day=date.fromisoformat(given))
+        except ValueError:
+            raise TtlError(f"{given!r} is no date; {FORMS}") from None
+    if re.match(r"[0-9]{4}-", given):
+        return Ttl(instant=_instant(given))
+    return Ttl(span=parse_span(given))
+
+
+def parse_span(text: str) -> timedelta:
+    """Read a length of time such as `3d`, `36h` or `1w`. Raises TtlError."""
+    match = _SPAN.fullmatch(text.strip().lower())
+    if match is None or not any(match.groups()):
+        raise TtlError(f"{text[:40]!r} is no time to live; {FORMS}")
+    weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    span = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+    if not timedelta(0) < span <= LONGEST:
+        raise TtlError(f"{text[:40]!r} must be more than nothing and {LONGEST.days}d at most")
+    return span
+
+
+def after_working_days(start: datetime, count: int, zone: ZoneInfo, days_off: DaysOff) -> datetime:
+    """Return the same wall-clock time on the `count`th working day after the day of `start`.
+
+    Working days are Monday to Friday, without days off. A time that the clocks skip on that day is
+    the first instant after it. Raises TtlError where days off leave too few.
+    """
+    wall = wall_at(zone, as_utc(start))
+    first = wall.date() + timedelta(days=1)
+    after = first + timedelta(days=count * 2 + 60)
+    free = frozenset(days_off(first, after))
+    left, day = count, wall.date()
+    while left:
+        day += timedelta(days=1)
+        if day >= after:
+            raise TtlError(f"the calendars leave no {count} working days before {after}")
+        left -= day.weekday() < _SATURDAY and day not in free
+    return first_reached(zone, datetime.combine(day, wall.time()))
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """When an endpoint expires, who set that when, and what people were warned of.
+
+    `warn` is how long before it people are told; `first_warned_at` and `warned_at` are the first
+    and the latest warning of this end. `grace` is after how long paused it is deleted, if at all.
+    """
+
+    at: datetime
+    set_at: datetime
+    actor: str
+    reason: str
+    warn: tuple[timedelta, ...] = ()
+    first_warned_at: datetime | None = None
+    warned_at: datetime | None = None
+    grace: timedelta | None = None
+
+    def warnings(self) -> tuple[datetime, ...]:
+        """Return when people are to be told, in order: at least once, half-way if need be."""
+        asked = sorted({self.at - before for before in self.warn})
+        ahead = tuple(at for at in asked if at > self.set_at)
+        return ahead or (self.at - (self.at - self.set_at) / 2,)
+
+    def next_warning(self, now: datetime) -> datetime | None:
+        """Return when the next warning is due; `now` or earlier where one is owed."""
+        told = self.warned_at
+        owed = [at for at in self.warnings() if told is None or at > told]
+        past = [at for at in owed if at <= now]
+        return max(past) if past else min(owed, default=None)
+
+    def pauses_at(self) -> datetime | None:
+        """Return when it is paused: when it has expired, and the promised notice was given.
+
+        None while nobody was warned: a service that was down for long warns first.
+        """
+        if self.first_warned_at is None:
+            return None
+        notice = self.at - self.warnings()[-1]
+        return max(self.at, self.first_warned_at + notice)
+
+    def told(self, now: datetime) -> str:
+        """Return in words what it means at `now`."""
+        if self.at > now:
+            return f"it expires at {self.at:%Y-%m-%d %H:%M} UTC"
+        pauses_at, since = self.pauses_at(), f"it expired at {self.at:%Y-%m-%d %H:%M} UTC"
+        if pauses_at is None:
+            return f"{since}; nobody was warned"
+        if pauses_at > now:
+            return f"{since}; people were warned, and have until {pauses_at:%Y-%m-%d %H:%M} UTC"
+        return f"{since}, as {self.actor} set it: {self.reason}"
+
+    def warned(self, at: datetime) -> Expiry:
+        """Return it with a warning more."""
+        return replace(self, warned_at=at, first_warned_at=self.first_warned_at or at)
+
+    def assuming_warned(self, since: datetime) -> Expiry:
+        """Return it as it will be if the warnings come in time from `since` on: for looks ahead."""
+        if self.first_warned_at is not None:
+            return self
+        return self.warned(max(self.warnings()[0], since))
+
+
+def _instant(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise TtlError(f"{text[:40]!r} is no instant; {FORMS}") from None
+    if found.tzinfo is None:
+        raise TtlError(f"{text[:40]!r} has no zone; add Z or an offset such as +01:00")
+    return found.astimezone(UTC)
+
+
+def _count(days: int, text: str) -> int:
+    if not 1 <= days <= MOST_WORKING_DAYS:
+        raise TtlError(f"{text!r} must be 1wd to {MOST_WORKING_DAYS}wd")
+    return days

@@ -1,0 +1,134 @@
+"""What counts against a cloud's quotas, as far as is known. Pure.
+
+Hugging Face counts accelerators by namespace and instance type, those of endpoints at zero too,
+and does not say by which number of replicas: that is found out by what it says is used. AWS counts
+instances by region and type, and says only the limit.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.domain.stagger import Quota
+from orchestrator.domain.status import Status
+
+_NOT_COUNTED = frozenset({Status.PAUSED, Status.DELETED})
+
+
+class Basis(StrEnum):
+    """The number of replicas of an endpoint that a quota counts."""
+
+    MOST = "most"
+    TARGET = "target"
+    LEAST = "least"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One row of a price list: what a replica takes of the quota, and what is told of it."""
+
+    hardware_key: str
+    each: int
+    most: int | None
+    used: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """An endpoint as far as quotas look at it."""
+
+    id: str
+    hardware_key: str
+    status: str
+    min_replicas: int | None
+    max_replicas: int | None
+    target_replicas: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaBook:
+    """The quotas of an account by name, and what each endpoint takes of which."""
+
+    quotas: Mapping[str, Quota]
+    takes: Mapping[str, tuple[str, int]]
+
+    def of(self, endpoint_id: str) -> tuple[str, int]:
+        """Return the quota of an endpoint and what it takes; no name where none is known."""
+        return self.takes.get(endpoint_id, ("", 0))
+
+
+def quota_name(hardware_key: str) -> str:
+    """Return what a quota is called: the vendor and the type of machine, of any size."""
+    vendor, _, kind, _ = hardware_key.split("/")
+    return f"{vendor}/{kind}"
+
+
+def quota_book(
+    limits: Sequence[Limit],
+    holders: Sequence[Holder],
+    *,
+    zero_counts: bool,
+    but: Collection[str] = (),
+) -> QuotaBook:
+    """Return the quotas with what is used of them now, without what the endpoints `but` hold."""
+    known = {one.hardware_key: one for one in limits if one.most is not None}
+    basis = _basis(known, holders, zero_counts=zero_counts)
+    takes = {
+        one.id: (quota_name(one.hardware_key), _units(one, known[one.hardware_key].each, basis))
+        for one in holders
+        if one.hardware_key in known
+    }
+    held = _held(holders, takes, zero_counts=zero_counts)
+    spared = _held([one for one in holders if one.id in but], takes, zero_counts=zero_counts)
+    quotas = {}
+    for one in known.values():
+        name, most = quota_name(one.hardware_key), one.most
+        if most is not None and name in held:
+            used = held[name] if one.used is None else one.used
+            quotas[name] = Quota(most, max(used - spared.get(name, 0), 0))
+    return QuotaBook(quotas, takes)
+
+
+def counts(status: str, *, zero_counts: bool) -> bool:
+    """Tell whether an endpoint of this status holds its quota."""
+    return status not in _NOT_COUNTED and (zero_counts or status != Status.SCALED_TO_ZERO)
+
+
+def _held(
+    holders: Sequence[Holder], takes: Mapping[str, tuple[str, int]], *, zero_counts: bool
+) -> dict[str, int]:
+    """Return what is held of each quota that any of them takes of."""
+    found: defaultdict[str, int] = defaultdict(int)
+    for one in holders:
+        if one.id in takes:
+            name, units = takes[one.id]
+            found[name] += units if counts(one.status, zero_counts=zero_counts) else 0
+    return dict(found)
+
+
+def _basis(known: Mapping[str, Limit], holders: Sequence[Holder], *, zero_counts: bool) -> Basis:
+    """Return the number of replicas by which the told use adds up; the most where none does."""
+    told = {quota_name(key): one.used for key, one in known.items() if one.used is not None}
+    if not told:
+        return Basis.TARGET
+    for basis in Basis:
+        sums: defaultdict[str, int] = defaultdict(int)
+        for one in holders:
+            limit = known.get(one.hardware_key)
+            if limit is not None and counts(one.status, zero_counts=zero_counts):
+                sums[quota_name(one.hardware_key)] += _units(one, limit.each, basis)
+        if sums and all(told.get(name) == units for name, units in sums.items()):
+            return basis
+    return Basis.MOST
+
+
+def _units(holder: Holder, each: int, basis: Basis) -> int:
+    replicas = {
+        Basis.MOST: holder.max_replicas,
+        Basis.TARGET: holder.target_replicas or holder.min_replicas,
+        Basis.LEAST: holder.min_replicas,
+    }[basis]
+    return max(replicas or 1, 1) * each

@@ -1,0 +1,221 @@
+"""What an endpoint would have done, or will do: `decide` asked again at each instant that counts.
+
+Pure and driven by events: rules' edges, changes of what is known, requests that wake, starts that
+end. Changes take effect at once; a start takes its time; a pass of the engine lasts no time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from orchestrator.domain.decide import Decision, Facts, decide
+from orchestrator.domain.demand import Assume, Demand
+from orchestrator.domain.endpoints import NOT_BILLED
+from orchestrator.domain.idle import Activity
+from orchestrator.domain.plan import Kind, Means, needed
+from orchestrator.domain.status import AWAKE, Status
+
+# After a change the engine looks again.
+LOOK_AGAIN = timedelta(minutes=1)
+_LEAST = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Mind:
+    """The state of the endpoint that decisions depend on."""
+
+    status: Status
+    since: datetime
+    ready_at: datetime
+    asleep_rule: str = ""
+    asleep_since: datetime | None = None
+    serves_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """What is known from `at` on; `facts` makes it whole for a state, its use and an instant.
+
+    `timer` is the cloud's own: idle for so long it goes to zero. None where it has none.
+    """
+
+    at: datetime
+    facts: Callable[[Mind, Activity, datetime], Facts]
+    means: Means = field(default_factory=Means)
+    timer: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """A stretch in which state, wish and rule did not change."""
+
+    start: datetime
+    end: datetime
+    status: Status
+    decision: Decision
+
+    @property
+    def awake(self) -> bool:
+        """Whether replicas are up or on their way up."""
+        return self.status in AWAKE
+
+
+@dataclass(frozen=True, slots=True)
+class ColdStart:
+    """A start from sleep, by a request or by a rule or person."""
+
+    at: datetime
+    serves_at: datetime
+    by_request: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What happens under one assumption."""
+
+    assume: Assume
+    legs: tuple[Leg, ...]
+    starts: tuple[ColdStart, ...]
+
+    def awake_seconds(self) -> int:
+        """Return for how long replicas are up."""
+        return sum(int((leg.end - leg.start).total_seconds()) for leg in self.legs if leg.awake)
+
+
+def rerun(
+    regimes: Sequence[Regime],
+    demand: Demand,
+    mind: Mind,
+    startup: timedelta,
+    assume: Assume,
+) -> Course:
+    """Return the course of an endpoint over the span of `demand`; the first regime begins it.
+
+    `mind` is its state at the start. Raises ValueError without any regime.
+    """
+    if not regimes:
+        raise ValueError("nothing is known: there is no regime")
+    run = _Run(regimes, demand, mind, startup, assume, max(demand.start, regimes[0].at))
+    while run.now < demand.end:
+        run.step()
+    return Course(assume, tuple(run.legs), tuple(run.starts))
+
+
+@dataclass(slots=True)
+class _Run:
+    regimes: Sequence[Regime]
+    demand: Demand
+    mind: Mind
+    startup: timedelta
+    assume: Assume
+    now: datetime
+    place: int = 0
+    legs: list[Leg] = field(default_factory=list)
+    starts: list[ColdStart] = field(default_factory=list)
+
+    def step(self) -> None:
+        """Let happen what is due now, decide, act, and go on to the next event."""
+        while self.place + 1 < len(self.regimes) and self.regimes[self.place + 1].at <= self.now:
+            self.place += 1
+        regime = self.regimes[self.place]
+        self._arrive(regime)
+        facts, decision = self._decide(regime)
+        acted = self._act(regime, decision)
+        if acted:
+            facts, decision = self._decide(regime)
+        events = [at for at in self._events(regime, facts, decision) if at > self.now]
+        if acted:
+            events.append(self.now + LOOK_AGAIN)
+        until = min([*events, self.demand.end])
+        until = max(until, min(self.now + _LEAST, self.demand.end))
+        self._note(decision, until)
+        self.now = until
+
+    def _decide(self, regime: Regime) -> tuple[Facts, Decision]:
+        activity = self.demand.activity(self.now, self.assume, self.mind.ready_at)
+        facts = regime.facts(self.mind, activity, self.now)
+        return facts, decide(facts, self.now)
+
+    def _arrive(self, regime: Regime) -> None:
+        """A start ends, a request wakes, or the cloud's own timer runs out."""
+        mind = self.mind
+        if mind.serves_at is not None and mind.serves_at <= self.now:
+            self.mind = Mind(Status.RUNNING, self.now, self.now)
+        elif mind.status is Status.SCALED_TO_ZERO and self._woken():
+            self._start(by_request=True)
+        elif mind.status is Status.RUNNING:
+            due = self._timer(regime)
+            if due is not None and due <= self.now:
+                self.mind = Mind(Status.SCALED_TO_ZERO, self.now, mind.ready_at)
+
+    def _woken(self) -> bool:
+        first = self.demand.first_from(self.mind.since, self.assume)
+        return first is not None and first <= self.now
+
+    def _timer(self, regime: Regime) -> datetime | None:
+        if regime.timer is None:
+            return None
+        last = self.demand.last_to(self.now, self.assume)
+        return max(self.mind.ready_at, last or self.mind.ready_at) + regime.timer
+
+    def _start(self, *, by_request: bool) -> None:
+        serves_at = self.now + self.startup
+        self.starts.append(ColdStart(self.now, serves_at, by_request))
+        self.mind = Mind(Status.INITIALIZING, self.now, serves_at, serves_at=serves_at)
+
+    def _act(self, regime: Regime, decision: Decision) -> bool:
+        kind = needed(self.mind.status, decision, NOT_BILLED)
+        if kind is None or regime.means.barrier(kind):
+            return False
+        match kind:
+            case Kind.RESUME:
+                self._start(by_request=False)
+            case Kind.PAUSE | Kind.DELETE:
+                self._sleep(Status.PAUSED, decision)
+            case Kind.SCALE_TO_ZERO:
+                self._sleep(Status.SCALED_TO_ZERO, decision)
+            case _:
+                return False
+        return True
+
+    def _sleep(self, status: Status, decision: Decision) -> None:
+        self.mind = Mind(status, self.now, self.mind.ready_at, decision.rule, self.now)
+
+    def _events(self, regime: Regime, facts: Facts, decision: Decision) -> list[datetime]:
+        """Return when something may be different, later than now or not."""
+        mind = self.mind
+        found = [decision.next_edge, mind.serves_at]
+        if self.place + 1 < len(self.regimes):
+            found.append(self.regimes[self.place + 1].at)
+        if mind.status is Status.SCALED_TO_ZERO:
+            found.append(self.demand.first_from(self.now, self.assume))
+        if mind.status is Status.RUNNING:
+            found.append(self._timer(regime))
+            found += self._evidence_edges(facts)
+        return [at for at in found if at is not None]
+
+    def _evidence_edges(self, facts: Facts) -> list[datetime]:
+        """Return when what is unknown ends, and when it lies further back than a timeout."""
+        if self.assume is Assume.IDLE:
+            return []
+        hole = self.demand.hole(self.now)
+        edges = [] if hole is None else [hole[1]]
+        since = self.demand.known_since(self.now)
+        edges += [since + rule.timeout for rule in facts.idle_rules]
+        return edges
+
+    def _note(self, decision: Decision, until: datetime) -> None:
+        status = self.mind.status
+        if self.legs:
+            last = self.legs[-1]
+            same = (last.status, _key(last.decision)) == (status, _key(decision))
+            if same and last.end == self.now:
+                self.legs[-1] = Leg(last.start, until, status, last.decision)
+                return
+        self.legs.append(Leg(self.now, until, status, decision))
+
+
+def _key(decision: Decision) -> tuple[object, ...]:
+    return decision.wish, decision.rule, decision.rule_id

@@ -1,0 +1,129 @@
+"""What the plan is given of each endpoint; quotas and use are read only where something starts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from orchestrator.domain.decide import Decision, Rule
+from orchestrator.domain.endpoints import BilledReplicas
+from orchestrator.domain.plan import STARTS, Limits, Wanted, needed
+from orchestrator.domain.quotas import Limit, QuotaBook, quota_book
+from orchestrator.domain.stagger import Quota
+from orchestrator.domain.status import Status, Wish
+from orchestrator.engine.observe import Pass
+from orchestrator.providers.base import ProviderError
+from orchestrator.services.rulebook import means_of
+from orchestrator.services.storms import USED_WITHIN, zero_holds_quota
+from orchestrator.store import quotas, usage
+from orchestrator.store.observation import ManagedRow
+from orchestrator.store.tables import Operation
+
+# The cloud is asked again for its quotas after so long, while something starts.
+QUOTAS_FOR = timedelta(minutes=1)
+# A pass that begins a start waits for the pace of its calls no longer than this, in seconds.
+PACED_S, CALLS_PER_START = 30, 2
+
+Judged = tuple[ManagedRow, Decision]
+
+
+class Wants:
+    """Prepares one account's plan; keeps the cloud's quotas for a moment."""
+
+    def __init__(self) -> None:
+        self._read_at: datetime | None = None
+        self._limits: list[Limit] = []
+
+    def gather(
+        self,
+        work: Pass,
+        judged: Sequence[Judged],
+        burns: Mapping[str, int],
+        active: Iterable[Operation],
+        now: datetime,
+    ) -> tuple[list[Wanted], Mapping[str, Quota]]:
+        """Return what is wanted of each endpoint, and the quotas that starts have to fit into."""
+        wanted = [_wanted(row, decision, burns.get(row.id)) for row, decision in judged]
+        if not any(_kind(item) in STARTS for item in wanted):
+            return wanted, {}
+        ids = [item.endpoint_id for item in wanted]
+        with work.context.database.read() as session:
+            used = usage.totals(session, ids, now - USED_WITHIN, now)
+            stored = quotas.limits(session, work.account.id)
+            holders = quotas.holders(session, work.account.id)
+        zero_counts = zero_holds_quota(work.account)
+        busy = list(active)
+        limits = self._told(work, stored, now, moving=bool(busy))
+        book = quota_book(limits, holders, zero_counts=zero_counts)
+        full = [_with_use(item, book, used.get(item.endpoint_id, 0)) for item in wanted]
+        return full, _reserved(book, busy)
+
+    def _told(
+        self, work: Pass, stored: list[Limit], now: datetime, *, moving: bool
+    ) -> list[Limit]:
+        """Return the limits, read anew where the cloud tells what is used and it may have moved."""
+        if all(one.used is None for one in stored):
+            return stored
+        fresh = self._read_at is not None and now - self._read_at < QUOTAS_FOR
+        if fresh and not moving:
+            return self._limits
+        try:
+            offers = work.provider.hardware()
+        except ProviderError:
+            return stored  # not known now: what was told last, and the cloud itself refuses
+        self._read_at = now
+        self._limits = [
+            Limit(o.hardware.key, o.quota_each or o.accelerators, o.quota_max, o.quota_used)
+            for o in offers
+        ]
+        return self._limits
+
+
+def paced(limits: Limits, work: Pass) -> Limits:
+    """Return the limits with no more starts than the pace of the account's calls lets through."""
+    rates = [
+        lane.rate
+        for lane in work.context.providers.pacing_report()
+        if lane.account == work.account.name and lane.throttled
+    ]
+    if not rates:
+        return limits
+    most = max(int(min(rates) * PACED_S / CALLS_PER_START), 1)
+    return replace(limits, starts=min(limits.starts, most))
+
+
+def _kind(item: Wanted) -> str | None:
+    return needed(item.status, item.decision, item.billed)
+
+
+def _wanted(row: ManagedRow, decision: Decision, burn: int | None) -> Wanted:
+    return Wanted(
+        endpoint_id=row.id,
+        status=Status(row.status),
+        billed=BilledReplicas(row.billed_low, row.billed_expected, row.billed_high),
+        decision=decision,
+        burn=burn,
+        last_used_at=row.last_used_at,
+        not_before=row.not_before,
+        means=means_of(row),
+        name=row.name,
+        protected=row.protected,
+        gave_way=row.asleep_rule == Rule.QUOTA and decision.wish is Wish.AVAILABLE,
+    )
+
+
+def _with_use(item: Wanted, book: QuotaBook, used: int) -> Wanted:
+    name, takes = book.of(item.endpoint_id)
+    return replace(item, used=used, quota=name, takes=takes)
+
+
+def _reserved(book: QuotaBook, active: Iterable[Operation]) -> Mapping[str, Quota]:
+    """Return the quotas less what starts will take that were written down and not sent yet."""
+    found = dict(book.quotas)
+    for operation in active:
+        name, takes = book.of(operation.endpoint_id or "")
+        unsent = operation.status in ("pending", "running") and operation.kind in STARTS
+        if unsent and name in found:
+            found[name] = replace(found[name], used=found[name].used + takes)
+    return found

@@ -1,0 +1,121 @@
+"""Other rules over what was known: a draft more, a rule in shadow for earnest, or some fewer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from orchestrator.domain.schedules.model import Schedule as Windows
+from orchestrator.services.remembered import IDLE, SCHEDULE, Remembered
+from orchestrator.services.rulebook import Rulebook
+from orchestrator.services.schedule_book import CRON, ScheduleBook, actor_of
+from orchestrator.store.tables import Binding, Hold, IdlePolicy, Schedule
+
+Rule = Schedule | IdlePolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What is different: rules that are `added`, all others but these gone, or some `without`.
+
+    `windows` are those of the schedules that are added; each acts from `since`. A rule in
+    `earnest` acts where it was only in shadow.
+    """
+
+    since: datetime
+    added: tuple[Rule, ...] = ()
+    windows: Mapping[str, Windows] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
+    earnest: frozenset[str] = frozenset()
+    instead: bool = False
+
+
+def with_others(known: Remembered, others: Others) -> Remembered:
+    """Return what was known, as if the rules had been the others."""
+    added = {rule.id: rule for rule in others.added}
+    gone = others.without | set(added)
+    if others.instead:
+        gone |= {*known.book.schedules, *known.book.policies}
+    schedules = _schedules(known.book, gone, others)
+    policies = _policies(known.book, gone, others)
+    kept = {**schedules, **policies}
+    bound = [one for one in known.book.bound.get(known.row.id, ()) if one.rule_id not in gone]
+    bound += [_binding(known, kept[rule_id], others.since) for rule_id in added]
+    drafted = {key: row for key, row in schedules.items() if key in added and row.points}
+    timetable = ScheduleBook(
+        rows=_quietly(schedules, drafted),
+        windows={key: _windows(known.book, key, others) for key in schedules},
+        bound={known.row.id: bound},
+        startups=known.book.timetable.startups,
+        read_at=known.at,
+    )
+    book = replace(
+        known.book,
+        schedules=schedules,
+        timetable=timetable,
+        policies=policies,
+        bound={known.row.id: bound},
+        holds={known.row.id: _holds(known, gone - set(added))},
+    )
+    ahead = _again(timetable, others.since) if drafted else None
+    return replace(known, book=book, drafted=ahead)
+
+
+def _schedules(book: Rulebook, gone: Collection[str], others: Others) -> dict[str, Schedule]:
+    found = {key: row for key, row in book.schedules.items() if key not in gone}
+    for key in others.earnest & found.keys():
+        found[key] = _in_earnest(found[key])
+    return {**found, **{rule.id: rule for rule in others.added if isinstance(rule, Schedule)}}
+
+
+def _policies(book: Rulebook, gone: Collection[str], others: Others) -> dict[str, IdlePolicy]:
+    found = {key: row for key, row in book.policies.items() if key not in gone}
+    for key in others.earnest & found.keys():
+        found[key] = IdlePolicy(**{**found[key].model_dump(), "shadow": False})
+    return {**found, **{rule.id: rule for rule in others.added if isinstance(rule, IdlePolicy)}}
+
+
+def _in_earnest(row: Schedule) -> Schedule:
+    return Schedule(**{**row.model_dump(), "shadow": False})
+
+
+def _quietly(
+    schedules: Mapping[str, Schedule], drafted: Mapping[str, Schedule]
+) -> dict[str, Schedule]:
+    """Cron points that were there have left holds; only those of a draft are still to come."""
+    return {
+        key: row if key in drafted or not row.points else _without_points(row)
+        for key, row in schedules.items()
+    }
+
+
+def _without_points(row: Schedule) -> Schedule:
+    return Schedule(**{**row.model_dump(), "points": []})
+
+
+def _windows(book: Rulebook, key: str, others: Others) -> Windows:
+    return others.windows[key] if key in others.windows else book.timetable.windows[key]
+
+
+def _again(timetable: ScheduleBook, since: datetime) -> ScheduleBook:
+    return ScheduleBook(
+        timetable.rows, timetable.windows, timetable.bound, timetable.startups, since
+    )
+
+
+def _binding(known: Remembered, rule: Rule, since: datetime) -> Binding:
+    kind = SCHEDULE if isinstance(rule, Schedule) else IDLE
+    return Binding(
+        rule_id=rule.id, endpoint_id=known.row.id, rule_kind=kind, matched_at=since, acts_from=None
+    )
+
+
+def _holds(known: Remembered, gone: Collection[str]) -> list[Hold]:
+    """Leave out what the cron points of rules that are gone have held."""
+    actors = {actor_of(row) for key, row in known.book.schedules.items() if key in gone}
+    return [
+        hold
+        for hold in known.book.holds.get(known.row.id, ())
+        if not (hold.source == CRON and hold.actor in actors)
+    ]

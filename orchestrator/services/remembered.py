@@ -1,0 +1,248 @@
+"""What was known of an endpoint when it was decided, as it is kept, and made whole again.
+
+Kept are the columns that a decision looks at, holds, bindings and rules, each rule by revision.
+Use is kept apart (`usage_sample`), time is not kept: made whole, the rules are asked anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from typing import Any, TypeVar
+
+from sqlmodel import Session, SQLModel
+
+from orchestrator.domain.idle import Activity
+from orchestrator.services.rulebook import Rulebook
+from orchestrator.services.schedule_book import ScheduleBook
+from orchestrator.services.starting import load_startups, no_starts, starts_early
+from orchestrator.services.windows import windows_of
+from orchestrator.store import history
+from orchestrator.store.history import Key
+from orchestrator.store.holds import LEASE
+from orchestrator.store.observation import ManagedRow
+from orchestrator.store.tables import (
+    Account,
+    Binding,
+    Endpoint,
+    EndpointFacts,
+    Hold,
+    IdlePolicy,
+    Json,
+    RuleRevision,
+    Schedule,
+)
+
+SCHEDULE, IDLE = "schedule", "idle"
+# Columns that a decision looks at and that change seldom, in the order in which they are kept.
+KEPT = (
+    *("name", "status", "status_since", "protected", "observe_only", "hardware_key"),
+    *("ready_at", "resumed_at", "managed_since", "wish", "wish_reason", "wish_actor", "wish_at"),
+    *("asleep_rule", "asleep_since", "stop", "to_zero", "allow_recreate"),
+    *("delete_after", "tombstone", "held_awake", "expires_at", "expiry"),
+    *("min_replicas", "scale_to_zero_minutes"),
+)
+_HOLD = ("id", "wish", "starts_at", "until", "actor", "source", "reason")
+_NOT_OF_THE_RULE = frozenset({"applied_now"})
+Table = TypeVar("Table", bound=SQLModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What was known of an endpoint from `at` on, as `decide` is given it.
+
+    `drafted` are schedules that were not there then, of which no cron point left a hold.
+    """
+
+    at: datetime
+    row: ManagedRow
+    book: Rulebook
+    drafted: ScheduleBook | None = None
+    managed: bool = True
+
+
+def rule_body(row: Schedule | IdlePolicy, days_off: frozenset[date] = frozenset()) -> Json:
+    """Return a rule as a revision keeps it, with the days off of its calendars."""
+    body = row.model_dump(mode="json", exclude=set(_NOT_OF_THE_RULE))
+    if isinstance(row, Schedule):
+        body["days_off"] = [day.isoformat() for day in sorted(days_off)]
+    return body
+
+
+def facts_body(row: ManagedRow, book: Rulebook, revision: Mapping[str, str]) -> Json:
+    """Return what is known of an endpoint, as it is kept; `revision` is the digest of each rule."""
+    bound = [one for one in book.bound.get(row.id, ()) if one.rule_id in revision]
+    return {
+        "row": {name: _plain(getattr(row, name)) for name in KEPT},
+        "frozen": book.frozen,
+        "held_back": book.held_back.get(row.id, ""),
+        "leased": _plain(book.leased.get(row.id)),
+        "holds": [
+            {name: _plain(getattr(hold, name)) for name in _HOLD}
+            for hold in book.holds.get(row.id, ())
+        ],
+        "rules": [
+            {
+                "rule_id": one.rule_id,
+                "kind": one.rule_kind,
+                "matched_at": _plain(one.matched_at),
+                "acts_from": _plain(one.acts_from),
+                "revision": revision[one.rule_id],
+            }
+            for one in bound
+        ],
+    }
+
+
+def digest_of_facts(body: Json) -> str:
+    """Return what tells facts apart; a lease that is renewed tells nothing new."""
+    holds = [{**hold, "until": None} if hold["source"] == LEASE else hold for hold in body["holds"]]
+    ordered = {
+        **body,
+        "holds": sorted(holds, key=lambda one: str(one["id"])),
+        "rules": sorted(body["rules"], key=lambda one: str(one["rule_id"])),
+    }
+    return digest_of(ordered)
+
+
+def digest_of(body: Json) -> str:
+    """Return a short digest of a JSON value."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def recall(session: Session, endpoint: Endpoint, at: datetime) -> Remembered | None:
+    """Return what was known of an endpoint at an instant, None where nothing is kept of then."""
+    found = history.facts_at(session, endpoint.id, at)
+    return None if found is None else recall_all(session, endpoint, [found], at)[0]
+
+
+def recall_between(
+    session: Session, endpoint: Endpoint, start: datetime, end: datetime
+) -> list[Remembered]:
+    """Return what was known in `[start, end)`, oldest first; the first may begin before it."""
+    found = history.facts_between(session, endpoint.id, start, end)
+    return recall_all(session, endpoint, found, end)
+
+
+def recall_all(
+    session: Session, endpoint: Endpoint, found: Sequence[EndpointFacts], now: datetime
+) -> list[Remembered]:
+    """Return facts as `decide` is given them; start-up times are those measured before `now`."""
+    account = session.get_one(Account, endpoint.account_id)
+    keys = {(one["rule_id"], one["revision"]) for facts in found for one in facts.body["rules"]}
+    kept = history.revisions(session, keys)
+    schedules = {key: made(Schedule, row.body) for key, row in kept.items() if row.kind == SCHEDULE}
+    windows = {key: windows_of(row, _days_off(kept[key])) for key, row in schedules.items()}
+    policies = {key: made(IdlePolicy, row.body) for key, row in kept.items() if row.kind == IDLE}
+    early = any(starts_early(one) for one in windows.values())
+    startups = load_startups(session, account, now) if early else no_starts(account)
+    result = []
+    for facts in found:
+        of = {one["rule_id"]: (one["rule_id"], one["revision"]) for one in facts.body["rules"]}
+        mine = {rule_id: key for rule_id, key in of.items() if key in schedules}
+        bound = {endpoint.id: [_binding(endpoint.id, one) for one in facts.body["rules"]]}
+        timetable = ScheduleBook(
+            rows={rule_id: schedules[key] for rule_id, key in mine.items()},
+            windows={rule_id: windows[key] for rule_id, key in mine.items()},
+            bound=bound,
+            startups=startups,
+            read_at=facts.at,
+        )
+        book = _book(endpoint.id, facts.body, timetable)
+        book.policies = {one: policies[key] for one, key in of.items() if key in policies}
+        result.append(Remembered(facts.at, _row(endpoint, facts.body["row"]), book))
+    return result
+
+
+def _book(endpoint_id: str, body: Json, timetable: ScheduleBook) -> Rulebook:
+    holds: defaultdict[str, list[Hold]] = defaultdict(list)
+    holds[endpoint_id] = [made(Hold, {"endpoint_id": endpoint_id, **one}) for one in body["holds"]]
+    leased = _instant(body["leased"])
+    return Rulebook(
+        frozen=body["frozen"],
+        schedules=dict(timetable.rows),
+        timetable=timetable,
+        policies={},
+        bound={key: list(found) for key, found in timetable.bound.items()},
+        holds=holds,
+        held_back={endpoint_id: body["held_back"]} if body["held_back"] else {},
+        leased={} if leased is None else {endpoint_id: leased},
+    )
+
+
+def _row(endpoint: Endpoint, stored: Json) -> ManagedRow:
+    """Return the columns as they were; those that are not kept are not looked at again."""
+    values: dict[str, Any] = {}
+    for column in fields(ManagedRow):
+        values[column.name] = _neutral(column.name)
+    row = made(Endpoint, {"id": endpoint.id, "account_id": endpoint.account_id, **stored})
+    values |= {name: getattr(row, name) for name in KEPT}
+    return ManagedRow(**{**values, "id": endpoint.id})
+
+
+def row_of(endpoint: Endpoint) -> ManagedRow:
+    """Return the columns that a decision looks at, as they are now."""
+    return ManagedRow(**{one.name: getattr(endpoint, one.name) for one in fields(ManagedRow)})
+
+
+def _neutral(name: str) -> Any:
+    field = Endpoint.model_fields[name]
+    return None if field.is_required() else field.get_default(call_default_factory=True)
+
+
+def _binding(endpoint_id: str, stored: Json) -> Binding:
+    return made(
+        Binding,
+        {
+            "rule_id": stored["rule_id"],
+            "endpoint_id": endpoint_id,
+            "rule_kind": stored["kind"],
+            "matched_at": stored["matched_at"],
+            "acts_from": stored["acts_from"],
+        },
+    )
+
+
+def _days_off(revision: RuleRevision) -> frozenset[date]:
+    return frozenset(date.fromisoformat(day) for day in revision.body["days_off"])
+
+
+def made(table: type[Table], stored: Mapping[str, Any]) -> Table:
+    """Return a row as it was, from its stored form; columns of another time are left out."""
+    known = {name: value for name, value in stored.items() if name in table.model_fields}
+    for name, value in known.items():
+        if isinstance(value, str) and "datetime" in str(table.model_fields[name].annotation):
+            known[name] = datetime.fromisoformat(value)
+    return table(**known)
+
+
+def activity_to_json(activity: Activity) -> Json:
+    """Return evidence of use as it is kept with a decision."""
+    return {
+        "last_request_at": _plain(activity.last_request_at),
+        "covered_from": _plain(activity.covered_from),
+        "covered_to": _plain(activity.covered_to),
+        "in_flight": activity.in_flight,
+        "started_at": _plain(activity.started_at),
+        "source": activity.source,
+        "late_s": activity.late.total_seconds(),
+        "held_awake": activity.held_awake,
+    }
+
+
+def keys_of(body: Json) -> list[Key]:
+    """Return the revisions of rules that kept facts name."""
+    return [(one["rule_id"], one["revision"]) for one in body["rules"]]
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

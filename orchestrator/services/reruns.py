@@ -1,0 +1,131 @@
+"""From what is kept of an endpoint to a course that can be run again, with its rules or others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from statistics import median
+
+from sqlmodel import Session
+
+from orchestrator.domain.decide import Facts
+from orchestrator.domain.demand import Assume, Demand, demand_of
+from orchestrator.domain.endpoints import Stop, Stretch
+from orchestrator.domain.idle import Activity
+from orchestrator.domain.plan import Means
+from orchestrator.domain.rerun import Course, Mind, Regime, rerun
+from orchestrator.domain.startup import ENOUGH, SHORTEST
+from orchestrator.domain.status import AWAKE, Status
+from orchestrator.services.remembered import Remembered
+from orchestrator.services.starting import HISTORY, MOST_STARTS, default_start_up
+from orchestrator.services.use_then import FARTHEST
+from orchestrator.store import startups, usage
+from orchestrator.store.observation import ManagedRow
+from orchestrator.store.tables import Account, Endpoint, UsageSample
+
+_AS_RUNNING = AWAKE | {Status.STOPPING}
+
+
+@dataclass(frozen=True, slots=True)
+class StartUpTime:
+    """How long a start takes: the middle of what was measured, else what its cloud usually takes.
+
+    `measured` counts the starts that it rests on.
+    """
+
+    time: timedelta
+    measured: int
+    alike: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Courses:
+    """The course of an endpoint when what is unknown was idle, stays unknown, or was busy."""
+
+    low: Course
+    expected: Course
+    high: Course
+    demand: Demand
+    startup: StartUpTime
+
+
+def run(known: Sequence[Remembered], demand: Demand, startup: StartUpTime) -> Courses:
+    """Run what is known again; where nothing is unknown, once for all three."""
+    regimes = [_regime(one) for one in known]
+    first = known[0]
+    mind = _mind(first.row, max(demand.start, first.at))
+    expected = rerun(regimes, demand, mind, startup.time, Assume.UNKNOWN)
+    if not demand.unknown:
+        return Courses(expected, expected, expected, demand, startup)
+    low = rerun(regimes, demand, mind, startup.time, Assume.IDLE)
+    high = rerun(regimes, demand, mind, startup.time, Assume.BUSY)
+    return Courses(low, expected, high, demand, startup)
+
+
+def demand_between(session: Session, endpoint_id: str, start: datetime, end: datetime) -> Demand:
+    """Return the requests that were recorded in `[start, end)`, and what is unknown of them.
+
+    What came shortly before is known too, so that idleness may begin before `start`.
+    """
+    since = start - FARTHEST
+    found = usage.samples(session, [endpoint_id], since, end).get(endpoint_id, [])
+    whole = demand_of([_stretch(one) for one in found], since, end)
+    return replace(whole, start=start)
+
+
+def start_up_of(session: Session, endpoint: Endpoint, now: datetime) -> StartUpTime:
+    """Return how long a start of an endpoint takes, as far as that was measured by `now`."""
+    account = session.get_one(Account, endpoint.account_id)
+    rows = startups.resumes(session, account.provider, now - HISTORY, MOST_STARTS)
+    lengths = [(row[0], row[1], row[3] - row[2]) for row in rows if row[3] - row[2] >= SHORTEST]
+    own = [length for key, _, length in lengths if key == endpoint.id]
+    if own:
+        return StartUpTime(median(own), len(own))
+    alike = [length for _, hardware, length in lengths if hardware == endpoint.hardware_key]
+    if len(alike) >= ENOUGH:
+        return StartUpTime(median(alike), len(alike), alike=True)
+    return StartUpTime(default_start_up(account), 0)
+
+
+def _regime(known: Remembered) -> Regime:
+    row = known.row
+    minutes = row.scale_to_zero_minutes
+    timed = row.min_replicas == 0 and minutes is not None and row.to_zero
+    return Regime(
+        at=known.at,
+        facts=lambda mind, activity, now: _facts(known, mind, activity, now),
+        means=Means(Stop(row.stop), row.to_zero, row.allow_recreate),
+        timer=timedelta(minutes=minutes) if timed and minutes is not None else None,
+    )
+
+
+def _facts(known: Remembered, mind: Mind, activity: Activity, now: datetime) -> Facts:
+    row = replace(
+        known.row,
+        status=mind.status,
+        asleep_rule=mind.asleep_rule,
+        asleep_since=mind.asleep_since,
+    )
+    found = replace(known.book.facts(row, activity, now), managed=known.managed)
+    if known.drafted is None:
+        return found
+    coming = known.drafted.coming_hold(row.id, row.hardware_key, now)
+    return found if coming is None else replace(found, holds=(*found.holds, coming))
+
+
+def _mind(row: ManagedRow, at: datetime) -> Mind:
+    status = Status(row.status)
+    asleep = Status.PAUSED if status in (Status.PAUSED, Status.PAUSING) else Status.SCALED_TO_ZERO
+    sleeping = status in (Status.PAUSED, Status.PAUSING, Status.SCALED_TO_ZERO)
+    started = max(
+        (t for t in (row.ready_at, row.managed_since, row.resumed_at) if t is not None),
+        default=at,
+    )
+    if not sleeping:
+        return Mind(Status.RUNNING, at, min(started, at))
+    return Mind(asleep, at, min(started, at), row.asleep_rule, row.asleep_since or at)
+
+
+def _stretch(row: UsageSample) -> Stretch:
+    return Stretch(row.start, row.requests, row.covered_s, row.last_request_at)

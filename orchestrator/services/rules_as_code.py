@@ -1,0 +1,368 @@
+"""Rules from one file: what it would change, and changing it, all or nothing.
+
+Every object is saved inside of a savepoint and compared with what it was: where nothing differs,
+the savepoint is undone, so that a file that says what is so leaves no trace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Generic, Protocol, TypeVar
+
+from sqlmodel import Session
+
+from orchestrator.services.errors import ServiceError, conflict
+from orchestrator.services.requests import Asked
+from orchestrator.services.rules_yaml import Loaded, Path
+from orchestrator.store import events
+from orchestrator.store import rules as marks
+from orchestrator.store.tables import AppliedRule, Json
+
+MOST_PROBLEMS = 50
+CONFLICT = 409
+T = TypeVar("T")
+
+
+class Action(StrEnum):
+    """What a file does to an object."""
+
+    CREATE = "create"
+    CHANGE = "change"
+    REMOVE = "remove"
+    SAME = "same"
+    LEFT = "left"
+    """Made by a file and not in this one: removed where pruning is asked for."""
+    FOREIGN = "foreign"
+    """Made by other means and not in the file: never touched."""
+    UNDER_WAY = "under_way"
+    """Asked for already; its operation has not ended."""
+
+
+CHANGES = (Action.CREATE, Action.CHANGE, Action.REMOVE)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """A field by its dotted name, with what it was and what it becomes; None where absent."""
+
+    field: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What becomes of one object; `notes` say what that does, `operation` carries it out."""
+
+    section: str
+    name: str
+    action: Action
+    fields: Sequence[FieldChange] = ()
+    notes: Sequence[str] = ()
+    operation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong at one place of a file."""
+
+    path: Path
+    message: str
+    status: int = 422
+
+
+class RowLike(Protocol):
+    """A stored rule."""
+
+    id: str
+    name: str
+
+
+Row = TypeVar("Row", bound=RowLike)
+
+
+@dataclass(frozen=True, slots=True)
+class Saved(Generic[Row]):
+    """A rule that was saved, and what that does."""
+
+    row: Row
+    notes: Sequence[str] = ()
+
+
+class RuleKind(Protocol[Row]):
+    """How rules of one kind are read, written down, saved and removed."""
+
+    @property
+    def section(self) -> str:
+        """Return the name of their section."""
+        ...
+
+    def rows(self, session: Session) -> Sequence[Row]:
+        """Return all that are not removed."""
+        ...
+
+    def document(self, session: Session, row: Row) -> Json:
+        """Return one as a file has it."""
+        ...
+
+    def save(
+        self, session: Session, name: str, wanted: Any, row: Row | None, asked: Asked
+    ) -> Saved[Row]:
+        """Create one, or save it in place of `row`. Raises ServiceError."""
+        ...
+
+    def remove(self, session: Session, row: Row, asked: Asked) -> Sequence[str]:
+        """Remove one and say what that does. Raises ServiceError."""
+        ...
+
+    def place(self, name: str, where: str) -> Path:
+        """Return where in a file the field of an error is."""
+        ...
+
+
+class Section(Protocol):
+    """A part of a file that knows how to apply itself."""
+
+    @property
+    def section(self) -> str:
+        """Return its name."""
+        ...
+
+    def apply(self, run: Run) -> Iterator[Item]:
+        """Do what the file says, adding what is wrong to `run.problems`."""
+        ...
+
+    def rest(self, run: Run) -> Iterator[Item]:
+        """See to what is not in the file; what others need goes after those."""
+        ...
+
+
+@dataclass(slots=True)
+class Run:
+    """One reading of a file under way: who asks, what it says by section, and what is wrong.
+
+    `raw` is the document as it was read, which is quickly compared with what would be exported.
+    """
+
+    session: Session
+    asked: Asked
+    wanted: Mapping[str, Mapping[str, Any]]
+    prune: bool = False
+    raw: Json = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def attempt(self, place: Callable[[str], Path], work: Callable[[], T]) -> T | None:
+        """Do a part in a savepoint; what refuses it becomes a problem."""
+        try:
+            with self.session.begin_nested():
+                done = work()
+                self.session.flush()
+                return done
+        except ServiceError as refused:
+            self.problems.append(problem_of(refused, place))
+            return None
+        except _Unchanged:
+            return None
+
+
+class _Unchanged(Exception):  # noqa: N818 - no error: it undoes a savepoint that changed nothing
+    """What was saved is what was there."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSection(Generic[Row]):
+    """A section of rules: what is not in the file is left, or removed where a file made it."""
+
+    kind: RuleKind[Row]
+
+    @property
+    def section(self) -> str:
+        """Return the name of the section."""
+        return self.kind.section
+
+    def apply(self, run: Run) -> Iterator[Item]:
+        """Save each rule of the file."""
+        known = {row.name: row for row in self.kind.rows(run.session)}
+        wanted = run.wanted.get(self.section, {})
+        for name, given in wanted.items():
+            item = self._save(run, name, given, known.get(name))
+            if item is not None:
+                yield item
+
+    def rest(self, run: Run) -> Iterator[Item]:
+        """See to the rules that are not in the file, where it has the section at all."""
+        wanted = run.wanted.get(self.section)
+        if wanted is not None:
+            rows = [row for row in self.kind.rows(run.session) if row.name not in wanted]
+            yield from self._rest(run, sorted(rows, key=lambda row: row.name))
+
+    def _save(self, run: Run, name: str, given: Any, row: Row | None) -> Item | None:
+        before = None if row is None else self.kind.document(run.session, row)
+        if before is not None and before == (run.raw.get(self.section) or {}).get(name):
+            return Item(self.section, name, Action.SAME)
+        found = len(run.problems)
+        item = run.attempt(
+            lambda where: self.kind.place(name, where),
+            lambda: self._saved(run, name, given, row, before),
+        )
+        if item is None and len(run.problems) == found:
+            return Item(self.section, name, Action.SAME)
+        return item
+
+    def _saved(self, run: Run, name: str, given: Any, row: Row | None, before: Json | None) -> Item:
+        saved = self.kind.save(run.session, name, given, row, run.asked)
+        run.session.flush()
+        after = self.kind.document(run.session, saved.row)
+        if after == before:
+            raise _Unchanged
+        if before is None:
+            _mark(run, self.section, saved.row.id)
+        action = Action.CREATE if before is None else Action.CHANGE
+        return Item(self.section, name, action, differences(before or {}, after), saved.notes)
+
+    def _rest(self, run: Run, rows: Sequence[Row]) -> Iterator[Item]:
+        ours = marks.applied(run.session)
+        for row in rows:
+            name = row.name
+            if row.id not in ours:
+                yield Item(self.section, name, Action.FOREIGN)
+            elif not run.prune:
+                yield Item(self.section, name, Action.LEFT)
+            else:
+                item = self._pruned(run, row, name)
+                if item is not None:
+                    yield item
+
+    def _pruned(self, run: Run, row: Row, name: str) -> Item | None:
+        return run.attempt(
+            lambda where: self.kind.place(name, where), lambda: self._removed(run, row, name)
+        )
+
+    def _removed(self, run: Run, row: Row, name: str) -> Item:
+        before = self.kind.document(run.session, row)
+        notes = self.kind.remove(run.session, row, run.asked)
+        marks.forget_applied(run.session, row.id)
+        return Item(self.section, name, Action.REMOVE, differences(before, {}), notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a file changes; `confirm` stands for exactly that, from exactly what is now."""
+
+    items: Sequence[Item]
+    confirm: str
+
+    @property
+    def changed(self) -> Sequence[Item]:
+        """Return what differs."""
+        return [item for item in self.items if item.action in CHANGES]
+
+
+def apply(run: Run, sections: Sequence[Section], loaded: Loaded, confirm: str = "") -> Applied:
+    """Do all that a file says in the transaction of `run.session`.
+
+    Raises ServiceError 422, or 409 where only the present state is in the way, which names every
+    problem with its line; and 409 where `confirm` stands for something else.
+    """
+    items = [item for section in sections for item in section.apply(run)]
+    items += [item for section in reversed(sections) for item in section.rest(run)]
+    if run.problems:
+        raise refused(run.problems, loaded)
+    applied = Applied(items, _digest(items))
+    if confirm and confirm != applied.confirm:
+        raise conflict(
+            "changed_meanwhile",
+            "What this file would change is not what was confirmed.",
+            remedy="Look at a new dry run, and confirm that.",
+            field="confirm",
+        )
+    if applied.changed:
+        _record(run, applied)
+    return applied
+
+
+def problem_of(error: ServiceError, place: Callable[[str], Path]) -> Problem:
+    """Return an error as a problem at its place in a file."""
+    remedy = f" {error.remedy}" if error.remedy else ""
+    return Problem(place(error.field or ""), f"{error.detail}{remedy}", error.status)
+
+
+def refused(problems: Collection[Problem], loaded: Loaded) -> ServiceError:
+    """Return the error for a file with problems: each with its place and line."""
+    lined = [(loaded.line_of(problem.path), problem) for problem in problems]
+    placed = sorted(lined, key=lambda one: one[0])[:MOST_PROBLEMS]
+    told = [(dotted(one.path), f"line {at}: {one.message}") for at, one in placed]
+    status = CONFLICT if all(one.status == CONFLICT for one in problems) else 422
+    return ServiceError(
+        "rules_refused",
+        status,
+        "Not possible in this state" if status == CONFLICT else "Not valid",
+        ": ".join(told[0]),
+        field=told[0][0],
+        remedy="Nothing was changed. Correct the file and try again.",
+        findings=told,
+    )
+
+
+def differences(old: Json, new: Json) -> list[FieldChange]:
+    """Return the fields that differ, by dotted name; lists count as one value."""
+    before, after = _flat(old), _flat(new)
+    return [
+        FieldChange(name, before.get(name), after.get(name))
+        for name in dict.fromkeys((*before, *after))
+        if before.get(name) != after.get(name)
+    ]
+
+
+def dotted(path: Path) -> str:
+    """Return a path as people write it."""
+    return ".".join(str(part) for part in path) or "the file"
+
+
+def _flat(value: Json, prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        name = f"{prefix}{key}"
+        if isinstance(item, dict) and item:
+            found |= _flat(item, f"{name}.")
+        else:
+            found[name] = item
+    return found
+
+
+def _mark(run: Run, section: str, rule_id: str) -> None:
+    run.session.add(
+        AppliedRule(
+            rule_id=rule_id, kind=section, applied_at=run.asked.now, applied_by=run.asked.actor
+        )
+    )
+
+
+def _digest(items: Sequence[Item]) -> str:
+    """Return what stands for a list of changes: the same only where old and new are the same."""
+    content = [
+        [one.section, one.name, one.action, [[f.field, f.old, f.new] for f in one.fields]]
+        for one in items
+        if one.action in CHANGES
+    ]
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _record(run: Run, applied: Applied) -> None:
+    counts = {str(action): 0 for action in CHANGES}
+    for item in applied.changed:
+        counts[item.action] += 1
+    told = ", ".join(f"{count} {action}" for action, count in counts.items() if count)
+    events.record(
+        run.session,
+        at=run.asked.now,
+        kind="rules.applied",
+        actor=run.asked.actor,
+        message=f"{run.asked.actor} applied a file of rules: {told}",
+        data={"counts": counts, "confirm": applied.confirm},
+    )

@@ -1,0 +1,380 @@
+"""Endpoints in a file of rules: what is ours of them, and what their cloud is asked for.
+
+A field that the file leaves out stays as it is. What no listing tells in our words, such as the
+container, is compared with what was last asked for here. Endpoints are never deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from sqlmodel import Session
+
+from orchestrator.domain.endpoints import EndpointChange, EndpointSpec
+from orchestrator.domain.money import format_dollars
+from orchestrator.services import creation, specs
+from orchestrator.services.bindings import NEVER
+from orchestrator.services.context import Context
+from orchestrator.services.creation import Requested
+from orchestrator.services.errors import ServiceError, conflict, invalid, nearest
+from orchestrator.services.requests import busy
+from orchestrator.services.rules_as_code import (
+    Action,
+    FieldChange,
+    Item,
+    Problem,
+    Run,
+    differences,
+    problem_of,
+)
+from orchestrator.services.rules_yaml import Path
+from orchestrator.services.tokens import Caller
+from orchestrator.store import accounts, endpoints, operations, policies, rules, schedules
+from orchestrator.store.tables import Account, Endpoint, Json, Operation
+
+SECTION = "endpoints"
+NOTHING = EndpointChange()
+FORBIDDEN = 403
+_TOLD = ("repository", "hardware", "scaling", "task", "access")
+_SCALING = ("min_replicas", "max_replicas", "scale_to_zero_minutes")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An endpoint as a file has it; `whole` is None where that is too little to create it."""
+
+    labels: Mapping[str, str] | None = None
+    owner: str | None = None
+    protected: bool | None = None
+    change: EndpointChange = NOTHING
+    whole: EndpointSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What is to be asked of a cloud: a creation, a change, or nothing."""
+
+    account: Account
+    row: Endpoint | None = None
+    ask: EndpointSpec | EndpointChange = NOTHING
+    active: Operation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A step that its driver has looked at, with what it warns of."""
+
+    ask: EndpointSpec | EndpointChange
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSection:
+    """The section of endpoints; `checked` was looked at by drivers before the transaction."""
+
+    context: Context
+    checked: Mapping[str, Checked] = field(default_factory=dict)
+    section: str = SECTION
+
+    def apply(self, run: Run) -> Iterator[Item]:
+        """Change what is ours at once, and ask for the rest."""
+        for name, wanted in run.wanted.get(SECTION, {}).items():
+            item = run.attempt(_place(name), self._work(run, name, wanted))
+            if item is not None:
+                yield item
+
+    def rest(self, run: Run) -> Iterator[Item]:
+        """Leave endpoints alone that are not in the file."""
+        del run
+        yield from ()
+
+    def _work(self, run: Run, name: str, wanted: Wanted) -> Callable[[], Item]:
+        return lambda: self._apply(run, name, wanted)
+
+    def _apply(self, run: Run, name: str, wanted: Wanted) -> Item:
+        step = step_of(run.session, name, wanted)
+        if step.ask != self.checked.get(name, Checked(NOTHING)).ask:
+            raise conflict("changed_meanwhile", f"{name} was changed meanwhile.", remedy="Again.")
+        if isinstance(step.ask, EndpointSpec):
+            return self._create(run, name, wanted, step, step.ask)
+        if step.row is None:
+            active = "" if step.active is None else step.active.id
+            return Item(SECTION, name, Action.UNDER_WAY, operation=active)
+        return self._change(run, name, wanted, step, step.row)
+
+    def _create(self, run: Run, name: str, wanted: Wanted, step: Step, spec: EndpointSpec) -> Item:
+        labels, owner = wanted.labels or {}, wanted.owner or ""
+        requested = creation.request_create(
+            run.session,
+            step.account,
+            spec,
+            run.asked,
+            labels=labels,
+            owner=owner,
+            warnings=self.checked[name].warnings,
+            engine_here=self.context.engine_here(step.account.id),
+        )
+        shown = {"labels": dict(labels), "owner": owner, "spec": shown_spec(packed(spec))}
+        changed = differences({}, {key: value for key, value in shown.items() if value})
+        notes, operation = _costs(requested), requested.operation.id
+        return Item(SECTION, name, Action.CREATE, changed, notes, operation)
+
+    def _change(self, run: Run, name: str, wanted: Wanted, step: Step, row: Endpoint) -> Item:
+        before, covering = document(run.session, row), _covering(run.session, row)
+        changed = _change_ours(run, row, wanted, before)
+        notes = list(_coverage(covering, _covering(run.session, row))) if changed else []
+        operation = ""
+        if isinstance(step.ask, EndpointChange) and step.ask != NOTHING:
+            requested = self._update(run, name, row, step.ask)
+            changed += _spec_changes(before.get("spec", {}), shown_spec(packed(step.ask)))
+            notes += _costs(requested)
+            operation = requested.operation.id
+        if changed:
+            return Item(SECTION, name, Action.CHANGE, changed, notes, operation)
+        if step.active is not None and step.active.kind == "update":
+            return Item(SECTION, name, Action.UNDER_WAY, operation=step.active.id)
+        return Item(SECTION, name, Action.SAME)
+
+    def _update(self, run: Run, name: str, row: Endpoint, change: EndpointChange) -> Requested:
+        account = accounts.by_ids(run.session, [row.account_id])[row.account_id]
+        return creation.request_update(
+            run.session,
+            row,
+            change,
+            run.asked,
+            warnings=self.checked[name].warnings,
+            engine_here=self.context.engine_here(account.id),
+            usual_s=creation.usual_update_s(self.context, account),
+        )
+
+
+def prepare(
+    context: Context, caller: Caller, wanted: Mapping[str, Wanted]
+) -> tuple[dict[str, Checked], list[Problem]]:
+    """Let drivers look at what will be asked of them; return that, and what they refuse.
+
+    Raises ServiceError 403 for a reference to a secret of the server by a caller who is no admin.
+    """
+    checked: dict[str, Checked] = {}
+    found: list[Problem] = []
+    for name, one in wanted.items():
+        try:
+            with context.database.read() as session:
+                step = step_of(session, name, one)
+            if step.ask != NOTHING:
+                creation.check_references(caller, step.ask.environment, step.ask.secrets)
+                current = None if step.row is None else creation.current_of(step.row)
+                warnings = creation.checked(context, step.account, step.ask, current)
+                checked[name] = Checked(step.ask, warnings)
+        except ServiceError as error:
+            if error.status == FORBIDDEN:
+                raise
+            found.append(problem_of(error, _place(name)))
+    return checked, found
+
+
+def step_of(session: Session, name: str, wanted: Wanted) -> Step:
+    """Return what a file asks of the cloud. Raises ServiceError."""
+    account_name, _, own_name = name.partition("/")
+    account = accounts.by_name(session, account_name)
+    if account is None:
+        known = [one.name for one in accounts.live(session)]
+        raise invalid(
+            "", f"There is no account {account_name!r}.", remedy=nearest(account_name, known)
+        )
+    row = endpoints.live_by_name(session, account.id, own_name)
+    if row is not None:
+        active = operations.active_for(session, row.id)
+        return Step(account, row, _ask(session, row, wanted.change), active)
+    if wanted.whole is None:
+        raise invalid(
+            "",
+            f"There is no endpoint {name}.",
+            remedy="To create it, give repository, hardware and scaling in its `spec`.",
+        )
+    active = operations.active_create(session, account.id, own_name)
+    if active is None:
+        return Step(account, None, wanted.whole)
+    if active.request.get("spec") != packed(wanted.whole):
+        raise busy(active)
+    return Step(account, None, NOTHING, active)
+
+
+def document(session: Session, row: Endpoint) -> Json:
+    """Return an endpoint as a file has it, without what is empty."""
+    return documents(session, [row])[row.id]
+
+
+def documents(session: Session, found: Collection[Endpoint]) -> dict[str, Json]:
+    """Return endpoints as a file has them, by id; only managed ones have a `spec`."""
+    ids = [row.id for row in found]
+    labels = endpoints.labels_of(session, ids)
+    asked = rules.requests_of(session, [row.id for row in found if row.managed])
+    documents = {}
+    for row in found:
+        ours = {one.key: one.value for one in labels.get(row.id, ()) if one.source == "ours"}
+        spec = shown_spec(present_spec(row, asked.get(row.id, ()))) if row.managed else {}
+        parts = {"labels": ours, "owner": row.owner, "protected": row.protected, "spec": spec}
+        documents[row.id] = {key: value for key, value in parts.items() if value}
+    return documents
+
+
+def present_spec(row: Endpoint, asked: Sequence[Operation]) -> Json:
+    """Return in the stored form what is known of an endpoint's spec, or asked for just now."""
+    spec: Json = {}
+    for operation in asked:
+        given = operation.request.get("spec") or {}
+        options = {**spec.get("options", {}), **given.get("options", {})}
+        spec |= {key: value for key, value in given.items() if key != "name"}
+        spec |= {"options": options} if options else {}
+    under_way = asked[-1].request["spec"] if asked and asked[-1].status != "succeeded" else {}
+    told = {key: value for key, value in _told(row).items() if key not in under_way}
+    return {**spec, **told}
+
+
+def shown_spec(stored: Json) -> Json:
+    """Return a stored spec as a file has it, without maps of values that are kept nowhere."""
+    shown: Json = {}
+    for item in fields(EndpointSpec):
+        value = stored.get(item.name)
+        if item.name == "name" or not value:
+            continue
+        if item.name in specs.MAPS:
+            if value.get("values"):
+                continue
+            value = {**value.get("references", {}), **value.get("plain", {})}
+        elif item.name == "scaling":
+            value = {key: value[key] for key in _SCALING if value.get(key) is not None}
+        elif item.name == "hardware":
+            value = {key: part for key, part in value.items() if part}
+        if value:
+            shown[item.name] = value
+    return shown
+
+
+def hides_values(session: Session, found: Collection[Endpoint]) -> list[str]:
+    """Return the ids of endpoints with an environment or secrets that no file can tell."""
+    asked = rules.requests_of(session, [row.id for row in found])
+    specs_of = {key: [one.request.get("spec") or {} for one in ops] for key, ops in asked.items()}
+    return [
+        row.id
+        for row in found
+        if any(
+            (one.get(key) or {}).get("values")
+            for one in specs_of.get(row.id, ())
+            for key in specs.MAPS
+        )
+    ]
+
+
+def packed(request: EndpointSpec | EndpointChange) -> Json:
+    """Return a request in its stored form. Raises ServiceError 422 for a secret value."""
+    parcel = specs.pack(request)
+    for name in specs.MAPS:
+        for key in getattr(parcel.secrets, name):
+            raise invalid(
+                f"spec.{name}.{key}",
+                "This is, or may be, a secret, which a file of rules does not hold.",
+                remedy="Write a reference: env:NAME or file:/path.",
+            )
+    return parcel.stored
+
+
+def _ask(session: Session, row: Endpoint, change: EndpointChange) -> EndpointChange:
+    """Return the part of a change that is not so already."""
+    if change == NOTHING:
+        return NOTHING
+    wanted = packed(change)
+    known = present_spec(row, rules.requests_of(session, [row.id]).get(row.id, ()))
+    same = {key: None for key, value in wanted.items() if _alike(key, known.get(key), value)}
+    return replace(change, **same)
+
+
+def _alike(key: str, known: Any, wanted: Any) -> bool:
+    if known is None:
+        return wanted in ({}, [], "") or wanted == {"references": {}, "values": []}
+    if key == "scaling":
+        return all(known.get(part) == wanted.get(part) for part in _SCALING)
+    if key == "hardware":
+        return all(known.get(part) == value for part, value in wanted.items() if value)
+    if key == "options":
+        return all(known.get(part) == value for part, value in wanted.items())
+    return bool(known == wanted)
+
+
+def _told(row: Endpoint) -> Json:
+    """Return what the cloud tells of an endpoint in our words."""
+    told: Json = {"repository": row.repository, "task": row.task, "access": row.access}
+    parts = row.hardware_key.split("/")
+    if len(parts) == 4 and "?" not in parts:
+        names = ("vendor", "region", "instance_type", "instance_size")
+        told["hardware"] = {**dict(zip(names, parts, strict=True)), "accelerator": row.accelerator}
+    if row.min_replicas is not None and row.max_replicas is not None:
+        told["scaling"] = {key: getattr(row, key) for key in _SCALING}
+    return {key: value for key, value in told.items() if value}
+
+
+def _change_ours(run: Run, row: Endpoint, wanted: Wanted, before: Json) -> list[FieldChange]:
+    old: Json = {"labels": {}, "owner": "", "protected": False} | before
+    given = {"labels": wanted.labels, "owner": wanted.owner, "protected": wanted.protected}
+    new: Json = {key: one for key, one in given.items() if one is not None and one != old[key]}
+    if new:
+        creation.change_ours(
+            run.session,
+            row,
+            run.asked,
+            labels=new.get("labels"),
+            owner=new.get("owner"),
+            protected=new.get("protected"),
+        )
+    return differences({key: old[key] for key in new}, new)
+
+
+def _spec_changes(before: Json, asked: Json) -> list[FieldChange]:
+    old = {key: before[key] for key in asked if key in before}
+    found = differences({"spec": old} if old else {}, {"spec": asked})
+    return [one for one in found if one.new is not None or one.old is not None]
+
+
+def _covering(session: Session, row: Endpoint) -> dict[str, str]:
+    """Return the rules that cover an endpoint and from when they act on it, as words, by name."""
+    bound = schedules.bindings_of_endpoints(session, [row.id]).get(row.id, {})
+    told = {}
+    for rule_id, binding in bound.items():
+        rule = schedules.get(session, rule_id) or policies.get(session, rule_id)
+        at = binding.acts_from
+        when = "at once" if at is None else f"from {at:%Y-%m-%d %H:%M} UTC"
+        if rule is not None:
+            told[rule.name] = "never" if at == NEVER else when
+    return told
+
+
+def _coverage(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+    """Say which rules begin or cease to cover an endpoint, as its labels change."""
+    for name in sorted(set(after) - set(before)):
+        yield f"{name} begins to cover it, acts {after[name]}"
+    for name in sorted(set(before) - set(after)):
+        yield f"{name} covers it no longer"
+
+
+def _costs(requested: Requested) -> list[str]:
+    notes = []
+    if requested.least_hour is not None and requested.most_hour is not None:
+        low, high = format_dollars(requested.least_hour), format_dollars(requested.most_hour)
+        notes.append(f"costs {low} an hour with the least replicas, {high} with the most")
+    else:
+        notes.append("its price is not known")
+    return [*notes, *requested.warnings]
+
+
+def _place(name: str) -> Callable[[str], Path]:
+    def place(where: str) -> Path:
+        if not where or where == "name":
+            return (SECTION, name)
+        parts = where.split(".")
+        own = parts if parts[0] in ("labels", "owner", "protected", "spec") else ["spec", *parts]
+        return (SECTION, name, *own)
+
+    return place

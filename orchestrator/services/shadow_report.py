@@ -1,0 +1,172 @@
+"""What rules in shadow mode would have done: paused, saved, and who would have waited.
+
+The same run as `whatif`, with the rule in earnest wherever it was in shadow; beside it what the
+engine recorded at the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlmodel import Session
+
+from orchestrator.costs.figures import Figure
+from orchestrator.domain.demand import Count
+from orchestrator.domain.status import Status
+from orchestrator.services import remembered, whatif
+from orchestrator.services.other_rules import Others, with_others
+from orchestrator.services.remembered import Remembered
+from orchestrator.services.reruns import Courses
+from orchestrator.services.whatif import Comparison
+from orchestrator.store import endpoints, history
+from orchestrator.store.tables import Endpoint, Event, Label
+
+PROPOSED = frozenset({"decision.proposed"})
+MOST_STRETCHES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """A time in which it would have slept and did not; requests that came in it."""
+
+    start: datetime
+    end: datetime
+    paused: bool
+    saved: Figure
+    requests: Count
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowLine:
+    """A rule in shadow and one endpoint that it covers.
+
+    `proposed` is how often the engine recorded that the rule would act. `sleeps` are the first of
+    `sleep_count`.
+    """
+
+    rule_id: str
+    rule_name: str
+    kind: str
+    endpoint: Endpoint
+    labels: Sequence[Label]
+    in_shadow_s: int
+    proposed: int
+    first_proposed_at: datetime | None
+    compared: Comparison
+    sleeps: tuple[Sleep, ...]
+    sleep_count: int
+    slept_s: int
+
+
+def report(
+    session: Session,
+    rows: Sequence[Endpoint],
+    *,
+    start: datetime,
+    end: datetime,
+    rule: str | None = None,
+) -> list[ShadowLine]:
+    """Return what rules in shadow would have done, what would have saved most first."""
+    lines = [
+        line for row in rows for line in shadow_lines(session, row, start=start, end=end, rule=rule)
+    ]
+    return sorted(lines, key=lambda one: (-one.compared.saved.nano, one.endpoint.name))
+
+
+def shadow_lines(
+    session: Session, endpoint: Endpoint, *, start: datetime, end: datetime, rule: str | None = None
+) -> list[ShadowLine]:
+    """Return what each rule in shadow would have done to an endpoint in `[start, end)`.
+
+    `rule` is the id of one of them.
+    """
+    known = remembered.recall_between(session, endpoint, start, end)
+    found = dict(_shadows(known))
+    events = history.events_of(session, endpoint.id, PROPOSED, start, end)
+    labels = endpoints.labels_of(session, [endpoint.id]).get(endpoint.id, [])
+    return [
+        _line(session, endpoint, known, (rule_id, *named), (start, end), events, labels)
+        for rule_id, named in sorted(found.items())
+        if rule in (None, rule_id)
+    ]
+
+
+def _shadows(known: Sequence[Remembered]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield the rules that covered it in shadow, with name and kind."""
+    for one in known:
+        bound = {binding.rule_id for binding in one.book.bound.get(one.row.id, ())}
+        for schedule in one.book.schedules.values():
+            if schedule.shadow and schedule.id in bound:
+                yield schedule.id, (schedule.name, remembered.SCHEDULE)
+        for policy in one.book.policies.values():
+            if policy.shadow and policy.id in bound:
+                yield policy.id, (policy.name, remembered.IDLE)
+
+
+def _line(  # noqa: PLR0917 - the parts of one line
+    session: Session,
+    endpoint: Endpoint,
+    known: Sequence[Remembered],
+    rule: tuple[str, str, str],
+    span: tuple[datetime, datetime],
+    events: Sequence[Event],
+    labels: Sequence[Label],
+) -> ShadowLine:
+    rule_id, name, kind = rule
+    told = [event for event in events if event.data.get("id") == rule_id]
+    begin, until = max(span[0], known[0].at), min(span[1], endpoint.deleted_at or span[1])
+    others = Others(begin, earnest=frozenset({rule_id}))
+    changed = [with_others(one, others) for one in known]
+    compared = whatif.compare(session, endpoint, known, changed, (begin, until))
+    sleeps = _sleeps(compared)
+    return ShadowLine(
+        rule_id=rule_id,
+        rule_name=name,
+        kind=kind,
+        endpoint=endpoint,
+        labels=labels,
+        in_shadow_s=_in_shadow(known, rule_id, until),
+        proposed=len(told),
+        first_proposed_at=told[0].at if told else None,
+        compared=compared,
+        sleeps=tuple(sleeps[:MOST_STRETCHES]),
+        sleep_count=len(sleeps),
+        slept_s=sum(int((one.end - one.start).total_seconds()) for one in sleeps),
+    )
+
+
+def _sleeps(compared: Comparison) -> list[Sleep]:
+    """Return when it would have slept while it was billed."""
+    found = []
+    courses, ledger = compared.courses, compared.ledger
+    for start, end in whatif.asleep(courses.expected, compared.start, compared.end):
+        if ledger.awake_seconds(start, end):
+            requests = _requests(courses, start, end)
+            figure = ledger.metered(start, end)
+            found.append(Sleep(start, end, _paused(courses, start), figure, requests))
+    return found
+
+
+def _requests(courses: Courses, start: datetime, end: datetime) -> Count:
+    """Return the requests of a sleep: those in it, and those of the start that ends it."""
+    woken = next((one for one in courses.expected.starts if one.at == end), None)
+    until = woken.serves_at if woken is not None and woken.by_request else end
+    return courses.demand.count(start, until)
+
+
+def _paused(courses: Courses, at: datetime) -> bool:
+    legs = (leg for leg in courses.expected.legs if leg.start <= at < leg.end)
+    return any(leg.status is Status.PAUSED for leg in legs)
+
+
+def _in_shadow(known: Sequence[Remembered], rule_id: str, until: datetime) -> int:
+    total = 0
+    for one, following in zip(known, [*known[1:], None], strict=True):
+        rules = {**one.book.schedules, **one.book.policies}
+        bound = {binding.rule_id for binding in one.book.bound.get(one.row.id, ())}
+        if rule_id in bound and rule_id in rules and rules[rule_id].shadow:
+            end = until if following is None else following.at
+            total += int((end - one.at).total_seconds())
+    return total

@@ -1,0 +1,231 @@
+"""One endpoint in time: what was metered and decided, and what the rules will do."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
+from typing import Literal
+
+from sqlmodel import Session
+
+from orchestrator.costs.days import epoch, from_epoch
+from orchestrator.costs.figures import Figure
+from orchestrator.domain.demand import Burst, Demand
+from orchestrator.domain.rerun import Course
+from orchestrator.domain.status import Status
+from orchestrator.services import remembered, reruns, use_then, worth
+from orchestrator.services.remembered import Remembered
+from orchestrator.services.reruns import Courses
+from orchestrator.services.rulebook import Rulebook
+from orchestrator.services.worth import Ledger
+from orchestrator.store import accounts, history, ledger
+from orchestrator.store.ledger import COMPUTE
+from orchestrator.store.tables import Endpoint, Event, MeterInterval
+
+ASSUMPTION = (
+    "the rules and holds of today, no click, starts as long as they usually were; the likely "
+    "figure takes it that what is awake stays in use and what sleeps at zero is not woken, the low "
+    "one that no request comes, the high one that they never cease"
+)
+UNCONFIRMED = "unconfirmed"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A time in which status, wish and rule did not change.
+
+    `status` is empty where nothing was metered. `evidence` is that of the meter, `unconfirmed`
+    since the last look, or `expected` ahead; there `may_sleep` tells that it sleeps then if no
+    request comes.
+    """
+
+    phase: Literal["past", "future"]
+    start: datetime
+    end: datetime
+    status: str
+    evidence: str
+    wish: str
+    rule: str
+    reason: str
+    replicas: int
+    cost: Figure
+    may_sleep: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The stretches of a span in order, with what they cost together so far and ahead."""
+
+    start: datetime
+    end: datetime
+    stretches: tuple[Stretch, ...]
+    past: Figure
+    future: Figure
+    assumption: str
+
+
+def timeline(
+    session: Session, row: Endpoint, start: datetime, end: datetime, now: datetime
+) -> Timeline:
+    """Return `[start, end)` of an endpoint: metered up to `now`, expected from then on."""
+    until = max(start, min(end, now))
+    past = _past(session, row, start, until) if start < until else []
+    ahead = _ahead(session, row, max(start, now), end, now) if end > now else []
+    return Timeline(
+        start=start,
+        end=end,
+        stretches=(*past, *ahead),
+        past=sum((one.cost for one in past), Figure()),
+        future=sum((one.cost for one in ahead), Figure()),
+        assumption=ASSUMPTION if end > now else "",
+    )
+
+
+def _past(session: Session, row: Endpoint, start: datetime, end: datetime) -> list[Stretch]:
+    metered = worth.ledger_of(session, row, start, end)
+    intervals = ledger.timeline(session, row.id, start, end, COMPUTE)
+    decided = _decided(session, row, start, end)
+    bounds = _bounds(metered, intervals, decided, start, end)
+    stretches = []
+    for begin, stop in pairwise(bounds):
+        interval, told = _interval(intervals, begin), _told(decided, begin)
+        stretches.append(_stretch(interval, told, metered, begin, stop))
+    return _joined(stretches, metered)
+
+
+def _decided(session: Session, row: Endpoint, start: datetime, end: datetime) -> list[Event]:
+    before = history.last_event(session, row.id, use_then.DECIDED, start)
+    found = history.events_of(session, row.id, use_then.DECIDED, start, end)
+    later = [one for one in found if before is None or one.id != before.id]
+    return [*([] if before is None else [before]), *later]
+
+
+def _bounds(
+    metered: Ledger,
+    intervals: Sequence[MeterInterval],
+    decided: Sequence[Event],
+    start: datetime,
+    end: datetime,
+) -> list[datetime]:
+    instants = {start, end}
+    for one in intervals:
+        instants |= {one.started_at, one.ended_at or end}
+    for item in metered.items:
+        instants |= {from_epoch(item.first), from_epoch(item.last)}
+    instants |= {event.at for event in decided} | {metered.measured_until}
+    return sorted(at for at in instants if start <= at <= end)
+
+
+def _interval(intervals: Sequence[MeterInterval], at: datetime) -> MeterInterval | None:
+    place = bisect_right([one.started_at for one in intervals], at) - 1
+    if place < 0:
+        return None
+    found = intervals[place]
+    return found if found.ended_at is None or at < found.ended_at else None
+
+
+def _told(decided: Sequence[Event], at: datetime) -> Event | None:
+    place = bisect_right([one.at for one in decided], at) - 1
+    return decided[place] if place >= 0 else None
+
+
+def _stretch(
+    interval: MeterInterval | None,
+    told: Event | None,
+    metered: Ledger,
+    start: datetime,
+    end: datetime,
+) -> Stretch:
+    rule = "" if told is None else f"{told.data['rule']}:{told.data['id']}".rstrip(":")
+    evidence = "" if interval is None else interval.evidence
+    if interval is not None and start >= metered.measured_until:
+        evidence = UNCONFIRMED
+    return Stretch(
+        phase="past",
+        start=start,
+        end=end,
+        status="" if interval is None else interval.status,
+        evidence=evidence,
+        wish="" if told is None else told.data["wish"] or "",
+        rule=rule,
+        reason="" if told is None else told.message.partition(", ")[2],
+        replicas=0 if interval is None else interval.replicas,
+        cost=metered.metered(start, end),
+    )
+
+
+def _joined(stretches: Iterable[Stretch], metered: Ledger) -> list[Stretch]:
+    found: list[Stretch] = []
+    for one in stretches:
+        if found and _key(found[-1]) == _key(one):
+            whole = metered.metered(found[-1].start, one.end)
+            found[-1] = replace(found[-1], end=one.end, cost=whole)
+        else:
+            found.append(one)
+    return found
+
+
+def _key(one: Stretch) -> tuple[object, ...]:
+    return one.status, one.evidence, one.wish, one.rule, one.reason, one.replicas
+
+
+def _ahead(
+    session: Session, row: Endpoint, start: datetime, end: datetime, now: datetime
+) -> list[Stretch]:
+    """Run the rules of today forward; what is unknown is all use to come."""
+    if row.deleted_at is not None or row.status in (Status.FAILED, Status.UNKNOWN):
+        return []
+    account = accounts.by_ids(session, [row.account_id])[row.account_id]
+    book = Rulebook.load(session, account, now, row.id)
+    known = Remembered(now, remembered.row_of(row), book, managed=row.managed)
+    last = row.last_used_at
+    used = () if last is None or last > now else (Burst(last, last, 1),)
+    demand = Demand(now, end, used, ((now, end),))
+    courses = reruns.run([known], demand, reruns.start_up_of(session, row, now))
+    priced = worth.ledger_of(session, row, now, now)
+    return [
+        Stretch(
+            phase="future",
+            start=max(leg.start, start),
+            end=leg.end,
+            status=leg.status,
+            evidence="expected",
+            wish=leg.decision.wish or "",
+            rule=f"{leg.decision.rule}:{leg.decision.rule_id}".rstrip(":"),
+            reason=leg.decision.reason,
+            replicas=priced.replicas if leg.awake else 0,
+            cost=_cost(priced, courses, max(leg.start, start), leg.end),
+            may_sleep=leg.awake and not _awake_all(courses.low, max(leg.start, start), leg.end),
+        )
+        for leg in courses.expected.legs
+        if leg.end > start
+    ]
+
+
+def _cost(priced: Ledger, courses: Courses, start: datetime, end: datetime) -> Figure:
+    figures = [
+        _awake_cost(priced, one, start, end)
+        for one in (courses.low, courses.expected, courses.high)
+    ]
+    return Figure(
+        figures[1].nano,
+        min(one.low for one in figures),
+        max(one.high for one in figures),
+        max(one.unpriced_seconds for one in figures),
+    )
+
+
+def _awake_cost(priced: Ledger, course: Course, start: datetime, end: datetime) -> Figure:
+    total = Figure()
+    for begin, stop in worth.joined_legs(course.legs):
+        first, last = max(begin, start), min(stop, end)
+        if first < last:
+            total += priced.unmetered(first, last)
+    return total
+
+
+def _awake_all(course: Course, start: datetime, end: datetime) -> bool:
+    return any(begin <= start and stop >= end for begin, stop in worth.joined_legs(course.legs))

@@ -1,0 +1,119 @@
+"""What was known of an endpoint's use at an instant of the past: as it was recorded, no better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlmodel import Session
+
+from orchestrator.domain.demand import SOURCE, WHOLE_S
+from orchestrator.domain.idle import Activity
+from orchestrator.domain.usage import STRETCH
+from orchestrator.store import history, usage
+from orchestrator.store.observation import ManagedRow
+from orchestrator.store.tables import Endpoint, Event, Json, UsageSample
+
+# Further back than the longest timeout of an idle policy nothing is asked.
+FARTHEST = timedelta(days=8)
+DECIDED = frozenset({"decision.changed"})
+
+
+def activity_then(
+    session: Session, endpoint: Endpoint, row: ManagedRow, at: datetime, now: datetime
+) -> Activity:
+    """Return the evidence of use at an instant.
+
+    What the latest decision rested on, with the stretches recorded from then to `at`.
+    """
+    decided = history.last_event(session, endpoint.id, DECIDED, at)
+    base = _of_event(decided)
+    if decided is not None and decided.at == at and base is not None:
+        return base
+    found = usage.samples(session, [endpoint.id], at - FARTHEST, at).get(endpoint.id, [])
+    then = _later(base, known(found, at), row)
+    return _named_since(then, endpoint, at, now)
+
+
+def known(samples: Sequence[UsageSample], at: datetime) -> Activity:
+    """Return what recorded stretches tell of an instant: nothing but what came before it.
+
+    A stretch that was counted in part is a hole. Where a stretch had requests and it is not told
+    when, the end of it counts as their time.
+    """
+    covered_to, covered_from, last = None, None, None
+    for one in reversed([each for each in samples if each.start < at]):
+        end = min(one.start + STRETCH, at)
+        whole = one.covered_s >= WHOLE_S and not _later_request(one, at)
+        joins = covered_from is None or end == covered_from
+        if whole and joins:
+            covered_to, covered_from = covered_to or end, one.start
+        if last is None and one.requests and not _later_request(one, at):
+            last = min(one.last_request_at or end, at)
+        if last is not None and not (whole and joins):
+            break
+    return Activity(last, covered_from, covered_to, source=SOURCE)
+
+
+def from_json(stored: Json) -> Activity:
+    """Return evidence as it was kept with a decision."""
+    return Activity(
+        last_request_at=_instant(stored["last_request_at"]),
+        covered_from=_instant(stored["covered_from"]),
+        covered_to=_instant(stored["covered_to"]),
+        in_flight=stored["in_flight"],
+        started_at=_instant(stored["started_at"]),
+        source=stored["source"],
+        late=timedelta(seconds=stored["late_s"]),
+        held_awake=stored["held_awake"],
+    )
+
+
+def _of_event(event: Event | None) -> Activity | None:
+    stored = None if event is None else event.data.get("activity")
+    return None if stored is None else from_json(stored)
+
+
+def _later_request(one: UsageSample, at: datetime) -> bool:
+    """Tell whether requests of a stretch may have come after `at`, so that none is certain."""
+    if not one.requests or one.start + STRETCH <= at:
+        return False
+    return one.last_request_at is None or one.last_request_at > at
+
+
+def _later(base: Activity | None, seen: Activity, row: ManagedRow) -> Activity:
+    """Join what a decision rested on with what was recorded since."""
+    started = max(
+        (t for t in (row.ready_at, row.managed_since, row.resumed_at) if t is not None),
+        default=None,
+    )
+    held = row.held_awake.get("detail", "")
+    if base is None:
+        return replace(seen, started_at=started, held_awake=held)
+    last = max(filter(None, (base.last_request_at, seen.last_request_at)), default=None)
+    if seen.covered_to is None or (base.covered_to or seen.covered_to) > seen.covered_to:
+        return replace(
+            base, last_request_at=last, started_at=started, held_awake=held, in_flight=None
+        )
+    joins = (
+        base.covered_to is not None and (seen.covered_from or base.covered_to) <= base.covered_to
+    )
+    since = base.covered_from if joins else seen.covered_from
+    return replace(
+        seen, last_request_at=last, covered_from=since, started_at=started, held_awake=held
+    )
+
+
+def _named_since(then: Activity, endpoint: Endpoint, at: datetime, now: datetime) -> Activity:
+    """A time of last use that the cloud named since then tells that nothing came up to it."""
+    last = endpoint.last_used_at
+    if last is None or last > at or not at <= endpoint.confirmed_at <= now:
+        return then
+    if then.covered_to is not None and then.covered_to >= at:
+        return then
+    return replace(then, last_request_at=last, covered_from=None, covered_to=at)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,190 @@
+"""From what a person asks to the rules and endpoints that a span of the past is run again with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlmodel import Session
+
+from orchestrator.domain.schedules.model import Schedule as Windows
+from orchestrator.services import policies, scheduling, selectors
+from orchestrator.services.errors import ServiceError, invalid
+from orchestrator.services.other_rules import Others, Rule
+from orchestrator.services.selectors import Selector
+from orchestrator.services.windows import (
+    full,
+    named_days_off,
+    points_to_json,
+    united,
+    window_to_json,
+)
+from orchestrator.store.tables import Endpoint, IdlePolicy, Schedule
+
+LONGEST = timedelta(days=400)
+MOST_ENDPOINTS = 200
+_DRAFT_SCHEDULE, _DRAFT_POLICY = "draft:schedule", "draft:policy"
+
+
+@dataclass(frozen=True, slots=True)
+class DraftSchedule:
+    """A schedule that is not saved, with the calendars whose days are off."""
+
+    name: str
+    windows: Windows
+    calendars: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DraftPolicy:
+    """An idle policy that is not saved."""
+
+    name: str
+    timeout_minutes: int
+    min_awake_minutes: int
+    action: str
+    quiet: policies.QuietHours | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a person asks: drafts, saved rules by name or id, and those that would not have been."""
+
+    start: datetime
+    end: datetime
+    selector: Selector | None = None
+    schedule: DraftSchedule | None = None
+    policy: DraftPolicy | None = None
+    rules: Sequence[str] = ()
+    without: Sequence[str] = ()
+    instead: bool = False
+
+
+def prepared(session: Session, wanted: Wanted, now: datetime) -> tuple[Others, list[Endpoint]]:
+    """Return the other rules, and the endpoints that they are asked for.
+
+    Raises ServiceError 422, which names the field.
+    """
+    check_span(wanted.start, wanted.end, now)
+    saved = [_rule(session, "rules", ref) for ref in wanted.rules]
+    gone = [_rule(session, "without", ref) for ref in wanted.without]
+    drafts = _drafts(wanted)
+    if not (saved or gone or drafts or wanted.instead):
+        raise invalid(
+            "schedule",
+            "Nothing is different: no draft, no saved rule, none left out.",
+            remedy="Give `schedule`, `policy`, `rules`, `without`, or `instead`.",
+        )
+    windows = {row.id: full(session, row, now) for row in saved if isinstance(row, Schedule)}
+    if wanted.schedule is not None:
+        windows[_DRAFT_SCHEDULE] = _with_days_off(session, wanted.schedule, now)
+    others = Others(
+        since=wanted.start,
+        added=(*(_in_force(row) for row in saved), *drafts),
+        windows=windows,
+        without=frozenset(row.id for row in gone),
+        instead=wanted.instead,
+    )
+    return others, _endpoints(session, wanted, [*saved, *gone])
+
+
+def check_span(start: datetime, end: datetime, now: datetime) -> None:
+    """Raise ServiceError 422 for a span that is empty, ahead, or very long."""
+    if start >= end:
+        raise invalid("from", "The span is empty.", remedy="`from` comes before `to`.")
+    if start >= now:
+        raise invalid("from", "That lies ahead.", remedy="Ask of the past; see schedule previews.")
+    if end - start > LONGEST:
+        raise invalid("from", f"A span is at most {LONGEST.days} days long.")
+
+
+def _endpoints(session: Session, wanted: Wanted, rules: Sequence[Rule]) -> list[Endpoint]:
+    selector = wanted.selector
+    if selector is None:
+        if len(rules) != 1:
+            raise invalid(
+                "selector",
+                "It is not said which endpoints are meant.",
+                remedy='Give a selector, such as {"labels": {"team": "search"}}.',
+            )
+        selector = selectors.from_json(rules[0].selector)
+    found = [row for row in selectors.covered(session, selector) if row.managed]
+    if len(found) > MOST_ENDPOINTS:
+        raise invalid(
+            "selector",
+            f"That covers {len(found)} managed endpoints; at most {MOST_ENDPOINTS} are compared.",
+            remedy="Ask for one account or label after the other.",
+        )
+    return found
+
+
+def _rule(session: Session, name: str, ref: str) -> Rule:
+    try:
+        return scheduling.find(session, ref)
+    except ServiceError:
+        pass  # a policy may bear that name
+    try:
+        return policies.find(session, ref)
+    except ServiceError as error:
+        raise invalid(
+            name,
+            f"There is no schedule or idle policy {ref!r}.",
+            remedy="List them with GET /v1/schedules and GET /v1/policies.",
+        ) from error
+
+
+def _in_force(row: Rule) -> Rule:
+    values = {**row.model_dump(), "shadow": False, "enabled": True}
+    return Schedule(**values) if isinstance(row, Schedule) else IdlePolicy(**values)
+
+
+def _drafts(wanted: Wanted) -> list[Rule]:
+    drafts: list[Rule] = []
+    if wanted.schedule is not None:
+        drafts.append(_schedule(wanted.schedule, wanted.start))
+    if wanted.policy is not None:
+        drafts.append(_policy(wanted.policy, wanted.start))
+    return drafts
+
+
+def _schedule(draft: DraftSchedule, since: datetime) -> Schedule:
+    return Schedule(
+        id=_DRAFT_SCHEDULE,
+        name=draft.name,
+        timezone=draft.windows.timezone,
+        windows=[window_to_json(window) for window in draft.windows.windows],
+        points=points_to_json(draft.windows.points, (), since),
+        calendars=list(draft.calendars),
+        drain_minutes=draft.windows.drain_minutes,
+        effective_from=since,
+        created_at=since,
+        created_by="",
+        updated_at=since,
+    )
+
+
+def _policy(draft: DraftPolicy, since: datetime) -> IdlePolicy:
+    zone, windows = policies.quiet_fields(draft.quiet)
+    return IdlePolicy(
+        id=_DRAFT_POLICY,
+        name=draft.name,
+        timeout_minutes=draft.timeout_minutes,
+        min_awake_minutes=draft.min_awake_minutes,
+        action=draft.action,
+        quiet_timezone=zone,
+        quiet_windows=windows,
+        effective_from=since,
+        created_at=since,
+        created_by="",
+        updated_at=since,
+    )
+
+
+def _with_days_off(session: Session, draft: DraftSchedule, now: datetime) -> Windows:
+    named = named_days_off(session, draft.calendars, now)
+    days: frozenset[date] = frozenset(united(named, list(draft.calendars)))
+    plain = draft.windows
+    return Windows(
+        plain.timezone, plain.windows, plain.drain_minutes, plain.points, days, plain.dates
+    )

@@ -1,0 +1,30 @@
+"""How long starts took, for windows that want an endpoint to serve at their beginning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from orchestrator.store.tables import Account, Endpoint, Operation
+
+Row = tuple[str, str, datetime, datetime]
+
+
+def resumes(session: Session, provider: str, since: datetime, limit: int) -> Sequence[Row]:
+    """Return the youngest resumes that went well at a kind of cloud, none asked before `since`.
+
+    Each as endpoint id, hardware as it is now, when it was asked for and when it was confirmed.
+    """
+    query = (
+        select(Endpoint.id, Endpoint.hardware_key, Operation.created_at, Operation.finished_at)
+        .join(Endpoint, col(Endpoint.id) == col(Operation.endpoint_id))
+        .join(Account, col(Account.id) == col(Operation.account_id))
+        .where(Operation.kind == "resume", Operation.status == "succeeded")
+        .where(Account.provider == provider, col(Operation.created_at) >= since)
+        .where(col(Operation.finished_at).is_not(None))
+        .order_by(col(Operation.id).desc())
+        .limit(limit)
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in session.execute(query)]

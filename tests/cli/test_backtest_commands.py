@@ -1,0 +1,165 @@
+"""`orchestrator backtest` and `advise`, from files and from what a server recorded."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestrator.api.schemas.schedules import ScheduleBody
+from orchestrator.cli.errors import ExitCode
+from tests.cli.conftest import NOW, Cli, StubApi
+
+HEAD = "client,window_start_s,requests,cv"
+
+
+@pytest.fixture
+def traffic(tmp_path: Path) -> str:
+    """Two weeks: one client by day, one always, one now and then, one only in the second week."""
+    rows = [HEAD]
+    for place in range(2016):
+        day, minute = divmod(place, 144)
+        rows += [f"always,{place * 600},40,1"]
+        rows += [f"daily,{place * 600},90,1.5"] if 54 <= minute < 102 else []
+        rows += [f"rare,{place * 600},30,2"] if minute == day * 9 else []
+        rows += [f"new,{place * 600},20,1"] if day > 8 and minute % 40 == 3 else []
+    file = tmp_path / "traffic.csv.gz"
+    file.write_bytes(gzip.compress("\n".join(rows).encode()))
+    return str(file)
+
+
+def _by_policy(payload: dict[str, Any]) -> dict[str, Any]:
+    return {one["policy"]: one for one in payload["policies"]}
+
+
+def test_a_table_and_an_export(cli: Cli, traffic: str, tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    ran = cli("backtest", "--traffic", traffic, "--export", str(file))
+    assert ran.code == ExitCode.OK
+    assert "s of CPU, from the start of the program" in ran.err
+    found = json.loads(file.read_text())
+    lines = _by_policy(found)
+    assert list(lines) == [
+        "always-on",
+        *(f"idle-{minutes}" for minutes in (5, 15, 30, 60, 120)),
+        "windows",
+        "windows+idle-30",
+        "clairvoyant",
+    ]
+    assert [line.split()[0] for line in ran.out.splitlines()[1:]] == list(lines)
+    assert lines["always-on"]["billed_hours"] == 4 * 336
+    assert lines["always-on"]["cost"]["amount"] == f"{Decimal('0.80') * 4 * 336:.9f}"
+    assert lines["clairvoyant"]["delayed_requests"] == 0
+    sums = [Decimal(one["policies"][1]["cost"]["amount"]) for one in found["endpoints"]]
+    assert sum(sums) == Decimal(lines["idle-5"]["cost"]["amount"])
+
+
+def test_own_rules_price_and_start_up(cli: Cli, traffic: str) -> None:
+    asked = ("--idle", "10", "--window", "daily 09:00-17:00", "--price", "2", "--startup", "90s")
+    ran = cli("backtest", "--traffic", traffic, *asked, "--endpoint", "daily", "-o", "json").json
+    lines = _by_policy(ran)
+    assert list(lines) == ["always-on", "idle-10", "windows", "windows+idle-10", "clairvoyant"]
+    assert lines["always-on"]["cost"]["amount"] == "672.000000000"
+    assert lines["windows"]["planned_starts"] == 14
+    assert lines["windows"]["delayed_requests"] == 0
+    assert ran["terms"]["startup_seconds"] == 90
+    assert [one["endpoint"] for one in ran["endpoints"]] == ["daily"]
+
+
+def test_each_endpoint_is_shown_when_asked_for(cli: Cli, traffic: str) -> None:
+    ran = cli("backtest", "--traffic", traffic, "--by-endpoint", "--idle", "30")
+    assert ran.out.count("clairvoyant") == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--traffic", "none.csv"), "none.csv cannot be read"),
+        (("--price", "x"), "--price: 'x' is no amount"),
+        (("--price", "0"), "--price: must be above zero"),
+        (("--price", "nan"), "--price"),
+        (("--startup", "soon"), "'soon' is no length of time"),
+        (("--window", "later"), "--window"),
+        (("--timezone", "Mars/Base"), "Mars/Base"),
+        (("--endpoint", "nobody"), "no traffic of 'nobody'"),
+    ],
+)
+def test_bad_input_is_named_in_one_line(
+    cli: Cli, traffic: str, arguments: tuple[str, ...], told: str
+) -> None:
+    ran = cli("backtest", "--traffic", traffic, *arguments)
+    assert ran.code in (ExitCode.USAGE, ExitCode.NOT_FOUND)
+    assert told in ran.err
+    assert ran.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [b"a,b\n", b"\x1f\x8b broken", b"\xff\xfe\x00", b""])
+def test_a_file_of_something_else(cli: Cli, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "odd.csv"
+    file.write_bytes(content)
+    ran = cli("backtest", "--traffic", str(file))
+    assert (ran.code, ran.err.count("\n")) == (ExitCode.USAGE, 1)
+
+
+def test_advice_with_rules_to_apply(cli: Cli, traffic: str, tmp_path: Path) -> None:
+    file = tmp_path / "rules.yaml"
+    asked = ("--traffic", traffic, "--waiting", "0.01", "--rules", str(file))
+    ran = cli("advise", *asked)
+    assert ran.code == ExitCode.OK
+    for name in ("always", "daily", "rare", "new"):
+        assert f"\n{name}: " in ran.out
+    assert "next week, all together: $" in ran.out
+    document = yaml.safe_load(file.read_text())
+    assert document["version"] == 1
+    for body in document.get("schedules", {}).values():
+        assert ScheduleBody.model_validate({**body, "name": "x"}).parsed().windows
+    found = cli("advise", *asked[:4], "-o", "json").json
+    costs = [Decimal(one["week"]["cost"]["expected"]["amount"]) for one in found["endpoints"]]
+    assert sum(costs) == Decimal(found["week"]["cost"]["expected"]["amount"])
+    assert all(one["why"] for one in found["endpoints"])
+
+
+def test_advice_is_judged_on_the_second_week(cli: Cli, traffic: str) -> None:
+    ran = cli("advise", "--traffic", traffic, "--calibrate", "-o", "json")
+    rows = ran.json["items"]
+    assert {row["who"] for row in rows} == {"all", "unseen, a week", "unseen, a day", "unseen"}
+    assert all(row["low_hours"] <= row["high_hours"] for row in rows)
+
+
+def test_too_short_a_trace_is_refused(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "day.csv"
+    file.write_text(f"{HEAD}\na,0,5,1\na,600,5,1\n")
+    for more in ((), ("--calibrate",)):
+        ran = cli("advise", "--traffic", str(file), *more)
+        assert ran.code == ExitCode.USAGE
+        assert "give more traffic" in ran.err
+
+
+def test_recorded_use_with_the_prices_of_the_server(api_cli: Cli, stub: StubApi) -> None:
+    hardware = {"key": "aws/us-east-1/nvidia-l4/x1"}
+    place = {"id": "acc_lab", "name": "lab"}
+    endpoint = {"id": "ep_1", "name": "chat", "account": place, "hardware": hardware}
+    stub.on("GET", "/v1/endpoints", {"items": [endpoint], "next_cursor": None})
+    offer = {"account": place, "key": hardware["key"], "price_per_hour": {"amount": "1.5"}}
+    stub.on("GET", "/v1/hardware", {"items": [offer], "next_cursor": None})
+    stretches = [
+        {"start": f"2026-03-0{day}T10:20:00Z", "requests": 9, "last_request_at": None}
+        for day in (1, 2)
+    ]
+    stub.on("GET", "/v1/endpoints/ep_1/usage", {"stretches": stretches, "coverage": 0.5})
+    ran = api_cli("backtest", "--days", "2", "--idle", "10", "-o", "json")
+    assert ran.code == ExitCode.OK
+    found = ran.json
+    assert found["traffic"]["requests"] == 18
+    assert found["traffic"]["start"] == "2026-02-28T12:00:00Z"
+    lines = _by_policy(found)
+    assert lines["always-on"]["cost"]["amount"] == "72.000000000"
+    assert lines["idle-10"]["cold_starts"] == 2
+    assert "requests are known for 50% of this time" in ran.err
+    asked = stub.last("GET", "/v1/endpoints/ep_1/usage")
+    assert asked.param("to") == [NOW.isoformat().replace("+00:00", "Z")]

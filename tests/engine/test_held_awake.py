@@ -1,0 +1,80 @@
+"""An endpoint that somebody's poller keeps awake is told of once, and nothing is done to it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from orchestrator.domain.notices import Severity, severity_of
+from orchestrator.engine.engine import Cadence
+from orchestrator.sandbox.traffic import Traffic
+from orchestrator.store.database import Database
+from tests.support.stage import NAMESPACE, Stage, open_stage
+
+LOOKS = Cadence(rest=timedelta(minutes=2), transition=timedelta(minutes=1))
+
+
+@pytest.fixture
+def polled(sqlite_database: Database) -> Stage:
+    """Return a stage with one unused endpoint with an idle timer of its cloud."""
+    stage = open_stage(sqlite_database, cadence=LOOKS)
+    stage.add("chat", min_replica=0, timeout_minutes=15)
+    stage.run(minutes=1)
+    stage.adopt("chat")
+    return stage
+
+
+@pytest.mark.parametrize(
+    ("shows", "counted", "sign"),
+    [(True, True, "even"), (True, False, "uncounted"), (False, False, "timer")],
+)
+def test_each_way_in_which_a_poller_shows_is_told_once(
+    polled: Stage, *, shows: bool, counted: bool, sign: str
+) -> None:
+    polled.world.add_poller(NAMESPACE, "chat", 300, shows=shows, counted=counted)
+    polled.idle_policy(60)
+    polled.run(hours=2, minutes=30)
+    assert polled.state("chat") == "running"
+    assert polled.changes() == []
+    row = polled.endpoint("chat")
+    assert row.held_awake["sign"] == sign
+    (told,) = polled.events("endpoint.held_awake")
+    assert told.data["sign"] == sign
+    assert severity_of(told.kind, told.data) is Severity.WARNING
+    assert "held awake by somebody's poller" in told.message
+
+
+def test_when_the_poller_goes_it_is_told_and_the_policy_acts(polled: Stage) -> None:
+    polled.world.add_poller(NAMESPACE, "chat", 300)
+    polled.run(hours=2)
+    assert polled.endpoint("chat").held_awake["sign"] == "uncounted"
+    polled.world.endpoint(NAMESPACE, "chat").poller = None
+    polled.run(hours=1)
+    assert polled.state("chat") == "scaledToZero"  # by the cloud's own timer
+    assert [event.kind for event in polled.events("endpoint.held_awake")] == [
+        "endpoint.held_awake",
+        "endpoint.held_awake_over",
+    ]
+    assert "sign" not in polled.endpoint("chat").held_awake
+
+
+def test_a_policy_does_not_fight_what_wakes_it_each_time(polled: Stage) -> None:
+    polled.world.add_poller(NAMESPACE, "chat", 300, shows=False)
+    polled.idle_policy(25)
+    polled.run(hours=4)
+    assert polled.changes() == ["chat scale-to-zero"]
+    assert polled.endpoint("chat").held_awake["sign"] == "woken"
+    assert len(polled.events("endpoint.held_awake")) == 1
+
+
+def test_people_hold_nothing_awake(sqlite_database: Database) -> None:
+    stage = open_stage(sqlite_database, cadence=LOOKS)
+    stage.add(
+        "chat", min_replica=0, timeout_minutes=15, traffic=Traffic.recorded("m-large-066", seed=1)
+    )
+    stage.run(minutes=1)
+    stage.adopt("chat")
+    stage.idle_policy(25)
+    stage.run(hours=3)
+    assert stage.events("endpoint.held_awake") == []

@@ -1,0 +1,170 @@
+"""Two hundred endpoints at 09:00: in order, within quota, none lost; room is made where it may."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.schedules.text import parse_window
+from orchestrator.engine.engine import Cadence
+from orchestrator.sandbox.payloads import endpoint_payload
+from orchestrator.services import storms
+from orchestrator.store import usage
+from orchestrator.store.database import Database
+from orchestrator.store.ids import new_id
+from orchestrator.store.tables import Endpoint, Hold, UsageSample
+from tests.support.stage import MONDAY, NAMESPACE, Stage, open_stage
+
+STORM = Cadence(rest=timedelta(minutes=1), transition=timedelta(seconds=15))
+NINE = MONDAY + timedelta(hours=9)
+WINDOW = parse_window("mon-fri 09:00-18:00")
+
+
+def opened(database: Database, quota: int, cadence: Cadence = STORM) -> Stage:
+    """Return a stage at 08:55 on Monday whose namespace has a quota of nvidia-l4."""
+    stage = open_stage(database, cadence=cadence, start=NINE - timedelta(minutes=5))
+    stage.world.accounts.namespaces[NAMESPACE].quotas = {"nvidia-l4": quota}
+    return stage
+
+
+def add(stage: Stage, name: str, state: Any = "paused", **payload: Any) -> None:
+    stage.world.add_endpoint(
+        NAMESPACE,
+        endpoint_payload(name, **payload),
+        state=state,
+        startup_s=60,
+        created_at=stage.clock.now() - timedelta(days=3),
+        used_at=stage.clock.now() - timedelta(days=1),
+    )
+
+
+def used(stage: Stage, requests: dict[str, int]) -> None:
+    """Let so many requests have been recorded of each yesterday."""
+    start = usage.stretch_of(stage.clock.now() - timedelta(days=1, hours=1))
+    with stage.database.write() as session:
+        usage.put(
+            session,
+            [
+                UsageSample(
+                    endpoint_id=stage.endpoint(name).id,
+                    start=start,
+                    requests=count,
+                    covered_s=600,
+                    source="counts",
+                )
+                for name, count in requests.items()
+            ],
+        )
+
+
+def hold(stage: Stage, name: str) -> None:
+    """Let somebody hold an endpoint as it is, awake by request."""
+    now = stage.clock.now()
+    with stage.database.write() as session:
+        session.add(
+            Hold(
+                id=new_id("hld", now),
+                endpoint_id=stage.endpoint(name).id,
+                wish="available",
+                starts_at=now,
+                until=now + timedelta(hours=4),
+                actor="maria",
+                reason="a demo",
+            )
+        )
+
+
+def begun(stage: Stage) -> dict[str, datetime]:
+    """Return when each resume was written down."""
+    return {op.endpoint_name: op.created_at for op in stage.operations() if op.kind == "resume"}
+
+
+def test_two_hundred_starts_at_nine(sqlite_database: Database) -> None:
+    stage = opened(sqlite_database, quota=190)
+    names = [f"e{number:03}" for number in range(200)]
+    for name in names:
+        add(stage, name)
+    stage.step()
+    stage.adopt(*names)
+    used(stage, {name: number for number, name in enumerate(names)})
+    row = stage.schedule(WINDOW)
+    ids = {stage.endpoint(name).id: name for name in names}
+    with stage.database.read() as session:
+        wanted = [(key, NINE) for key in ids]
+        told = storms.late_starts(session, stage.account, wanted, stage.clock.now(), but=row.id)
+    never = {ids[late.endpoint_id] for late in told if late.begins_at is None}
+    assert never == set(names[:10])
+    first = next(late for late in told if late.begins_at is None)
+    assert "the quota of aws/nvidia-l4 is used up: 190 of 190" in first.words
+    stage.run_until(NINE + timedelta(minutes=6))
+    at = begun(stage)
+    assert set(at) == set(names[10:])  # none lost, and none asked for that has no room
+    instants = sorted(set(at.values()))
+    assert [sum(one == each for one in at.values()) for each in instants] == [20] * 9 + [10]
+    assert instants[0] - NINE < timedelta(seconds=5)
+    assert instants[-1] - NINE < timedelta(minutes=5)
+    order = sorted(at, key=lambda name: (at[name], -names.index(name)))
+    assert order == names[:9:-1]  # most used first
+    assert {stage.state(name) for name in names[10:]} == {"running"}
+    assert {op.status for op in stage.operations()} == {"succeeded"}
+    refused = stage.world.calls.mutating(committed=False)
+    assert [call.path for call in refused if call.status >= 400] == []
+    assert len(stage.events("decision.queued")) == 170
+    waits = stage.events("decision.refused")
+    assert len(waits) == 10
+    assert "is used up" in waits[0].message
+
+
+@pytest.fixture
+def crowded(sqlite_database: Database) -> Stage:
+    """Return a stage where one that is at zero holds the quota that another needs at 09:00."""
+    seldom = Cadence(rest=timedelta(minutes=20), transition=timedelta(seconds=20))
+    stage = opened(sqlite_database, quota=2, cadence=seldom)
+    add(stage, "spare", "scaledToZero", min_replica=0, timeout_minutes=15)
+    add(stage, "other", "running")
+    stage.world.act(NAMESPACE, "other", "pause")
+    add(stage, "fixed", "running")
+    stage.step()
+    return stage
+
+
+def test_what_sleeps_at_zero_gives_its_quota_and_gets_it_back(crowded: Stage) -> None:
+    crowded.adopt("spare", "other")
+    used(crowded, {"spare": 3, "other": 50})
+    crowded.schedule(WINDOW, selector={"endpoint": crowded.endpoint("other").id})
+    crowded.engine.nudge()
+    crowded.run_until(NINE + timedelta(minutes=25))
+    assert crowded.state("other") == "running"
+    assert crowded.state("spare") == "paused"
+    (pause,) = [op for op in crowded.operations("spare") if op.kind == "pause"]
+    assert pause.rule == f"quota:{crowded.endpoint('other').id}"
+    assert "which other needs to start" in pause.reason
+    assert crowded.holds() == []  # nobody takes it for a person's click
+    crowded.run_until(NINE + timedelta(hours=2))
+    assert crowded.state("spare") == "paused"
+    assert crowded.changes("spare") == ["spare pause"]
+    crowded.run_until(NINE + timedelta(hours=9, minutes=10))
+    assert crowded.state("other") == "paused"
+    assert crowded.changes("spare") == ["spare pause", "spare resume"]
+
+
+@pytest.mark.parametrize("why", ["protected", "observed", "held", "more used", "just used"])
+def test_what_may_not_give_way_does_not(crowded: Stage, why: str) -> None:
+    crowded.adopt("other", *([] if why == "observed" else ["spare"]))
+    used(crowded, {"spare": 90 if why == "more used" else 3, "other": 50})
+    if why == "held":
+        hold(crowded, "spare")
+    with crowded.database.write() as session:
+        row = session.get_one(Endpoint, crowded.endpoint("spare").id)
+        row.protected = why == "protected"
+        session.add(row)
+    if why == "just used":
+        crowded.world.invoke(NAMESPACE, "spare")
+    crowded.schedule(WINDOW, selector={"endpoint": crowded.endpoint("other").id})
+    crowded.engine.nudge()
+    crowded.run_until(NINE + timedelta(minutes=3))
+    assert crowded.changes("spare") == []
+    assert crowded.state("other") == "paused"
+    assert "is used up" in crowded.events("decision.refused")[-1].message
