@@ -113,26 +113,22 @@ def observe(context: Context, account: Account, provider: Provider, gap_limit: t
         note_health(session, account, listing, known=look.complete or look.more)
         note_skew(session, account, listing, clocks.doubt(session, context.clock))
         account.calls += listing.calls
+        _count_calls(account, provider, listing.answered_at)
     absent = [] if left.owed else look.absent
     for item in (look.doubtful + absent)[:DIRECT_READS]:
         if not _settle_absent(context, account, provider, item, look):
             break
-    _count_calls(context, account, provider)
     return look
 
 
-def _count_calls(context: Context, account: Account, provider: Provider) -> None:
-    """Keep what looking and changing has cost in calls, for those who watch the limits."""
+def _count_calls(account: Account, provider: Provider, now: datetime) -> None:
+    """Keep what looking and changing has cost in calls since the last listing was stored."""
     counts = provider.calls()
-    if not counts:
-        return
-    with context.database.write() as session:
-        row = session.get_one(Account, account.id)
-        total = Counter(row.call_counts)
+    if counts:
+        total = Counter(account.call_counts)
         total.update(counts)
-        row.call_counts = dict(total)
-        row.calls_since = row.calls_since or context.clock.now()
-        session.add(row)
+        account.call_counts = dict(total)
+        account.calls_since = account.calls_since or now
 
 
 def _store_listing(session: Session, account: Account, look: Look, closer: Closer) -> None:

@@ -32,7 +32,7 @@ from orchestrator.providers.base import (
     RefusedError,
 )
 from orchestrator.providers.errors import EchoMismatchError
-from orchestrator.store import operations
+from orchestrator.store import observation, operations
 from orchestrator.store.tables import Endpoint, Operation
 
 
@@ -51,10 +51,13 @@ class Operator:
         """Give every operation that is due its next step; return those that are not done."""
         context, account = self._records.context, self._records.account
         with context.database.read() as session:
-            frozen = is_frozen(session, account.id)
-        settle_kept(context, account, self._records.look.watch, frozen=frozen)
+            active = operations.active_in_account(session, account.id)
+            kept = observation.with_kept(session, account.id)
+            frozen = bool(active or kept) and is_frozen(session, account.id)
+        idle = [row for row in kept if row.id not in {op.endpoint_id for op in active}]
+        if settle_kept(context, account, self._records.look.watch, idle, frozen=frozen):
+            active = self._active()
         self._forget_secrets()
-        active = self._active()
         for operation in active:
             self._advance(operation.id)
             if self._records.throttled:

@@ -20,6 +20,8 @@ from orchestrator.store.tables import Endpoint, Operation
 LANDING = timedelta(minutes=5)
 FIRST_RETRY = timedelta(seconds=2)
 LONGEST_RETRY = timedelta(minutes=5)
+# Who is told when to come again comes then, but not for ever: each attempt costs many reads.
+PATIENT_ATTEMPTS = 4
 CAPACITY_RETRY = timedelta(minutes=2)
 LONGEST_CAPACITY = timedelta(minutes=15)
 # A transition that forbids a change takes minutes.
@@ -45,12 +47,17 @@ def capacity_wait(operation: Operation) -> timedelta:
 def wait_for(operation: Operation, error: ProviderError) -> timedelta:
     """Return how long to wait before the same call is made again."""
     if isinstance(error, ThrottledError) and error.retry_after is not None:
-        return max(error.retry_after, FIRST_RETRY)
+        return max(error.retry_after, _longer(operation.attempts - PATIENT_ATTEMPTS))
     if isinstance(error, CapacityError):
         return capacity_wait(operation)
     if isinstance(error, BusyError):
         return BUSY_RETRY
-    return min(FIRST_RETRY * (1 << min(operation.attempts, 10)), LONGEST_RETRY)
+    return _longer(operation.attempts)
+
+
+def _longer(attempts: int) -> timedelta:
+    """Return a wait that doubles with each attempt, up to a limit."""
+    return min(FIRST_RETRY * (1 << min(max(attempts, 0), 10)), LONGEST_RETRY)
 
 
 def kind_of(error: ProviderError) -> str:

@@ -7,6 +7,7 @@ gets back what its pause took along, and what waits for nobody is shown as pause
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
@@ -17,7 +18,7 @@ from orchestrator.domain.status import Status, Wish
 from orchestrator.engine.apply import ENGINE, Sight, Watch, away, forget_kept, record_meter, refresh
 from orchestrator.services.context import Context
 from orchestrator.services.requests import Asked, open_operation
-from orchestrator.store import observation, operations
+from orchestrator.store import operations
 from orchestrator.store.tables import Account, Endpoint
 
 # A deletion that was sent shows within this time, or it never took effect.
@@ -26,19 +27,18 @@ OWED = "what its last pause took along has not been put back yet"
 _UP = (Status.RUNNING, Status.UPDATE_FAILED)
 
 
-def settle_kept(context: Context, account: Account, watch: Watch, *, frozen: bool) -> None:
-    """Settle what is kept of an account's endpoints that no operation works on."""
+def settle_kept(
+    context: Context, account: Account, watch: Watch, idle: Sequence[Endpoint], *, frozen: bool
+) -> bool:
+    """Settle what is kept of endpoints that no operation works on; tell whether any was due."""
     now = context.clock.now()
-    with context.database.read() as session:
-        rows = observation.with_kept(session, account.id)
-        busy = {op.endpoint_id for op in operations.active_in_account(session, account.id)}
-    for row in rows:
-        if row.id in busy or not _due(row, now, frozen=frozen):
-            continue
+    due = [row for row in idle if _due(row, now, frozen=frozen)]
+    for row in due:
         with context.database.write() as session:
             endpoint = session.get_one(Endpoint, row.id, with_for_update=True)
             if operations.active_for(session, endpoint.id) is None:
                 _settle(session, account, endpoint, watch, now)
+    return bool(due)
 
 
 def _due(row: Endpoint, now: datetime, *, frozen: bool) -> bool:

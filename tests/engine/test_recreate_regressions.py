@@ -15,6 +15,7 @@ from orchestrator.store.endpoints import labels_of
 from orchestrator.store.tables import Account
 from tests.engine.test_recreate import CALM, TARGET, TRACKING, with_chat
 from tests.support.aws_stage import AWS_ACCOUNT, REGION, AwsStage, open_aws_stage
+from tests.support.stage import MONDAY
 
 INF = "ml.inf2.8xlarge"
 SCALING = "application-autoscaling"
@@ -49,10 +50,11 @@ def refuse(stage: AwsStage, operation: str, code: str, **when: Any) -> None:
 
 def throttled_through_the_night(stage: AwsStage) -> None:
     """The pause is superseded in the morning, with its document stored and nothing deleted."""
-    opening = stage.started + timedelta(hours=8, minutes=30)
+    stage.run_until(MONDAY + timedelta(hours=6))
+    opening = MONDAY + timedelta(hours=8, minutes=30)
     refuse(stage, "DeleteEndpoint", "ThrottlingException", until=opening)
     stage.schedule()
-    stage.run_until(stage.started + timedelta(hours=10))
+    stage.run_until(MONDAY + timedelta(hours=10))
     assert stage.endpoint("chat").status == "running"
     assert stage.changes() == []
 
@@ -161,7 +163,7 @@ def test_another_endpoint_that_cannot_be_read_delays_nobody(stage: AwsStage) -> 
     stage.world.faults.add(rule, path="/DescribeEndpoint$", probability=0.5)
     stage.run_until(stage.started + timedelta(hours=9))
     stage.world.faults.clear()
-    stage.run_until(stage.started + timedelta(hours=10))
+    stage.run_until(MONDAY + timedelta(hours=10))
     assert stage.endpoint("chat").status == "running"
 
 

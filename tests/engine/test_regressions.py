@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from orchestrator.domain.schedules.text import parse_window
+from orchestrator.engine.engine import Cadence
 from orchestrator.sandbox import faults
 from orchestrator.sandbox.payloads import endpoint_payload
 from orchestrator.sandbox.switches import Switches
@@ -25,15 +26,15 @@ def managed(stage: Stage, *names: str, **payload: Any) -> None:
     stage.adopt(*(names or ("chat",)))
 
 
-def test_a_pause_that_failed_all_night_is_not_made_inside_the_next_window(stage: Stage) -> None:
+def test_a_pause_that_failed_until_the_next_window_is_not_made_inside_it(stage: Stage) -> None:
     managed(stage)
-    stage.schedule(SMALL_HOURS, apply_now=False)
+    stage.schedule(SMALL_HOURS, parse_window("daily 04:00-05:00"), apply_now=False)
     stage.run_until(MONDAY + timedelta(hours=1, minutes=59))
     stage.world.faults.add(
-        faults.error(503), path="/chat/pause$", until=MONDAY + timedelta(hours=25, minutes=10)
+        faults.error(503), path="/chat/pause$", until=MONDAY + timedelta(hours=4, minutes=10)
     )
-    stage.run_until(MONDAY + timedelta(hours=24, minutes=50))
-    stage.run_until(MONDAY + timedelta(hours=25, minutes=40))
+    stage.run_until(MONDAY + timedelta(hours=3, minutes=50))
+    stage.run_until(MONDAY + timedelta(hours=4, minutes=40))
     assert stage.changes() == []
     assert stage.state("chat") == "running"
     assert "superseded" in [op.status for op in stage.operations("chat")]
@@ -99,7 +100,8 @@ def test_a_console_resume_does_not_fight_the_clouds_idle_timer(stage: Stage) -> 
     assert stage.endpoint("chat").wish == "available"
 
 
-def test_a_console_resume_right_after_our_pause_is_noticed(stage: Stage) -> None:
+def test_a_console_resume_right_after_our_pause_is_noticed(sqlite_database: Database) -> None:
+    stage = open_stage(sqlite_database, cadence=Cadence())
     managed(stage)
     stage.schedule(SMALL_HOURS)
     stage.run(minutes=1)

@@ -43,7 +43,7 @@ def test_api_and_worker_share_a_store_and_end_when_asked(
     ):
         assert server.status(f"http://127.0.0.1:{environment['ORCHESTRATOR_PORT']}/readyz") == 200
         options = ("--option", f"api_url={cloud.url}/v2", "--option", f"hub_url={cloud.url}")
-        api("accounts", "add", "acme", "--namespace", "acme", *options)
+        api("accounts", "add", "acme", "--namespace", "acme", "--no-wait", *options)
         assert api("endpoints", "list", "--quiet") == ""
         with installed.running(
             "worker", log=worker_log, end=signal.SIGTERM, environment=environment

@@ -29,7 +29,8 @@ def account(
 
 def test_makes_the_driver_of_a_kind_without_any_call() -> None:
     provider: Provider = make_provider(account(), HOOKS)
-    assert provider.capabilities == Capabilities()
+    assert provider.capabilities == Capabilities(usual_s=provider.capabilities.usual_s)
+    assert provider.capabilities.usual_s["resume"] > 0
     assert "acme" in repr(provider)
     provider.close()
 

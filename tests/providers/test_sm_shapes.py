@@ -186,7 +186,8 @@ class TestChanges:
 
     def test_a_component_may_go_to_zero(self) -> None:
         current = self.CURRENT | {"kind": "components"}
-        assert check(PLACE, EndpointChange(scaling=Scaling(0, 2, 15)), current) == ()
+        (warning,) = check(PLACE, EndpointChange(scaling=Scaling(0, 2, 15)), current)
+        assert "bills both" in warning
 
     def test_new_secrets_are_warned_of(self) -> None:
         (warning,) = check(PLACE, EndpointChange(secrets={"HF_TOKEN": "x1y2z3w4"}), self.CURRENT)

@@ -131,7 +131,8 @@ class TestClassic:
         }
         found = scene.seen()
         assert (found.billed.low, found.billed.expected, found.billed.high) == (1, 1, 3)
-        assert any("PendingDeploymentSummary" in gap for gap in found.gaps)
+        assert found.rollout is not None
+        assert "ml.inf2.24xlarge" in found.rollout.hardware_key
 
     def test_bounds_and_load_come_from_the_target(self, scene: Scene) -> None:
         resource = "endpoint/llama/variant/AllTraffic"
