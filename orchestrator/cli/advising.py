@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.cli import backtesting, formats, trace
+from orchestrator.cli import formats, trace
 from orchestrator.cli.backtesting import Terms, dollars_of, money, write_json
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.output import Column
@@ -25,6 +25,8 @@ Json = dict[str, Any]
 # Prices of a minute of waiting at which advice is judged, in nano-dollars.
 JUDGED_AT = (10_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000, 30_000_000, 100_000_000)
 SEEDS = (0, 1, 2)
+# No advice for endpoints of which less is known: no data is not idleness.
+LEAST_KNOWN = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ def advise(run: Session, wanted: trace.Wanted, given: Terms, asked: Asked) -> No
     """Advise for each endpoint. Raises CliError."""
     price, minute = given.nano, trace.dollars(asked.waiting, "--waiting")
     startup, timezone = given.startup_us, _zone(given.timezone)
-    found = trace.read(run, wanted)
+    found = trace.known(run, trace.read(run, wanted), LEAST_KNOWN)
     prices = Prices(price, minute, asked.caution, found.prices)
     setting = Setting(found.origin, found.fleet.length // DAY * DAY, startup)
     fleet = [one.part(0, setting.days * 86400) for one in found.fleet.endpoints]
@@ -49,14 +51,13 @@ def advise(run: Session, wanted: trace.Wanted, given: Terms, asked: Asked) -> No
         adviser = Adviser(fleet, setting, given.seed, timezone)
     except ValueError as error:
         raise CliError(str(error), ExitCode.USAGE, "give more traffic") from None
-    answer = adviser.advise(fleet, prices)
+    answer = adviser.advise(fleet, prices, coarse=found.coarse)
     payload = _payload(answer, prices, setting)
     if asked.rules is not None:
         _write_rules(run, asked.rules, answer.advice)
     if asked.export is not None:
         write_json(run, asked.export, payload)
     _show(run, payload)
-    backtesting.tell_coverage(run, found)
 
 
 def calibrate(run: Session, wanted: trace.Wanted, given: Terms, asked: Asked) -> None:

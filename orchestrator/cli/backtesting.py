@@ -26,6 +26,8 @@ from orchestrator.domain.schedules.text import parse_window
 
 Json = dict[str, Any]
 TIMEOUTS = (5.0, 15.0, 30.0, 60.0, 120.0)
+# Of endpoints of which less is known nothing is said.
+LEAST_KNOWN = 0.01
 WINDOW = "mon-fri 08:00-19:00"
 FLOOR_TEXT = "the least that delays nobody: it knows when requests come"
 
@@ -83,7 +85,7 @@ def backtest(
     """Run the rules over the traffic and show what comes of each. Raises CliError."""
     policies = rules.policies(given.timezone)
     price, startup = given.nano, given.startup_us
-    found = trace.read(run, wanted)
+    found = trace.known(run, trace.read(run, wanted), LEAST_KNOWN)
     terms = figures.Terms(found.origin, found.fleet.length, price, startup, found.prices)
     endpoints = ((one.name, Arrivals(one, given.seed)) for one in found.fleet.endpoints)
     outcome = figures.backtest(endpoints, policies, terms)
@@ -91,20 +93,14 @@ def backtest(
     if export is not None:
         write_json(run, export, payload)
     _show(run, payload, by_endpoint=by_endpoint)
+    for name in sorted(found.coarse):
+        run.out.note(f"{name}: only last uses are known; timeouts below 20 min seem worse than so")
     cpu = time.process_time()
     days = found.fleet.length_s / 86400
     run.out.note(
         f"{len(outcome.endpoints)} endpoints, {days:.1f} days, {len(policies)} rules and the "
         f"floor: {cpu:.1f} s of CPU, from the start of the program"
     )
-    tell_coverage(run, found)
-
-
-def tell_coverage(run: Session, found: trace.Trace) -> None:
-    """Say how much of the traffic is not known, where that is so."""
-    if found.coverage < 1:
-        share = f"{found.coverage:.0%}"
-        run.out.note(f"requests are known for {share} of this time; the rest counts as none")
 
 
 def write_json(run: Session, file: Path, payload: Json) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -31,13 +31,15 @@ _GZIP = b"\x1f\x8b"
 class Trace:
     """Traffic, the instant of its start, and prices of an hour where the server knows them.
 
-    `coverage` is the part of the time of which requests are known.
+    `known` is, by endpoint, the part of the time of which requests are known; else it is all.
+    Of `coarse` endpoints only the last use was seen: one request in each stretch.
     """
 
     fleet: Fleet
     origin: datetime
     prices: dict[str, int] = field(default_factory=dict)
-    coverage: float = 1.0
+    known: dict[str, float] = field(default_factory=dict)
+    coarse: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,30 @@ def read(run: Session, wanted: Wanted) -> Trace:
     if not kept:
         raise CliError("no endpoint to look at", ExitCode.NOT_FOUND, "give --traffic FILE")
     fleet = Fleet(tuple(kept), found.fleet.length_s)
-    return Trace(fleet, found.origin, found.prices, found.coverage)
+    return replace(found, fleet=fleet)
+
+
+def known(run: Session, found: Trace, least: float) -> Trace:
+    """Leave out endpoints of which less is known, and say so: nothing known is not nothing used.
+
+    Raises CliError where none is left.
+    """
+    kept = [one for one in found.fleet.endpoints if found.known.get(one.name, 1) >= least]
+    for one in found.fleet.endpoints:
+        part = found.known.get(one.name, 1.0)
+        if part < least:
+            run.out.note(f"left out: {one.name}, its requests are known for {part:.0%} of the time")
+        elif part < 1:
+            run.out.note(
+                f"{one.name}: requests are known for {part:.0%} of the time, the rest "
+                "counts as none"
+            )
+    if not kept:
+        raise CliError(
+            "too little is known of all endpoints", ExitCode.REFUSED, "wait, or give --traffic FILE"
+        )
+    fleet = Fleet(tuple(kept), found.fleet.length_s)
+    return replace(found, fleet=fleet)
 
 
 def dollars(text: str, option: str) -> int:
@@ -107,20 +132,22 @@ def _from_server(run: Session, wanted: Wanted) -> Trace:
     origin = (run.moment(wanted.start) or now - span).astimezone(UTC)
     page: Json = run.api.pages(urls.path("endpoints"), {"account": wanted.account})
     rates = _rates(run, wanted.account)
-    endpoints, prices, known = [], {}, 0.0
+    endpoints, prices, parts, coarse = [], {}, {}, set()
     for one in page["items"]:
         name = f"{one['account']['name']}/{one['name']}"
         if wanted.only and name not in wanted.only:
             continue
         usage = _usage(run, str(one["id"]), origin, origin + span)
-        known += float(usage["coverage"])
+        parts[name] = _known(usage["stretches"]) / span.total_seconds()
         stretches = [_recorded(item) for item in usage["stretches"]]
+        if any(item["source"] == "last_use" for item in usage["stretches"] if item["requests"]):
+            coarse.add(name)
         endpoints.append(traffic_of(name, stretches, origin, int(span.total_seconds())))
         price = rates.get((one["account"]["id"], one["hardware"]["key"]))
         if price is not None:
             prices[name] = price
     fleet = Fleet(tuple(endpoints), int(span.total_seconds()))
-    return Trace(fleet, origin, prices, known / max(len(endpoints), 1))
+    return Trace(fleet, origin, prices, parts, frozenset(coarse))
 
 
 def _rates(run: Session, account: str | None) -> dict[tuple[str, str], int]:
@@ -136,6 +163,16 @@ def _usage(run: Session, endpoint: str, start: datetime, end: datetime) -> Json:
     query = {"from": formats.rfc3339(start), "to": formats.rfc3339(end)}
     found: Json = run.api.get(urls.path("endpoints", endpoint, "usage"), query)
     return found
+
+
+def _known(stretches: Sequence[Json]) -> int:
+    """Return of how many seconds it is known whether requests came.
+
+    Of a stretch with a request that is known enough, although others may have come in it too.
+    """
+    return sum(
+        STRETCH_S if item["requests"] else int(item["covered_seconds"]) for item in stretches
+    )
 
 
 def _recorded(item: Json) -> Recorded:

@@ -152,11 +152,14 @@ class Demand:
 
 
 def demand_of(stretches: Iterable[Stretch], start: datetime, end: datetime) -> Demand:
-    """Return what recorded stretches tell of the requests in `[start, end)`."""
+    """Return what recorded stretches tell of the requests in `[start, end)`.
+
+    A stretch in which a request was seen was in use: it is no hole, though more may have come.
+    """
     bursts: list[Burst] = []
     known: list[Span] = []
     for one in sorted(stretches, key=lambda each: each.start):
-        if one.covered_s >= WHOLE_S:
+        if one.covered_s >= WHOLE_S or one.requests:
             known.append((one.start, one.start + STRETCH))
         if one.requests:
             last = min(one.last_request_at or one.start + STRETCH, one.start + STRETCH)

@@ -106,7 +106,8 @@ class Decider:
         # An endpoint that this pass did not see is left to the next one that does.
         seen = [item for item in wanted if item.endpoint_id in look.seen]
         todo = plan(seen, paced(self._limits, work), now, quotas)
-        stale = [item for item in judged if is_stale(item.decision, reading.active.get(item.row.id))]
+        under_way = reading.active
+        stale = [each for each in judged if is_stale(each.decision, under_way.get(each.row.id))]
         changed = [item for item in judged if _differs(item)]
         said = self._new_proposals(judged) | self._new_deferrals(todo.deferred)
         ending = [row for row in reading.rows if tombstones.is_near(row, now)]

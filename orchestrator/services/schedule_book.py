@@ -41,6 +41,7 @@ class ScheduleBook:
     startups: StartUps
     read_at: datetime
     _points: dict[tuple[str, datetime], PointFiring | None] = field(default_factory=dict)
+    _start_points: dict[tuple[str, datetime], datetime | None] = field(default_factory=dict)
     _states: dict[tuple[str, datetime, timedelta], tuple[ScheduleState, datetime | None]] = field(
         default_factory=dict
     )
@@ -171,12 +172,18 @@ class ScheduleBook:
         soon = self._next_point(schedule_id, now)
         if soon is None:
             return state
-        starts = next_point(only(self.windows[schedule_id], PointAction.START), now)
         return replace(
             state,
             next_edge=_first(state.next_edge, soon.at),
-            next_start=_first(state.next_start, _at(starts)),
+            next_start=_first(state.next_start, self._next_start_point(schedule_id, now)),
         )
+
+    def _next_start_point(self, schedule_id: str, now: datetime) -> datetime | None:
+        key = (schedule_id, now)
+        if key not in self._start_points:
+            starts = only(self.windows[schedule_id], PointAction.START)
+            self._start_points[key] = _at(next_point(starts, now))
+        return self._start_points[key]
 
 
 def last_since(windows: Windows, since: datetime, now: datetime) -> PointFiring | None:

@@ -14,6 +14,7 @@ from sqlmodel import Session
 
 from orchestrator.costs.figures import Figure
 from orchestrator.domain.demand import Count
+from orchestrator.domain.rerun import Leg
 from orchestrator.domain.status import Status
 from orchestrator.services import remembered, whatif
 from orchestrator.services.other_rules import Others, with_others
@@ -141,12 +142,27 @@ def _sleeps(compared: Comparison) -> list[Sleep]:
     """Return when it would have slept while it was billed."""
     found = []
     courses, ledger = compared.courses, compared.ledger
-    for start, end in whatif.asleep(courses.expected, compared.start, compared.end):
+    for start, end, status in _asleep(courses.expected.legs):
         if ledger.awake_seconds(start, end):
             requests = _requests(courses, start, end)
-            figure = ledger.metered(start, end)
-            found.append(Sleep(start, end, _paused(courses, start), figure, requests))
+            paused = status is Status.PAUSED
+            found.append(Sleep(start, end, paused, ledger.metered(start, end), requests))
     return found
+
+
+def _asleep(legs: Sequence[Leg]) -> Iterator[tuple[datetime, datetime, Status]]:
+    """Yield the time in which it sleeps: paused and at zero apart, whatever rule decides."""
+    sleeping = (leg for leg in legs if not leg.awake)
+    run: tuple[datetime, datetime, Status] | None = None
+    for leg in sleeping:
+        if run is not None and (run[1], run[2]) == (leg.start, leg.status):
+            run = (run[0], leg.end, leg.status)
+            continue
+        if run is not None:
+            yield run
+        run = (leg.start, leg.end, leg.status)
+    if run is not None:
+        yield run
 
 
 def _requests(courses: Courses, start: datetime, end: datetime) -> Count:
@@ -154,11 +170,6 @@ def _requests(courses: Courses, start: datetime, end: datetime) -> Count:
     woken = next((one for one in courses.expected.starts if one.at == end), None)
     until = woken.serves_at if woken is not None and woken.by_request else end
     return courses.demand.count(start, until)
-
-
-def _paused(courses: Courses, at: datetime) -> bool:
-    legs = (leg for leg in courses.expected.legs if leg.start <= at < leg.end)
-    return any(leg.status is Status.PAUSED for leg in legs)
 
 
 def _in_shadow(known: Sequence[Remembered], rule_id: str, until: datetime) -> int:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from sqlmodel import Session
 
-from orchestrator.costs.days import epoch, from_epoch
+from orchestrator.costs.days import from_epoch
 from orchestrator.costs.figures import Figure
 from orchestrator.domain.demand import Burst, Demand
 from orchestrator.domain.rerun import Course

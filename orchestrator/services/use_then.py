@@ -39,13 +39,14 @@ def activity_then(
 def known(samples: Sequence[UsageSample], at: datetime) -> Activity:
     """Return what recorded stretches tell of an instant: nothing but what came before it.
 
-    A stretch that was counted in part is a hole. Where a stretch had requests and it is not told
-    when, the end of it counts as their time.
+    A stretch that was counted in part and had none is a hole. Where it is not told when requests
+    of a stretch came, the end of it counts as their time.
     """
     covered_to, covered_from, last = None, None, None
     for one in reversed([each for each in samples if each.start < at]):
         end = min(one.start + STRETCH, at)
-        whole = one.covered_s >= WHOLE_S and not _later_request(one, at)
+        seen = one.covered_s >= WHOLE_S or one.requests > 0
+        whole = seen and not _later_request(one, at)
         joins = covered_from is None or end == covered_from
         if whole and joins:
             covered_to, covered_from = covered_to or end, one.start

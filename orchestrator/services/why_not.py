@@ -9,7 +9,7 @@ from typing import Literal
 
 from orchestrator.domain.asked import Standing
 from orchestrator.domain.decide import Decision, Facts, Rule, decide
-from orchestrator.domain.status import AWAKE, Status, Wish
+from orchestrator.domain.status import Status, Wish
 from orchestrator.services.why import FactsAt, Why
 from orchestrator.store.tables import Endpoint
 
@@ -72,8 +72,8 @@ def why_not(row: Endpoint, why: Why, wanted: Wanted) -> WhyNot:
 def _meets(wanted: Wanted, decision: Decision, status: Status) -> bool:
     if wanted == "paused":
         return decision.wish is Wish.PAUSED
-    if decision.wish is Wish.AVAILABLE:
-        return status in AWAKE and not decision.to_zero
+    if decision.wish is Wish.AVAILABLE:  # at zero it stays there until a request comes
+        return status is not Status.SCALED_TO_ZERO and not decision.to_zero
     return decision.wish is Wish.RUNNING
 
 

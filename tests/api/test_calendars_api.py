@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from tests.api.site import Site, problem
 
 DATES: dict[str, Any] = {
@@ -88,30 +86,30 @@ def test_a_file_counts_whole_days(lab: Site) -> None:
     assert "text" not in made["parameters"]
 
 
-@pytest.mark.parametrize(
-    ("source", "field", "told"),
-    [
-        ({"kind": "holidays", "country": "germny"}, "source.country", "'DE' (Germany)"),
-        ({"kind": "holidays", "country": "DE", "subdivision": "XX"}, "source.subdivision", "BY"),
-        ({"kind": "holidays", "country": "DE", "language": "xx"}, "source.language", "en_US"),
-        (
-            {"kind": "holidays", "country": "DE", "categories": ["publc"]},
-            "source.categories",
-            "'public'",
-        ),
-        ({"kind": "dates", "dates": {}}, "source.dates", "2026-12-24"),
-        ({"kind": "dates", "dates": {"2026-02-30": ""}}, "source.dates", "2026-12-24"),
-        ({"kind": "dates", "dates": {"20261224": ""}}, "source.dates", "2026-12-24"),
-        ({"kind": "icalendar", "text": "x", "timezone": "Mars"}, "source.timezone", "Europe"),
-        ({"kind": "moon"}, "source", "`errors`"),
-        ({}, "source", "`errors`"),
-    ],
-)
-def test_a_source_is_checked(lab: Site, source: dict[str, Any], field: str, told: str) -> None:
-    answer = lab.post("/v1/calendars", {"name": "x", "source": source})
-    body = problem(answer, 422, "invalid")
-    assert body["field"] == field
-    assert told in body["remedy"]
+MISTAKES: list[tuple[dict[str, Any], str, str]] = [
+    ({"kind": "holidays", "country": "germny"}, "source.country", "'DE' (Germany)"),
+    ({"kind": "holidays", "country": "DE", "subdivision": "XX"}, "source.subdivision", "BY"),
+    ({"kind": "holidays", "country": "DE", "language": "xx"}, "source.language", "en_US"),
+    (
+        {"kind": "holidays", "country": "DE", "categories": ["publc"]},
+        "source.categories",
+        "'public'",
+    ),
+    ({"kind": "dates", "dates": {}}, "source.dates", "2026-12-24"),
+    ({"kind": "dates", "dates": {"2026-02-30": ""}}, "source.dates", "2026-12-24"),
+    ({"kind": "dates", "dates": {"20261224": ""}}, "source.dates", "2026-12-24"),
+    ({"kind": "icalendar", "text": "x", "timezone": "Mars"}, "source.timezone", "Europe"),
+    ({"kind": "moon"}, "source", "`errors`"),
+    ({}, "source", "`errors`"),
+]
+
+
+def test_a_source_is_checked(lab: Site) -> None:
+    for source, field, told in MISTAKES:
+        answer = lab.post("/v1/calendars", {"name": "x", "source": source})
+        body = problem(answer, 422, "invalid")
+        assert body["field"] == field
+        assert told in body["remedy"]
     assert lab.get("/v1/calendars")["items"] == []
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
 from pydantic import BaseModel
 from sqlmodel import select
 
@@ -164,75 +163,73 @@ def test_a_calendar_in_use_is_not_pruned(lab: Site) -> None:
     assert "the schedule office-hours" in told["calendars.ours"]
 
 
-@pytest.mark.parametrize(
-    ("sections", "field", "told"),
-    [
-        ({"version": 2}, "version", "version: 1"),
-        ({"schedule": {}}, "schedule", "Did you mean 'schedules'?"),
-        ({"schedules": [1]}, "schedules", "names with values"),
-        ({"schedules": {"x": 1}}, "schedules.x", "names with values"),
-        ({"schedules": {"a/b": SCHEDULE}}, "schedules.a/b", "is no name"),
-        ({"schedules": {"x": {**SCHEDULE, "draining": 1}}}, "schedules.x.draining", "not a field"),
-        ({"schedules": {"x": {**SCHEDULE, "apply_now": []}}}, "schedules.x.apply_now", "a file"),
-        ({"schedules": {"x": {**SCHEDULE, "shadow": "perhaps"}}}, "schedules.x.shadow", "boolean"),
-        (
-            {"schedules": {"x": {**SCHEDULE, "windows": ["mon 08:00-19:00", "mon 8-25"]}}},
-            "schedules.x.windows.1.start",
-            "08:00",
-        ),
-        (
-            {"schedules": {"x": {**SCHEDULE, "timezone": "Europe/Berlni"}}},
-            "schedules.x.timezone",
-            "Europe/Berlin",
-        ),
-        (
-            {"schedules": {"x": {**SCHEDULE, "calendars": ["nope"]}}},
-            "schedules.x.calendars.0",
-            "nope",
-        ),
-        (
-            {"schedules": {"x": {**SCHEDULE, "selector": {"account": "nope"}}}},
-            "schedules.x.selector.account",
-            "nope",
-        ),
-        ({"policies": {"x": {"selector": {"account": "lab"}}}}, "policies.x.timeout_minutes", ""),
-        ({"calendars": {"x": {}}}, "calendars.x", "one of holidays"),
-        (
-            {"calendars": {"x": {"holidays": {"country": "germny"}}}},
-            "calendars.x.holidays.country",
-            "'DE' (Germany)",
-        ),
-        ({"calendars": {"x": {"dates": {"2026-02-30": ""}}}}, "calendars.x.dates", "no date"),
-        ({"calendars": {"x": {"icalendar": {"text": "?"}}}}, "calendars.x.icalendar.text", ""),
-        ({"endpoints": {"search": {}}}, "endpoints.search", "account-name/endpoint-name"),
-        ({"endpoints": {"lba/search": {}}}, "endpoints.lba/search", "Did you mean 'lab'?"),
-        ({"endpoints": {"lab/new": {"owner": "ada"}}}, "endpoints.lab/new", "repository, hardware"),
-        (
-            {"endpoints": {"lab/search": {"spec": {"labels": {}}}}},
-            "endpoints.lab/search.spec.labels",
-            "no part of a spec",
-        ),
-        (
-            {"endpoints": {"lab/search": {"spec": {"scaling": {**SCALING, "min_replicas": -1}}}}},
-            "endpoints.lab/search.spec.scaling.min_replicas",
-            "",
-        ),
-        (
-            {"endpoints": {"lab/search": {"spec": {"secrets": {"KEY": "s3same"}}}}},
-            "endpoints.lab/search.spec.secrets.KEY",
-            "env:NAME",
-        ),
-    ],
-)
-def test_a_mistake_is_named_with_its_line_and_nothing_is_changed(
-    lab: Site, sections: dict[str, Any], field: str, told: str
-) -> None:
+MISTAKES: list[tuple[dict[str, Any], str, str]] = [
+    ({"version": 2}, "version", "version: 1"),
+    ({"schedule": {}}, "schedule", "Did you mean 'schedules'?"),
+    ({"schedules": [1]}, "schedules", "names with values"),
+    ({"schedules": {"x": 1}}, "schedules.x", "names with values"),
+    ({"schedules": {"a/b": SCHEDULE}}, "schedules.a/b", "is no name"),
+    ({"schedules": {"x": {**SCHEDULE, "draining": 1}}}, "schedules.x.draining", "not a field"),
+    ({"schedules": {"x": {**SCHEDULE, "apply_now": []}}}, "schedules.x.apply_now", "a file"),
+    ({"schedules": {"x": {**SCHEDULE, "shadow": "perhaps"}}}, "schedules.x.shadow", "boolean"),
+    (
+        {"schedules": {"x": {**SCHEDULE, "windows": ["mon 08:00-19:00", "mon 8-25"]}}},
+        "schedules.x.windows.1.start",
+        "08:00",
+    ),
+    (
+        {"schedules": {"x": {**SCHEDULE, "timezone": "Europe/Berlni"}}},
+        "schedules.x.timezone",
+        "Europe/Berlin",
+    ),
+    (
+        {"schedules": {"x": {**SCHEDULE, "calendars": ["nope"]}}},
+        "schedules.x.calendars.0",
+        "nope",
+    ),
+    (
+        {"schedules": {"x": {**SCHEDULE, "selector": {"account": "nope"}}}},
+        "schedules.x.selector.account",
+        "nope",
+    ),
+    ({"policies": {"x": {"selector": {"account": "lab"}}}}, "policies.x.timeout_minutes", ""),
+    ({"calendars": {"x": {}}}, "calendars.x", "one of holidays"),
+    (
+        {"calendars": {"x": {"holidays": {"country": "germny"}}}},
+        "calendars.x.holidays.country",
+        "'DE' (Germany)",
+    ),
+    ({"calendars": {"x": {"dates": {"2026-02-30": ""}}}}, "calendars.x.dates", "no date"),
+    ({"calendars": {"x": {"icalendar": {"text": "?"}}}}, "calendars.x.icalendar.text", ""),
+    ({"endpoints": {"search": {}}}, "endpoints.search", "account-name/endpoint-name"),
+    ({"endpoints": {"lba/search": {}}}, "endpoints.lba/search", "Did you mean 'lab'?"),
+    ({"endpoints": {"lab/new": {"owner": "ada"}}}, "endpoints.lab/new", "repository, hardware"),
+    (
+        {"endpoints": {"lab/search": {"spec": {"labels": {}}}}},
+        "endpoints.lab/search.spec.labels",
+        "no part of a spec",
+    ),
+    (
+        {"endpoints": {"lab/search": {"spec": {"scaling": {**SCALING, "min_replicas": -1}}}}},
+        "endpoints.lab/search.spec.scaling.min_replicas",
+        "",
+    ),
+    (
+        {"endpoints": {"lab/search": {"spec": {"secrets": {"KEY": "s3same"}}}}},
+        "endpoints.lab/search.spec.secrets.KEY",
+        "env:NAME",
+    ),
+]
+
+
+def test_a_mistake_is_named_with_its_line_and_nothing_is_changed(lab: Site) -> None:
     good = {"policies": {"fine": {"timeout_minutes": 5, "selector": {"account": "lab"}}}}
-    found = refused(lab, dump({"version": 1, **good, **sections}))
-    assert list(found) == [field]
-    assert found[field].startswith("line ")
-    assert told in found[field]
-    assert "s3same" not in str(found)
+    for sections, field, told in MISTAKES:
+        found = refused(lab, dump({"version": 1, **good, **sections}))
+        assert list(found) == [field]
+        assert found[field].startswith("line ")
+        assert told in found[field]
+        assert "s3same" not in str(found)
 
 
 def test_all_mistakes_are_named_at_once(lab: Site) -> None:

@@ -147,11 +147,11 @@ def test_recorded_use_with_the_prices_of_the_server(api_cli: Cli, stub: StubApi)
     stub.on("GET", "/v1/endpoints", {"items": [endpoint], "next_cursor": None})
     offer = {"account": place, "key": hardware["key"], "price_per_hour": {"amount": "1.5"}}
     stub.on("GET", "/v1/hardware", {"items": [offer], "next_cursor": None})
-    stretches = [
-        {"start": f"2026-03-0{day}T10:20:00Z", "requests": 9, "last_request_at": None}
-        for day in (1, 2)
-    ]
-    stub.on("GET", "/v1/endpoints/ep_1/usage", {"stretches": stretches, "coverage": 0.5})
+    busy = {"requests": 9, "covered_seconds": 60, "last_request_at": None, "source": "last_use"}
+    idle = {"requests": 0, "covered_seconds": 600, "last_request_at": None, "source": "both"}
+    stretches = [{"start": f"2026-03-0{day}T10:20:00Z", **busy} for day in (1, 2)]
+    stretches += [{"start": f"2026-03-01T{hour:02}:00:00Z", **idle} for hour in range(24)]
+    stub.on("GET", "/v1/endpoints/ep_1/usage", {"stretches": stretches})
     ran = api_cli("backtest", "--days", "2", "--idle", "10", "-o", "json")
     assert ran.code == ExitCode.OK
     found = ran.json
@@ -160,6 +160,10 @@ def test_recorded_use_with_the_prices_of_the_server(api_cli: Cli, stub: StubApi)
     lines = _by_policy(found)
     assert lines["always-on"]["cost"]["amount"] == "72.000000000"
     assert lines["idle-10"]["cold_starts"] == 2
-    assert "requests are known for 50% of this time" in ran.err
+    assert "lab/chat: requests are known for 9% of the time" in ran.err
+    assert "lab/chat: only last uses are known" in ran.err
+    refused = api_cli("advise", "--days", "4")
+    assert refused.code == ExitCode.REFUSED
+    assert "left out: lab/chat, its requests are known for 5% of the time" in refused.err
     asked = stub.last("GET", "/v1/endpoints/ep_1/usage")
     assert asked.param("to") == [NOW.isoformat().replace("+00:00", "Z")]

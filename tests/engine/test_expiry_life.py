@@ -8,18 +8,29 @@ from typing import Any
 import httpx2
 import pytest
 
+from orchestrator.domain.endpoints import EndpointSpec, Hardware, Scaling
 from orchestrator.domain.status import Wish
 from orchestrator.engine.engine import Cadence
-from orchestrator.services import creation, deletion, expiry, freezing, holding, leases
+from orchestrator.services import (
+    creation,
+    deletion,
+    expiry,
+    expiry_policies,
+    freezing,
+    holding,
+    leases,
+)
 from orchestrator.services.errors import ServiceError, conflict
 from orchestrator.services.expiry import Extended, Wanted
 from orchestrator.services.leases import Bounds
+from orchestrator.services.selectors import Selector
 from orchestrator.store.database import Database
-from orchestrator.store.tables import Endpoint
+from orchestrator.store.tables import Account, Endpoint
 from tests.support.stage import Stage, open_stage
 
 CALM = Cadence(rest=timedelta(minutes=30), transition=timedelta(minutes=3))
 HOUR = timedelta(hours=1)
+L4 = Hardware("aws", "us-east-1", "nvidia-l4", "x1", "gpu")
 
 
 @pytest.fixture
@@ -247,3 +258,39 @@ def test_a_lease_counts_as_use(calm: Stage) -> None:
     assert calm.state("chat") == "running"
     calm.run(hours=1, minutes=30)
     assert calm.state("chat") == "paused"
+
+
+def create(stage: Stage, name: str, wanted: Wanted | None, **labels: str) -> None:
+    spec = EndpointSpec(name, "org/model-1b", L4, Scaling(1, 1))
+    with stage.database.write() as session:
+        account = session.get_one(Account, stage.account.id)
+        asked = stage.asked("a trial")
+        creation.request_create(
+            session, account, spec, asked, labels=labels, owner="ana", expiry=wanted
+        )
+
+
+def test_a_life_is_given_at_birth_as_asked_or_by_policy(calm: Stage) -> None:
+    with calm.database.write() as session:
+        draft = expiry_policies.Draft(
+            "trials", Selector(labels={"team": "trials"}), max_ttl="3d", delete_grace="7d"
+        )
+        expiry_policies.create(session, draft, calm.asked())
+    now = calm.clock.now()
+    create(calm, "asked", Wanted("2d", delete_grace="none"), team="trials")
+    create(calm, "unasked", None, team="trials")
+    create(calm, "free", None)
+    with pytest.raises(ServiceError) as refused:
+        create(calm, "long", Wanted("4d"), team="trials")
+    assert (refused.value.code, "policy trials: 3d" in refused.value.detail) == (
+        "expiry_limited",
+        True,
+    )
+    calm.run(hours=1)
+    asked, unasked = calm.endpoint("asked"), calm.endpoint("unasked")
+    assert (asked.expires_at, asked.expiry["grace_s"]) == (now + 48 * HOUR, None)
+    assert unasked.managed_since is not None
+    assert unasked.expires_at == unasked.managed_since + 72 * HOUR
+    assert (unasked.expiry["actor"], unasked.expiry["grace_s"]) == ("policy trials", 604_800)
+    assert calm.endpoint("free").expires_at is None
+    assert chat(calm).expires_at is None

@@ -15,6 +15,7 @@ from orchestrator.engine.engine import Cadence, Engine
 from orchestrator.services import clicks, freezing, scheduling
 from orchestrator.services.scheduling import Draft, Parts, Remark
 from orchestrator.services.selectors import Selector
+from orchestrator.store import schedules as schedule_rows
 from orchestrator.store.database import Database
 from orchestrator.store.tables import Endpoint, PointFiring, Schedule
 from tests.support.stage import Killed, Stage, open_stage
@@ -22,7 +23,7 @@ from tests.support.stage import Killed, Stage, open_stage
 DAY = timedelta(days=1)
 EVENING = datetime(2026, 11, 16, 18, 40, tzinfo=UTC)  # a Monday
 STOP = "stop 0 19 * * *"
-SLOW = Cadence(rest=timedelta(minutes=20), transition=timedelta(minutes=1))
+SLOW = Cadence(rest=timedelta(hours=2), transition=timedelta(minutes=3))
 
 
 def at(hour: int, minute: int = 0, days: int = 0) -> datetime:
@@ -133,6 +134,30 @@ def test_two_engines_that_look_at_once_fire_it_once(evening: Stage) -> None:
     assert len(fired(evening)) == len(evening.holds()) == 1
 
 
+def test_another_process_fires_it_between_the_check_and_the_write(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = opened(database)
+    save(stage, STOP)
+    stage.clock.set(at(19))
+    other, real = Engine(stage.context, SLOW), schedule_rows.last_fired
+    asked: list[str] = []
+
+    def overtaken(*given: Any) -> Any:
+        stale = real(*given)
+        if not asked:
+            asked.append("once")
+            other.step(stage.clock.now())
+        return stale
+
+    monkeypatch.setattr(schedule_rows, "last_fired", overtaken)
+    stage.step()
+    assert asked
+    assert stage.events("account.failing") == []
+    assert len(fired(stage)) == len(stage.holds()) == 1
+    assert kinds(stage) == ["point.fired"]
+
+
 @pytest.mark.parametrize(("back", "outcome"), [(at(19, 50), "held"), (at(20, 10), "dropped")])
 def test_what_is_missed_by_more_than_an_hour_is_dropped(
     evening: Stage, back: datetime, outcome: str
@@ -169,12 +194,13 @@ def test_a_click_overtakes_a_point_and_ends_its_hold(evening: Stage) -> None:
     save(evening, STOP)
     evening.clock.set(at(19, 10))
     evening.click("resume", "api")
-    evening.run(minutes=1)
+    evening.step()
     assert [one.outcome for one in fired(evening)] == ["dropped"]
     assert "somebody asked" in evening.events("point.dropped")[0].message
     evening.run_until(at(19, 1, days=1))
     assert evening.state("api") == "paused"
     evening.click("resume", "api")
+    evening.step()
     evening.run(minutes=15)
     assert evening.state("api") == "running"
     assert all(hold.ended_at is not None for hold in evening.holds())

@@ -6,27 +6,30 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from itertools import pairwise
 
 import pytest
+from sqlmodel import select
 
 from orchestrator.domain.schedules.model import Window as Open
 from orchestrator.engine.engine import Cadence
 from orchestrator.sandbox.traffic import Traffic, Window
-from orchestrator.services import freezing, policies, scheduling
+from orchestrator.services import freezing, policies, scheduling, selectors
 from orchestrator.services.why import Why, explain
 from orchestrator.store.database import Database
-from orchestrator.store.tables import Account, Endpoint, IdlePolicy, Schedule
+from orchestrator.store.tables import Endpoint, EndpointFacts, IdlePolicy, RuleRevision, Schedule
 from tests.support.stage import Stage, open_stage
 
-SLOW = Cadence(rest=timedelta(minutes=25), transition=timedelta(minutes=1))
+SLOW = Cadence(rest=timedelta(minutes=50), transition=timedelta(minutes=2), rates=timedelta(days=9))
 NAME = "chat"
-BLOCKS_A_DAY = 144
-HOUR = 6
+BLOCKS_A_DAY, BLOCKS_AN_HOUR = 144, 6
+LOOKS = 40
+WEEK_H = 168.0
 
 
 @dataclass(frozen=True)
 class Look:
-    """What was said of an instant at that instant."""
+    """What was said of an instant: the decision, and what came of each rule."""
 
     at: datetime
     wish: str | None
@@ -36,10 +39,13 @@ class Look:
 
 
 def office_traffic() -> Traffic:
-    """A few requests in some of the hours of the working days."""
+    """A few requests in some hours of the working days."""
     hours = [(day, hour) for day in range(14) for hour in (8, 9, 11, 15, 19) if day % 7 < 5]
     return Traffic(
-        [Window(day * BLOCKS_A_DAY + hour * HOUR + 2, 3 + hour % 4, 1.0) for day, hour in hours]
+        [
+            Window(day * BLOCKS_A_DAY + hour * BLOCKS_AN_HOUR + 2, 3 + hour % 4, 1.0)
+            for day, hour in hours
+        ]
     )
 
 
@@ -53,7 +59,7 @@ def look(stage: Stage, at: datetime) -> Look:
     why = explained(stage, at)
     assert why.decision is not None, why.unknown_because
     decision = why.decision
-    outcomes = tuple((one.rule, one.outcome) for one in why.lines)
+    outcomes = tuple((str(one.rule), one.outcome) for one in why.lines)
     return Look(at, decision.wish, decision.rule, decision.rule_id, outcomes)
 
 
@@ -73,48 +79,36 @@ def happenings(stage: Stage) -> Iterator[tuple[float, Callable[[], object]]]:
     yield 35.3, lambda: stage.click("pause", NAME, "quiet please")
     yield 44, lambda: stage.click("resume", NAME, "a late demo")
     yield 58.2, lambda: change_schedule(stage)
-    yield 66, lambda: freeze(stage)
-    yield 69.5, lambda: thaw(stage)
+    yield 66, lambda: freeze(stage, on=True)
+    yield 69.5, lambda: freeze(stage, on=False)
     yield 83, lambda: protect(stage, protected=True)
     yield 99, lambda: protect(stage, protected=False)
-    yield 107, lambda: stage.schedule(
-        Open(frozenset({5}), time(6), time(22), keep_running=True), name="Saturday", shadow=True
-    )
+    saturday = Open(frozenset({5}), time(6), time(22), keep_running=True)
+    yield 107, lambda: stage.schedule(saturday, name="Saturday", shadow=True)
     yield 121, lambda: drop_policy(stage)
 
 
 def change_schedule(stage: Stage) -> None:
     with stage.database.write() as session:
-        row = session.get_one(Schedule, the(stage, Schedule))
+        row = session.exec(select(Schedule)).one()
+        windows = [Open(frozenset(range(5)), time(7), time(16))]
         draft = scheduling.Draft(
             name=row.name,
-            windows=scheduling.make_windows("Europe/Berlin", [Open(frozenset(range(5)), time(7), time(16))], 30),
-            selector=scheduling.selectors.from_json(row.selector),
+            windows=scheduling.make_windows("Europe/Berlin", windows, 30),
+            selector=selectors.from_json(row.selector),
         )
         scheduling.replace(session, row, draft, stage.asked())
 
 
 def drop_policy(stage: Stage) -> None:
     with stage.database.write() as session:
-        row = session.get_one(IdlePolicy, the(stage, IdlePolicy))
-        policies.remove(session, row, stage.asked())
+        policies.remove(session, session.exec(select(IdlePolicy)).one(), stage.asked())
 
 
-def the(stage: Stage, table: type[Schedule] | type[IdlePolicy]) -> str:
-    from sqlmodel import select
-
-    with stage.database.read() as session:
-        return session.exec(select(table)).first().id
-
-
-def freeze(stage: Stage) -> None:
+def freeze(stage: Stage, *, on: bool) -> None:
+    switch = freezing.switch_on if on else freezing.switch_off
     with stage.database.write() as session:
-        freezing.switch_on(session, None, stage.asked("incident 42"))
-
-
-def thaw(stage: Stage) -> None:
-    with stage.database.write() as session:
-        freezing.switch_off(session, None, stage.asked())
+        switch(session, None, stage.asked("incident 42"))
 
 
 def protect(stage: Stage, *, protected: bool) -> None:
@@ -124,27 +118,78 @@ def protect(stage: Stage, *, protected: bool) -> None:
         session.add(row)
 
 
-def test_a_week_is_recalled_as_it_was_decided(stage: Stage) -> None:
+def live_through(stage: Stage) -> list[Look]:
+    """Let a week pass; return what was said at many instants of it."""
     looks: list[Look] = []
-    chance = random.Random(7)
-    start = stage.clock.now()
-    todo = dict(happenings(stage))
-    instants = sorted({*todo, *(chance.uniform(4, 168) for _ in range(120))})
-    for hour in instants:
+    chance, start, todo = random.Random(7), stage.clock.now(), dict(happenings(stage))
+    for hour in sorted({*todo, *(chance.uniform(4, WEEK_H) for _ in range(LOOKS))}):
         stage.run_until(start + timedelta(hours=hour))
-        if hour in todo:
-            todo[hour]()
+        todo.get(hour, lambda: None)()
         stage.step()
-        if stage.endpoint(NAME).managed:
-            looks.append(look(stage, stage.clock.now()))
-            stage.clock.set(stage.clock.now() + timedelta(seconds=1))
+        looks.append(look(stage, stage.clock.now()))
+        stage.clock.set(stage.clock.now() + timedelta(seconds=1))
     stage.run(hours=1)
+    return looks
+
+
+def test_a_week_is_recalled_as_it_was_decided(stage: Stage) -> None:
+    looks = live_through(stage)
     decided = stage.events("decision.changed")
-    assert {one.data["rule"] for one in decided} >= {"standing", "schedule", "hold", "frozen", "idle"}
+    rules = {event.data["rule"] for event in decided}
+    assert rules >= {"standing", "schedule", "hold", "frozen", "idle"}
     for event in decided:
         then = look(stage, event.at)
-        assert (then.wish, then.rule, then.rule_id) == (
-            event.data["wish"], event.data["rule"], event.data["id"],
-        ), f"{event.at}: {event.message}"
+        told = (event.data["wish"], event.data["rule"], event.data["id"])
+        assert (then.wish, then.rule, then.rule_id) == told, f"{event.at}: {event.message}"
     different = [(one, look(stage, one.at)) for one in looks if look(stage, one.at) != one]
     assert different == [], f"{len(different)} of {len(looks)}"
+    with stage.database.read() as session:
+        kept = session.exec(select(EndpointFacts)).all()
+        versions = [(one.kind, one.version) for one in session.exec(select(RuleRevision))]
+    assert all(one.digest != other.digest for one, other in pairwise(kept))
+    assert sorted(versions) == [("idle", 1), ("schedule", 1), ("schedule", 1), ("schedule", 2)]
+
+
+def test_what_was_before_is_not_guessed(stage: Stage) -> None:
+    born = stage.clock.now()
+    stage.run(hours=5)
+    before = stage.clock.now()
+    stage.adopt(NAME)
+    stage.clock.set(before + timedelta(minutes=5))
+    stage.run(hours=2)
+    observed = explained(stage, before - timedelta(hours=1))
+    assert observed.decision is not None
+    assert (observed.decision.wish, observed.decision.rule) == (None, "not_managed")
+    unseen = explained(stage, born - timedelta(days=1))
+    assert unseen.decision is None
+    assert "first seen" in unseen.unknown_because
+    just = explained(stage, before + timedelta(seconds=1))
+    assert just.decision is None
+    assert "is kept since" in just.unknown_because
+
+
+def test_an_older_store_knows_nothing_of_its_past(stage: Stage) -> None:
+    stage.adopt(NAME)
+    stage.run(hours=2)
+    middle = stage.clock.now()
+    with stage.database.write() as session:
+        for row in session.exec(select(EndpointFacts)):
+            session.delete(row)
+    stage.restart()
+    stage.run(hours=2)
+    assert explained(stage, middle - timedelta(seconds=1)).decision is None
+    assert "is kept since" in explained(stage, middle - timedelta(minutes=30)).unknown_because
+    later = explained(stage, stage.clock.now() - timedelta(minutes=10))
+    assert later.decision is not None
+    assert later.decision.rule == "standing"
+
+
+def test_a_process_that_starts_again_keeps_nothing_twice(stage: Stage) -> None:
+    stage.adopt(NAME)
+    stage.run(hours=3)
+    with stage.database.read() as session:
+        before = len(session.exec(select(EndpointFacts)).all())
+    stage.restart()
+    stage.run(hours=3)
+    with stage.database.read() as session:
+        assert len(session.exec(select(EndpointFacts)).all()) == before

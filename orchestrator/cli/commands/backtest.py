@@ -94,7 +94,7 @@ def advise(
     caution: Annotated[
         float,
         typer.Option(min=0, max=5, help="How much more surprises count against sleeping."),
-    ] = 0.2,
+    ] = 0.0,
     timezone: ZoneOption = "UTC",
     price: PriceOption = "0.80",
     startup: StartupOption = "5m",

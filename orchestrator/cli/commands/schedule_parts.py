@@ -158,7 +158,8 @@ def read(file: str | None) -> Json:
         raise CliError(f"--file cannot be read: {problem}", ExitCode.USAGE) from None
     if not isinstance(content, dict):
         raise CliError("--file holds no schedule: no mapping of fields", ExitCode.USAGE)
-    return json.loads(json.dumps(content, default=str))  # YAML reads dates by itself
+    plain: Json = json.loads(json.dumps(content, default=str))  # YAML reads dates by itself
+    return plain
 
 
 def save(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -26,8 +26,6 @@ from orchestrator.domain.backtest.traffic import HOUR, Floats, Traffic
 from orchestrator.domain.schedules.model import Schedule
 
 WEEK = 7
-# Waiting has no upper bound and being always on has one, so surprises count against sleeping.
-CAUTION = 0.2
 LOW, HIGH = 0.1, 0.9
 # Half hours that were busy on at least this share of days.
 SHARES = (0.3, 0.5, 0.7)
@@ -36,6 +34,8 @@ _FEWEST_BUSY_DAYS = 3
 _ALL_DAY = 0.95
 # Timeouts to try outside of windows, beside the best one: their places in the grid.
 _OUTSIDE = (TIMEOUTS.index(15), TIMEOUTS.index(60))
+# With one known request in a stretch of ten minutes, gaps below twice that say nothing.
+TOO_SHORT = TIMEOUTS.index(20)
 # Woken outside of windows it stays awake for hours: to be compared with such a timeout.
 _LIKE_HOLD = TIMEOUTS.index(240)
 
@@ -50,7 +50,7 @@ class Prices:
 
     hour: int
     minute: int
-    caution: float = CAUTION
+    caution: float = 0.0
     hours: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, endpoint: str) -> Prices:
@@ -133,12 +133,18 @@ class Adviser:
         self._pool = Pool(np.stack(self._tables))
 
     def advise(
-        self, fleet: Sequence[Traffic], prices: Prices, *, days: int | None = None
+        self,
+        fleet: Sequence[Traffic],
+        prices: Prices,
+        *,
+        days: int | None = None,
+        coarse: Collection[str] = (),
     ) -> Fleetwide:
         """Return the advice for endpoints by their traffic in the same days.
 
         An endpoint that the adviser has not learnt from and that has no request is new. `days`
-        looks at the last of them only, for endpoints that are younger; 0 is no past.
+        looks at the last of them only, for endpoints that are younger; 0 is no past. `coarse`
+        names those of which one request in each stretch is known: short timeouts are not for them.
         """
         pasts = [self._past(one, days) for one in fleet]
         expected = [self._expect(one, past) for one, past in zip(fleet, pasts, strict=True)]
@@ -147,6 +153,8 @@ class Adviser:
             self._pool.scores(one, price.worth, price.caution)
             for one, price in zip(expected, own, strict=True)
         ]
+        for one, score in zip(fleet, scores, strict=True):
+            score[: TOO_SHORT if one.name in coarse else 0] = np.inf
         habits = [
             self._habit(one, past, score, price) if days is None else None
             for one, past, score, price in zip(fleet, pasts, scores, own, strict=True)

@@ -67,6 +67,8 @@ def test_dear_waiting_keeps_it_on_and_free_waiting_never_does() -> None:
         adviser.advise([one], Prices(HOUR_PRICE, minute)).advice[0] for minute in (0, 10**11)
     )
     assert free.policy.name == "idle-5"
+    coarse = adviser.advise([one], Prices(HOUR_PRICE, 0), days=7, coarse={one.name}).advice[0]
+    assert coarse.policy.name == "idle-20"
     assert dear.policy.always_on
     assert "requests would have to be expected to wait" in why(dear, Prices(HOUR_PRICE, 10**11))
 
