@@ -26,8 +26,16 @@ from orchestrator.api.schemas.schedules import ScheduleBody
 from orchestrator.services import calendar_effects, calendar_sources, rules_endpoints
 from orchestrator.services.context import Context
 from orchestrator.services.errors import ServiceError, nearest
-from orchestrator.services.rules_as_code import Problem, RuleSection, Section, problem_of, refused
-from orchestrator.services.rules_endpoints import EndpointSection, Wanted, packed
+from orchestrator.services.rules_as_code import (
+    DEFAULT_SET,
+    Problem,
+    RuleSection,
+    Section,
+    problem_of,
+    refused,
+)
+from orchestrator.services.rules_endpoints import EndpointSection, Wanted
+from orchestrator.services.rules_specs import packed
 from orchestrator.services.rules_yaml import Loaded, Path, YamlError, dump, load
 from orchestrator.services.tokens import Caller
 from orchestrator.store import accounts, calendars, endpoints
@@ -77,6 +85,7 @@ class Read:
 
     loaded: Loaded
     wanted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    owner: str = DEFAULT_SET
     sections: list[Section] = field(default_factory=list)
 
 
@@ -108,7 +117,9 @@ def write(context: Context, session: Session) -> str:
             document |= {section.section: written} if written else {}
     told, hidden = _endpoints(session)
     document |= {"endpoints": told} if told else {}
-    notes = "".join(f"# Not written, as its values are kept nowhere: {one}\n" for one in hidden)
+    notes = "".join(
+        f"# Not written, as its values are kept nowhere or secret: {one}\n" for one in hidden
+    )
     return f"{_HEAD}{notes}\n{dump(document)}"
 
 
@@ -121,7 +132,7 @@ def _endpoints(session: Session) -> tuple[Json, list[str]]:
     hidden = rules_endpoints.hides_values(session, [row for row in rows if row.managed])
     return (
         {name: one for name, one in told.items() if one},
-        sorted(f"environment or secrets of {names[one]}" for one in hidden),
+        sorted(f"environment, secrets or command line of {names[one]}" for one in hidden),
     )
 
 
@@ -164,10 +175,13 @@ class _Reader:
         if top.get("version") != VERSION:
             self._add(("version",), f"a file begins with `version: {VERSION}`")
         for name in top:
-            if name not in ("version", *SECTIONS):
+            if name not in ("version", "set", *SECTIONS):
                 self._add((name,), f"is no section. {nearest(name, SECTIONS)}")
+        found.owner = top.get("set") or DEFAULT_SET
+        self._is_named(("set",), found.owner)
         for section in SECTIONS:
-            if section in top:
+            # A section without anything is none, so that pruning does not take all of it.
+            if top.get(section) is not None:
                 entries = self._mapping((section,), top[section])
                 read = {name: self._entry(section, name, entries[name]) for name in entries}
                 found.wanted[section] = {key: one for key, one in read.items() if one is not None}
@@ -218,7 +232,9 @@ class _Reader:
         change = {key: value for key, value in spec.items() if key != "framework"}
         patch = self.tried(at, lambda: PatchBody.model_validate(change))
         asked = None if patch is None else patch.change()
-        wanted = replace(ours, change=asked or rules_endpoints.NOTHING)
+        scaling = spec.get("scaling")
+        keeps = isinstance(scaling, dict) and "scale_to_zero_minutes" not in scaling
+        wanted = replace(ours, change=asked or rules_endpoints.NOTHING, keeps_timer=keeps)
         self.tried(("endpoints", name), lambda: packed(wanted.change))
         if patch is None or not {"repository", "hardware", "scaling"} <= set(spec):
             return wanted
@@ -227,7 +243,7 @@ class _Reader:
         )
         return wanted if whole is None else replace(wanted, whole=whole.spec())
 
-    def _is_named(self, at: Path, name: str) -> bool:
+    def _is_named(self, at: Path, name: Any) -> bool:
         try:
             _NAME.validate_python(name)
         except ValidationError:

@@ -33,7 +33,7 @@ from orchestrator.services.scheduling import Covered, Remark
 from orchestrator.services.windows import date_from_json, window_from_json
 from orchestrator.store import accounts, calendars, endpoints, expiry, schedules
 from orchestrator.store import policies as policy_rows
-from orchestrator.store.tables import Calendar, ExpiryPolicy, IdlePolicy, Json, Schedule
+from orchestrator.store.tables import Calendar, Endpoint, ExpiryPolicy, IdlePolicy, Json, Schedule
 
 # What a file leaves out of a body: the name is its key, and "apply now" is of one moment.
 LEFT_OUT = frozenset({"name", "kind", "apply_now"})
@@ -140,7 +140,9 @@ class Schedules:
             found = scheduling.replace(session, row, draft, asked)
         rule = found.schedule
         notes = _coverage(before, found.covered, enabled=rule.enabled)
-        return Saved(rule, [*notes, *_told(found.remarks)])
+        return Saved(
+            rule, [*notes, *_told(found.remarks)], _names(one.endpoint for one in found.covered)
+        )
 
     def remove(self, session: Session, row: Schedule, asked: Asked) -> Sequence[str]:
         """Remove a schedule."""
@@ -180,7 +182,8 @@ class IdlePolicies:
         else:
             found = policies.replace(session, row, draft, asked)
         rule = found.policy
-        return Saved(rule, _coverage(before, found.covered, enabled=rule.enabled))
+        notes = _coverage(before, found.covered, enabled=rule.enabled)
+        return Saved(rule, notes, _names(one.endpoint for one in found.covered))
 
     def remove(self, session: Session, row: IdlePolicy, asked: Asked) -> Sequence[str]:
         """Remove a policy."""
@@ -220,8 +223,10 @@ class ExpiryPolicies:
         del name
         draft = wanted.draft(resolved(session, self.context, wanted.selector))
         if row is None:
-            return Saved(expiry_policies.create(session, draft, asked).policy)
-        return Saved(expiry_policies.replace(session, row, draft, asked).policy)
+            done = expiry_policies.create(session, draft, asked)
+        else:
+            done = expiry_policies.replace(session, row, draft, asked)
+        return Saved(done.policy, covered=_names(done.covered))
 
     def remove(self, session: Session, row: ExpiryPolicy, asked: Asked) -> Sequence[str]:
         """Remove a policy."""
@@ -304,6 +309,10 @@ def _coverage(before: Bound, covered: Iterable[Covered], *, enabled: bool) -> li
         names = _few(now[key].endpoint.name for key in later)
         notes.append(f"what is new {_when(since[key] for key in later)} on {names}")
     return [*notes, *_ceased(len(set(before) - set(now)))]
+
+
+def _names(covered: Iterable[Endpoint]) -> list[str]:
+    return [f"{one.account_id}/{one.name}" for one in covered]
 
 
 def _ceased(count: int) -> list[str]:

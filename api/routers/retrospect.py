@@ -24,6 +24,7 @@ from orchestrator.services import calendars, find, shadow_report, whatif, whatif
 from orchestrator.services.context import Context
 from orchestrator.services.whatif_request import DraftPolicy, DraftSchedule, Wanted
 from orchestrator.store import endpoints
+from orchestrator.store.tables import Endpoint
 
 router = APIRouter(prefix="/reports", tags=["reports"])
 RuleQuery = Annotated[str | None, Query(description="Id of one rule.", max_length=120)]
@@ -81,7 +82,7 @@ def report_shadow_rules(
     )
 
 
-def _rows(session: Session, account: str | None, endpoint: str | None) -> list[endpoints.Endpoint]:
+def _rows(session: Session, account: str | None, endpoint: str | None) -> list[Endpoint]:
     if endpoint is not None:
         return [find.endpoint(session, endpoint)]
     wanted = None if account is None else find.account(session, account).id

@@ -45,7 +45,7 @@ def apply_rules(body: ApplyBody, caller: Operator, context: Ctx, change: ChangeD
     asked = replace(change.asked(caller, body.reason or "as a file of rules says"), key=None)
 
     def work(session: Session) -> Done:
-        run = Run(session, asked, read.wanted, body.prune, read.loaded.value)
+        run = Run(session, asked, read.wanted, body.prune, read.owner, read.loaded.value)
         applied = rules_as_code.apply(run, read.sections, read.loaded, body.confirm)
         return Done(200, applied_out(applied, rehearsal=change.dry_run))
 

@@ -79,7 +79,8 @@ def preview_schedule(
         calendars.check_names(session, body.calendars)
         selector = None if body.selector is None else resolved(session, context, body.selector)
         wanted = Wanted(windows, selector, body.calendars)
-        return preview_out(preview(session, wanted, weeks=weeks, now=now))
+        paces = context.providers.pacing_report()
+        return preview_out(preview(session, wanted, weeks=weeks, now=now, paces=paces))
 
 
 @router.get("/{id}", operation_id="get_schedule", responses=problems(*READ_ONE))
@@ -102,7 +103,8 @@ def preview_saved_schedule(
         row = scheduling.find(session, ref)
         selector = selectors.from_json(row.selector)
         wanted = Wanted(windows_of(row), selector, row.calendars, but=row.id)
-        return preview_out(preview(session, wanted, weeks=weeks, now=now))
+        paces = context.providers.pacing_report()
+        return preview_out(preview(session, wanted, weeks=weeks, now=now, paces=paces))
 
 
 @router.put(

@@ -49,10 +49,10 @@ class IcalendarSource(Body):
         examples=["BEGIN:VCALENDAR\r\nVERSION:2.0\r\n…\r\nEND:VCALENDAR\r\n"]
     )
     timezone: Annotated[str, Field(max_length=64)] = Field(
-        "", examples=["Europe/Berlin"], description="Where its times are read; else their own."
+        "", examples=["Europe/Berlin"], description="Where its times in UTC are read."
     )
     skip_partial: bool = Field(
-        default=False, description="Leave out events that cover no whole day; else they are refused"
+        default=False, description="Leave out days covered in part only; else they are refused"
     )
 
     def value(self) -> Source:

@@ -32,8 +32,9 @@ class ApplyBody(Body):
     text: Annotated[str, Field(max_length=LONGEST)] = Field(examples=[_EXAMPLE])
     prune: bool = Field(
         default=False,
-        description="Remove rules that a file made and this one does not have, in the sections "
-        "that it has. Endpoints, and rules made by other means, are never removed.",
+        description="Remove rules that a file of the same `set` made and this one does not have, "
+        "in the sections that it has. Endpoints, and rules made or since changed by other means, "
+        "are never removed.",
     )
     confirm: Annotated[str, Field(max_length=64)] = Field(
         "", description="Of a dry run: refuse if anything else would be changed than it told."
@@ -56,7 +57,7 @@ class ItemOut(Answer):
     name: str
     action: Literal["create", "change", "remove", "same", "left", "foreign", "under_way"] = Field(
         description="`left`: made by a file and not in this one; `foreign`: made by other means "
-        "and not in it; `under_way`: asked for already."
+        "or by another set, and not in it; `under_way`: asked for already."
     )
     fields: list[FieldChangeOut]
     notes: list[str] = Field(examples=[["begins to cover search-prod, acts from …"]])

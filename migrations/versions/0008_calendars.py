@@ -41,6 +41,8 @@ def upgrade() -> None:
         "applied_rule",
         sa.Column("rule_id", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("file_set", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
         sa.Column("applied_at", UtcDateTime(), nullable=False),
         sa.Column("applied_by", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("rule_id", name=op.f("pk_applied_rule")),

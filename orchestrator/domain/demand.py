@@ -94,7 +94,7 @@ class Demand:
 
     def known_since(self, at: datetime) -> datetime:
         """Return since when all requests up to an instant are known."""
-        place = bisect_right(self._holes, at) - 1
+        place = bisect_left(self._holes, at) - 1
         return self.start if place < 0 else min(self.unknown[place][1], at)
 
     def activity(self, at: datetime, assume: Assume, started_at: datetime) -> Activity:

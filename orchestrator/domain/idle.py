@@ -32,7 +32,8 @@ class Activity:
     provider names the time of the last request, `covered_from` is None and all the past is
     covered. `started_at` is the latest of: became ready, adopted, last resume. A source whose
     data come `late` by so much proves nothing of the last moments. `held_awake` says what keeps
-    it awake although nobody seems to use it, empty where nothing of the kind was seen.
+    it awake although nobody seems to use it, empty where nothing of the kind was seen, and
+    `held_every_s` how far apart its requests are, None where that is not known.
     """
 
     last_request_at: datetime | None = None
@@ -43,6 +44,7 @@ class Activity:
     source: str = ""
     late: timedelta = timedelta(0)
     held_awake: str = ""
+    held_every_s: int | None = None
 
     def flowing(self, now: datetime) -> bool:
         """Tell whether requests flow now, on fresh evidence."""
@@ -131,7 +133,7 @@ def quiet_until(hours: Schedule, now: datetime) -> datetime | None:
 def _verdict(
     rule: IdleRule, activity: Activity, now: datetime
 ) -> tuple[Verdict, str, datetime | None]:
-    veto = _veto(activity)
+    veto = _veto(rule, activity)
     if veto:
         return Verdict.ACTIVE, veto, None
     if activity.covered_to is None or activity.started_at is None:
@@ -149,11 +151,17 @@ def _verdict(
     return Verdict.IDLE, f"{told}, by {activity.source}", idle_at
 
 
-def _veto(activity: Activity) -> str:
-    """Return what forbids to call it idle whatever else is known, empty where nothing does."""
+def _veto(rule: IdleRule, activity: Activity) -> str:
+    """Return what forbids to call it idle whatever else is known, empty where nothing does.
+
+    What asks more seldom than the timeout leaves time to sleep, and forbids nothing.
+    """
     if activity.in_flight:
         return f"{activity.in_flight} requests are in flight"
-    return f"held awake: {activity.held_awake}" if activity.held_awake else ""
+    every = activity.held_every_s
+    if not activity.held_awake or (every is not None and every > rule.timeout.total_seconds()):
+        return ""
+    return f"held awake: {activity.held_awake}"
 
 
 def _idle_at(rule: IdleRule, activity: Activity) -> datetime:

@@ -49,6 +49,7 @@ NOTIFIABLE: Mapping[str, Severity] = {
     "endpoint.expiry_refused": Severity.WARNING,
     "endpoint.expiry_warned": Severity.WARNING,
     "endpoint.differs": Severity.WARNING,
+    "endpoint.gave_way": Severity.WARNING,
     "endpoint.held_awake": Severity.WARNING,
     "endpoint.recovered": Severity.INFO,
     "endpoint.stood_down": Severity.WARNING,

@@ -16,6 +16,7 @@ from orchestrator.domain.stagger import (
     StartLimits,
     admit,
     in_line,
+    most_used_first,
     no_room,
 )
 from orchestrator.domain.status import AWAKE, Status, Wish
@@ -37,6 +38,10 @@ NO_QUOTAS: Mapping[str, Quota] = {}
 _NEVER = datetime.fromtimestamp(0, UTC)
 NO_LEAVE = (
     "its cloud can only stop it by deleting it and making it again, which its owner has not allowed"
+)
+
+IDLE_STOPS_SPENT = (
+    "idle policies have stopped as many endpoints of this account within an hour as they may"
 )
 
 
@@ -66,8 +71,10 @@ class Wanted:
     """One managed endpoint with its decision; `burn` is nano-dollars per hour, if known.
 
     `means` says how it can be stopped at all. It takes `takes` of the quota named `quota` when it
-    starts, also at zero where its cloud counts that; `used` are its requests of late. What
-    `gave_way` sleeps only because another needed its quota.
+    starts, also at zero where its cloud counts that; `used` are its requests of late, None where
+    nothing was recorded. It is managed and in this status `since`. What `gave_way` sleeps only
+    because another needed its quota, since `gave_way_at`; nobody has asked for it since. A start
+    that is `starting` is under way and counted in its quota already.
     """
 
     endpoint_id: str
@@ -80,10 +87,13 @@ class Wanted:
     means: Means = Means()
     name: str = ""
     protected: bool = False
-    used: int = 0
+    used: int | None = None
     quota: str = ""
     takes: int = 0
+    since: datetime | None = None
     gave_way: bool = False
+    gave_way_at: datetime | None = None
+    starting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +112,21 @@ class Limits:
 
     Idle policies rest on evidence that one broken source can spoil for a whole account, so
     they may stop at most `idle_stop_floor` endpoints, or `idle_stop_share` percent of those
-    awake where that is more, in one pass. `start_every` is how far apart passes with starts are,
-    and what sleeps at zero gives its quota away only after it was unused for `give_way_after`.
+    awake where that is more, in one hour; `idle_stopped` of them they have stopped in the hour
+    that ends now. `start_every` is how far apart passes with starts are,
+    and what sleeps at zero gives its quota away only after it was unused for `give_way_after`,
+    and at most `most_giving_way` such sleep that went within that time. What gave way may take
+    quota back from what was unused for `claim_back_after`.
     """
 
     starts: int = 20
     start_every: timedelta = timedelta(seconds=10)
     give_way_after: timedelta = timedelta(hours=1)
+    claim_back_after: timedelta = timedelta(hours=6)
     most_giving_way: int = 5
     idle_stop_floor: int = 5
     idle_stop_share: int = 30
+    idle_stopped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +187,7 @@ def plan(
             held = Action(item.endpoint_id, Kind.DELETE, item.decision)
             deferred.append((held, item.decision.held_back))
         kind = needed(item.status, item.decision, item.billed)
-        if kind is None:
+        if kind is None or (item.starting and kind in STARTS):
             continue
         action = Action(item.endpoint_id, kind, item.decision)
         barrier = item.means.barrier(kind) or _new_start(item, kind)
@@ -186,7 +201,7 @@ def plan(
     starts = {item.endpoint_id: (item, act) for item, act in actions if act.kind in STARTS}
     stops.sort(key=lambda pair: (-(pair[0].burn or 0), pair[0].endpoint_id))
     stops, over = _limit_idle_stops(stops, wanted, limits)
-    deferred += [(action, "more idle at once than one pass may stop") for _, action in over]
+    deferred += [(action, IDLE_STOPS_SPENT) for _, action in over]
     admitted = admit([_start(item, now) for item, _ in starts.values()], quotas, limits.starts)
     deferred += _waiting(starts, admitted, limits, now)
     begins = [starts[one.endpoint_id][1] for one in admitted.begins]
@@ -199,43 +214,108 @@ def giving_way(
 ) -> list[Action]:
     """Return the pauses that make room for starts which found none, the least used first.
 
-    Only what sleeps at zero, is held by nobody, not protected, and less used than what needs its
-    quota; and none where all of them together would not make room enough.
+    Only what sleeps at zero by a standing wish, known to be unused, not protected, and less used
+    than what needs its quota; and none where all of them together would not make room enough.
     """
     names = {item.endpoint_id: item.name for item in wanted}
     free = sorted(
         (item for item in wanted if _may_give_way(item, limits, now)),
-        key=lambda item: (item.used, item.last_used_at or _NEVER, item.endpoint_id),
+        key=lambda item: (item.used, item.last_used_at, item.endpoint_id),
     )
+    room = _room_to_come(wanted, admitted)
+    left = limits.most_giving_way - _gone_lately(wanted, limits, now)
     found: list[Action] = []
-    for start in admitted.no_room:
-        if start.gave_way:
+    for start, needs in _in_need(wanted, admitted, room, now):
+        usable = [item for item in free if _goes_before(start, item, limits, now)]
+        chosen = _enough(usable, needs - room[start.quota])
+        if chosen is None or len(found) + len(chosen) > left:
             continue
-        lacks = start.takes - admitted.quotas[start.quota].room
-        chosen: list[Wanted] = []
-        for item in free:
-            same = item.quota == start.quota and item.endpoint_id != start.endpoint_id
-            if lacks > 0 and same and (item.used, _at(item)) < (start.used, _at(start)):
-                chosen.append(item)
-                lacks -= item.takes
-        if lacks > 0 or len(found) + len(chosen) > limits.most_giving_way:
-            continue
+        room[start.quota] += sum(item.takes for item in chosen) - needs
         free = [item for item in free if item not in chosen]
         found += [_yielding(item, names.get(start.endpoint_id, ""), start) for item in chosen]
     return found
 
 
+def _room_to_come(wanted: Sequence[Wanted], admitted: Admission) -> dict[str, int]:
+    """Return what is left of each quota, below zero where too much starts, pauses done."""
+    room = {name: quota.most - quota.used for name, quota in admitted.quotas.items()}
+    for item in wanted:
+        if item.status is Status.PAUSING and item.quota in room:
+            room[item.quota] += item.takes
+    return room
+
+
+def _in_need(
+    wanted: Sequence[Wanted], admitted: Admission, room: dict[str, int], now: datetime
+) -> list[tuple[Start, int]]:
+    """Return starts and the room they need: those under way that exceed a quota, then others."""
+    found: list[tuple[Start, int]] = []
+    for one in most_used_first(_start(item, now) for item in wanted if item.starting):
+        short = min(one.takes, -room.get(one.quota, 0))
+        if short > 0:
+            room[one.quota] += short  # asked for here, so that no other asks for it too
+            found.append((one, short))
+    room.update({name: max(left, 0) for name, left in room.items()})
+    return found + [(one, one.takes) for one in admitted.no_room]
+
+
+def _enough(usable: Sequence[Wanted], lacks: int) -> list[Wanted] | None:
+    """Return the first of them that together hold what lacks, None where they do not."""
+    chosen: list[Wanted] = []
+    for item in usable:
+        if lacks <= 0:
+            break
+        chosen.append(item)
+        lacks -= item.takes
+    return chosen if lacks <= 0 else None
+
+
+def _gone_lately(wanted: Sequence[Wanted], limits: Limits, now: datetime) -> int:
+    return sum(
+        item.gave_way_at is not None
+        and item.status in (Status.PAUSED, Status.PAUSING)
+        and now - item.gave_way_at < limits.give_way_after
+        for item in wanted
+    )
+
+
+def _goes_before(start: Start, item: Wanted, limits: Limits, now: datetime) -> bool:
+    """Tell whether a start may take the quota of one at zero.
+
+    What gave way itself takes turns with what is at zero; one that a person has asked for since,
+    or that has to run, does not wait for its turn.
+    """
+    if item.quota != start.quota or item.endpoint_id == start.endpoint_id:
+        return False
+    if start.gave_way_at is None:
+        asleep, needs = item.last_used_at or _NEVER, start.last_used_at or _NEVER
+        return (item.used or 0, asleep) < (start.used, needs)
+    waits = limits.claim_back_after
+    if not start.gave_way:
+        return True
+    return now - start.gave_way_at >= waits and _unused_for(item, waits, now)
+
+
+def _unused_for(item: Wanted, span: timedelta, now: datetime) -> bool:
+    """Tell whether it is known to have been managed, in this status and without use so long."""
+    known = item.since is not None and item.last_used_at is not None
+    return known and all(
+        at is not None and now - at >= span for at in (item.since, item.last_used_at)
+    )
+
+
 def _may_give_way(item: Wanted, limits: Limits, now: datetime) -> bool:
+    """Tell whether it may be paused for another; a window that is open keeps it, as a hold does."""
     decision = item.decision
-    ruled = decision.rule in (Rule.STANDING, Rule.IDLE, Rule.SCHEDULE)
     return (
         item.status is Status.SCALED_TO_ZERO
         and decision.wish is Wish.AVAILABLE
-        and ruled
+        and decision.rule is Rule.STANDING
         and not item.protected
         and item.takes > 0
+        and item.used is not None
         and item.means.stop is Stop.PAUSE
-        and now - _at(item) >= limits.give_way_after
+        and _unused_for(item, limits.give_way_after, now)
         and (item.not_before is None or item.not_before <= now)
     )
 
@@ -249,19 +329,16 @@ def _yielding(item: Wanted, name: str, start: Start) -> Action:
     return Action(item.endpoint_id, Kind.PAUSE, decision)
 
 
-def _at(item: Wanted | Start) -> datetime:
-    return item.last_used_at or _NEVER
-
-
 def _start(item: Wanted, now: datetime) -> Start:
     return Start(
         endpoint_id=item.endpoint_id,
         wanted_at=now,
         quota=item.quota,
         takes=item.takes,
-        used=item.used,
+        used=item.used or 0,
         last_used_at=item.last_used_at,
         gave_way=item.gave_way and item.decision.wish is Wish.AVAILABLE,
+        gave_way_at=item.gave_way_at,
     )
 
 
@@ -277,7 +354,10 @@ def _waiting(
     for one in admitted.no_room:
         told = no_room(one, admitted.quotas[one.quota])
         if one.gave_way:
-            told = f"it gave its quota to another, and comes back when there is room: {told}"
+            told = (
+                f"it gave its quota to another, and comes back when there is room: {told}; "
+                "resume it to have it back sooner"
+            )
         found.append((starts[one.endpoint_id][1], told))
     return found
 
@@ -288,11 +368,17 @@ def _new_start(item: Wanted, kind: Kind) -> str:
     return item.means.barrier(Kind.PAUSE) if given_up else ""
 
 
+def idle_stops_left(awake: int, limits: Limits) -> int:
+    """Return how many more endpoints idle policies may stop now, of so many that are awake."""
+    before = awake + limits.idle_stopped
+    most = max(limits.idle_stop_floor, before * limits.idle_stop_share // 100)
+    return max(most - limits.idle_stopped, 0)
+
+
 def _limit_idle_stops(
     stops: list[tuple[Wanted, Action]], wanted: Sequence[Wanted], limits: Limits
 ) -> tuple[list[tuple[Wanted, Action]], list[tuple[Wanted, Action]]]:
-    awake = sum(item.status in AWAKE for item in wanted)
-    room = max(limits.idle_stop_floor, awake * limits.idle_stop_share // 100)
+    room = idle_stops_left(sum(item.status in AWAKE for item in wanted), limits)
     kept: list[tuple[Wanted, Action]] = []
     over: list[tuple[Wanted, Action]] = []
     for pair in stops:

@@ -2,7 +2,8 @@
 
 Hugging Face counts any request through its proxy as activity, a health check too, so a monitor
 that asks every few minutes keeps an endpoint from going to zero. Seen from outside it shows in
-four ways; none of them is proof that nobody needs it, so it is told and never acted on.
+four ways; none of them is proof that nobody needs it, so it is told and never acted on. What has
+stopped coming holds nothing awake any more.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ IN_STEP, TOLERANCE, SLACK_S, MOST_MISSED = 0.8, 0.03, 2.0, 6
 SEEN_GAPS = 1 / 3
 # So many wakes without use in so long are somebody's doing.
 FEWEST_WAKES, WAKES_WITHIN = 2, timedelta(days=1)
+# After so many gaps without a use, and this time at least, what came evenly has ended.
+MOST_GAPS_QUIET, LEAST_QUIET = 3, timedelta(minutes=10)
 # More requests than this in a stretch are no poller's, however even.
 MOST_POLLS = 60
 
@@ -87,9 +90,9 @@ def held_awake(seen: Awake, now: datetime) -> Held | None:
     """Return what seems to hold an endpoint awake, None where nothing of the kind shows."""
     return (
         _woken(seen, now)
-        or _uncounted(seen)
-        or _even_uses(seen.uses)
-        or _even_counts(seen)
+        or _uncounted(seen, now)
+        or _even_uses(seen.uses, now)
+        or _even_counts(seen, now)
         or _overdue(seen, now)
     )
 
@@ -119,13 +122,13 @@ def _overdue(seen: Awake, now: datetime) -> Held | None:
     )
 
 
-def _uncounted(seen: Awake) -> Held | None:
+def _uncounted(seen: Awake, now: datetime) -> Held | None:
     usage = seen.usage
     if usage is None or usage.whole_since is None or usage.requests or usage.in_flight:
         return None
     start, end = max(usage.whole_since, seen.up_since), usage.end
     inside = [use.at for use in seen.uses if start <= use.at < end]
-    if len(inside) < FEWEST_USES // 2:
+    if len(inside) < FEWEST_USES // 2 or _ended(seen.uses[-1].at, _gap_s(inside), now):
         return None
     return Held(
         Sign.UNCOUNTED,
@@ -135,7 +138,7 @@ def _uncounted(seen: Awake) -> Held | None:
     )
 
 
-def _even_uses(uses: Sequence[Use]) -> Held | None:
+def _even_uses(uses: Sequence[Use], now: datetime) -> Held | None:
     if len(uses) < FEWEST_USES:
         return None
     times = [use.at for use in uses]
@@ -143,6 +146,8 @@ def _even_uses(uses: Sequence[Use]) -> Held | None:
     seen = sum(use.after_quiet for use in uses[1:])
     base = median(gaps)
     if base <= 0 or seen < SEEN_GAPS * len(gaps) or _in_step(gaps, base) < IN_STEP * len(gaps):
+        return None
+    if _ended(times[-1], base, now):
         return None
     return Held(Sign.EVEN, _evenly(base, len(times), times[0]), round(base))
 
@@ -157,7 +162,7 @@ def _in_step(gaps: Sequence[float], base: float) -> int:
     return found
 
 
-def _even_counts(seen: Awake) -> Held | None:
+def _even_counts(seen: Awake, now: datetime) -> Held | None:
     newest = list(seen.counted)[-FEWEST_STRETCHES:]
     holes = any(later.start - earlier.start != STRETCH for earlier, later in pairwise(newest))
     if holes or len(newest) < FEWEST_STRETCHES:
@@ -169,7 +174,13 @@ def _even_counts(seen: Awake) -> Held | None:
     if not whole or min(counts) < 1 or usual > MOST_POLLS or spread > max(1, usual // 20):
         return None
     base = STRETCH_S / usual
+    if seen.last_used_at is not None and _ended(seen.last_used_at, base, now):
+        return None
     return Held(Sign.EVEN, _evenly(base, sum(counts), newest[0].start), round(base))
+
+
+def _ended(last: datetime, gap_s: float, now: datetime) -> bool:
+    return now - last > max(timedelta(seconds=MOST_GAPS_QUIET * gap_s), LEAST_QUIET)
 
 
 def _evenly(base: float, number: int, since: datetime) -> str:

@@ -5,7 +5,7 @@ The engine's plan admits starts with it, and the preview runs the same rule ahea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,8 @@ class Start:
     """An endpoint that is to start at `wanted_at`.
 
     It takes `takes` of the quota named `quota` (empty: none is known). `used` are the requests
-    that were recorded of it lately. One that `gave_way` comes back only where nobody else waits.
+    that were recorded of it lately. One that `gave_way` comes back only where nobody else waits,
+    in the order in which they went, `gave_way_at`.
     """
 
     endpoint_id: str
@@ -30,6 +31,7 @@ class Start:
     last_used_at: datetime | None = None
     start_up: timedelta = timedelta(0)
     gave_way: bool = False
+    gave_way_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,31 @@ class Admission:
     quotas: Mapping[str, Quota]
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is paused for a start, by name, and how much of its quota that gives."""
+
+    names: tuple[str, ...]
+    takes: int
+
+
+# Returns what makes room for starts that found none, by the endpoint that is to start.
+MakeRoom = Callable[[Admission, datetime], Mapping[str, Room]]
+
+
+def no_room_made(admitted: Admission, now: datetime) -> Mapping[str, Room]:
+    """Return that nothing makes room."""
+    del admitted, now
+    return {}
+
+
 def most_used_first(starts: Iterable[Start]) -> list[Start]:
     """Return starts in the order in which they have their turn; what gave way comes last."""
     return sorted(
         starts,
         key=lambda one: (
             one.gave_way,
+            one.gave_way_at or _EPOCH if one.gave_way else _EPOCH,
             -one.used,
             -(one.last_used_at or _EPOCH).timestamp(),
             one.endpoint_id,
@@ -109,12 +130,16 @@ def admit(starts: Iterable[Start], quotas: Mapping[str, Quota], per_pass: int) -
 
 
 def forecast_starts(
-    starts: Sequence[Start], limits: StartLimits, quotas: Mapping[str, Quota]
+    starts: Sequence[Start],
+    limits: StartLimits,
+    quotas: Mapping[str, Quota],
+    make_room: MakeRoom = no_room_made,
 ) -> list[Forecast]:
     """Return when each of the starts is expected to begin and to serve, in the given order.
 
-    Nothing is assumed to make room in a quota.
+    Only what `make_room` tells makes room in a quota.
     """
+    rooms: dict[str, Room] = {}
     found: dict[str, Forecast] = {}
     waiting = list(starts)
     known = dict(quotas)
@@ -123,13 +148,18 @@ def forecast_starts(
         due = [one for one in waiting if one.wanted_at <= now]
         passed = admit(due, known, limits.per_pass)
         for one in passed.begins:
-            found[one.endpoint_id] = _begun(one, now, due, limits)
-            known = _taken(known, one)
+            found[one.endpoint_id] = _begun(one, now, due, limits, rooms.get(one.endpoint_id))
+            known = _taken(known, one, one.takes)
+        made = make_room(passed, now)
+        rooms.update(made)
         for one in passed.no_room:
+            if one.endpoint_id in made:
+                known = _taken(known, one, -made[one.endpoint_id].takes)
+                continue
             found[one.endpoint_id] = Forecast(
                 one.endpoint_id, None, None, no_room(one, passed.quotas[one.quota])
             )
-        settled = {one.endpoint_id for one in (*passed.begins, *passed.no_room)}
+        settled = {one.endpoint_id for one in (*passed.begins, *passed.no_room)} - set(made)
         waiting = [one for one in waiting if one.endpoint_id not in settled]
         later = min((one.wanted_at for one in waiting), default=now)
         now = max(now + limits.every, later)
@@ -157,9 +187,16 @@ def _fits(one: Start, quota: Quota, others_wait: bool) -> bool:
     return quota.room >= one.takes and not (one.gave_way and others_wait)
 
 
-def _begun(one: Start, now: datetime, due: Sequence[Start], limits: StartLimits) -> Forecast:
+def _begun(
+    one: Start, now: datetime, due: Sequence[Start], limits: StartLimits, room: Room | None
+) -> Forecast:
     why = ""
-    if now - one.wanted_at > TOLERANCE:
+    if room is not None:
+        why = (
+            f"{', '.join(room.names)} at zero will be paused first, to make room in the quota "
+            f"of {one.quota}; until it is back, requests to it get an error"
+        )
+    elif now - one.wanted_at > TOLERANCE:
         why = (
             f"many start at once, the most used first: {limits.per_pass} every "
             f"{limits.every.total_seconds():.0f} s, {len(due)} still waited at {now:%H:%M:%S} UTC"
@@ -167,8 +204,8 @@ def _begun(one: Start, now: datetime, due: Sequence[Start], limits: StartLimits)
     return Forecast(one.endpoint_id, now, now + one.start_up, why)
 
 
-def _taken(quotas: dict[str, Quota], one: Start) -> dict[str, Quota]:
+def _taken(quotas: dict[str, Quota], one: Start, takes: int) -> dict[str, Quota]:
     held = quotas.get(one.quota)
     if held is None:
         return quotas
-    return {**quotas, one.quota: replace(held, used=held.used + one.takes)}
+    return {**quotas, one.quota: replace(held, used=held.used + takes)}

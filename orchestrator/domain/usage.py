@@ -76,6 +76,11 @@ def merged(one: Stretch, other: Stretch) -> Stretch:
     )
 
 
+def later_use(before: datetime | None, told: datetime, at: datetime) -> datetime:
+    """Return the later of two times of last use; one that lay ahead of `at` is not believed."""
+    return told if before is None or before > at else max(before, told)
+
+
 def known_until(known: Iterable[Span], end: datetime) -> datetime | None:
     """Return since when there is no hole in spans that reach `end`; None where none does."""
     since: datetime | None = None

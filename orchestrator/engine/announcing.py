@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.domain.decide import Decision, Proposal, Rule
 from orchestrator.domain.idle import Activity
 from orchestrator.domain.plan import Action, Kind
-from orchestrator.domain.status import Wish
+from orchestrator.domain.status import AWAKE, Wish
 from orchestrator.domain.supersede import Turn
 from orchestrator.services.remembered import activity_to_json
 from orchestrator.services.requests import answer_to
@@ -27,14 +27,15 @@ def gives_way(active: Operation, endpoint: Endpoint, kind: Kind) -> bool:
     return answer_to(active, endpoint, kind).turn is Turn.SUPERSEDE
 
 
-def is_stale(decision: Decision, active: Operation | None) -> bool:
+def is_stale(row: ManagedRow, decision: Decision, active: Operation | None) -> bool:
     """Tell whether an operation that has not been accepted serves a wish that is no more."""
     wish = decision.wish
     if active is None or active.status not in ("pending", "running") or wish is None:
         return False
     match Kind(active.kind):
         case Kind.PAUSE:
-            return wish is not Wish.PAUSED and not active.rule.startswith(Rule.QUOTA)
+            yields = active.rule.startswith(Rule.QUOTA) and _may_yield(row, decision)
+            return wish is not Wish.PAUSED and not yields
         case Kind.RESUME:
             return wish in (Wish.PAUSED, Wish.DELETED)
         case Kind.SCALE_TO_ZERO:
@@ -44,6 +45,11 @@ def is_stale(decision: Decision, active: Operation | None) -> bool:
             return active.rule.startswith(Rule.DELETION) and wish is not Wish.DELETED
         case _:
             return False
+
+
+def _may_yield(row: ManagedRow, decision: Decision) -> bool:
+    """Tell whether it may still be paused for another: not once it wakes or others want it."""
+    return row.status not in AWAKE and not row.protected and decision.rule is Rule.STANDING
 
 
 def changed_event(endpoint: Endpoint, decision: Decision, activity: Activity) -> Json:
@@ -58,6 +64,17 @@ def changed_event(endpoint: Endpoint, decision: Decision, activity: Activity) ->
             "id": decision.rule_id,
             "activity": activity_to_json(activity),
         },
+    }
+
+
+def gave_way_event(endpoint: Endpoint, decision: Decision) -> Json:
+    """Return the event of one that is paused because another needs its quota."""
+    return {
+        "message": f"{endpoint.name} is paused, and requests get an error: {decision.reason}; "
+        "resume it to have it back sooner, protect it to keep it from giving way",
+        "account_id": endpoint.account_id,
+        "endpoint_id": endpoint.id,
+        "data": {"rule": decision.rule, "id": decision.rule_id, "reason": decision.reason},
     }
 
 

@@ -16,6 +16,7 @@ from orchestrator.costs.observe import Observation
 from orchestrator.domain.decide import Rule
 from orchestrator.domain.endpoints import NOT_BILLED, Extra, Hardware, Scaling, Snapshot, Stop
 from orchestrator.domain.status import AWAKE, Status
+from orchestrator.domain.usage import later_use
 from orchestrator.services import bindings
 from orchestrator.services.adoption import STOOD_DOWN
 from orchestrator.store import events, observation
@@ -207,7 +208,9 @@ def _take_over(endpoint: Endpoint, sight: Sight) -> None:
     if seen.updated_at is not None:
         endpoint.cloud_updated_at, endpoint.cloud_updated_by = seen.updated_at, seen.updated_by
     if seen.last_used_at is not None:
-        endpoint.last_used_at = seen.last_used_at
+        endpoint.last_used_at = later_use(
+            endpoint.last_used_at, seen.last_used_at, sight.answered_at
+        )
     if not endpoint.observe_only.startswith(STOOD_DOWN):
         endpoint.observe_only = seen.observe_only or ""
 

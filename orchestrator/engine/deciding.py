@@ -14,10 +14,11 @@ from orchestrator.domain.idle import Activity
 from orchestrator.domain.money import to_nano
 from orchestrator.domain.plan import Action, Limits, needed, plan
 from orchestrator.domain.status import Status
-from orchestrator.engine import points, tombstones
+from orchestrator.engine import idle_budget, points, tombstones
 from orchestrator.engine.announcing import (
     changed_event,
     deferral_key,
+    gave_way_event,
     gives_way,
     is_stale,
     kept,
@@ -98,6 +99,7 @@ class Decider:
         if points.act(context, account, reading.book, reading.rows, now):
             reading = _read(context, account, now)
         self._usage.begin_pass()
+        self._budget = idle_budget.IdleBudget(work, reading.rows, now)
         self._read_usage(work, reading, now)
         judged = [self._judge(work, reading.book, row, now) for row in reading.rows]
         pairs = [(item.row, item.decision) for item in judged]
@@ -105,9 +107,12 @@ class Decider:
         wanted, quotas = self._wants.gather(work, pairs, reading.burns, active, now)
         # An endpoint that this pass did not see is left to the next one that does.
         seen = [item for item in wanted if item.endpoint_id in look.seen]
-        todo = plan(seen, paced(self._limits, work), now, quotas)
+        seen = idle_budget.not_under_way(seen, reading.active)
+        todo = plan(seen, self._budget.of(paced(self._limits, work), seen), now, quotas)
         under_way = reading.active
-        stale = [each for each in judged if is_stale(each.decision, under_way.get(each.row.id))]
+        stale = [
+            each for each in judged if is_stale(each.row, each.decision, under_way.get(each.row.id))
+        ]
         changed = [item for item in judged if _differs(item)]
         said = self._new_proposals(judged) | self._new_deferrals(todo.deferred)
         ending = [row for row in reading.rows if tombstones.is_near(row, now)]
@@ -147,7 +152,8 @@ class Decider:
             usage = self._usage.held(key)
             activity = merge_usage(activity, usage) if usage is not None else activity
         decision = decide(book.facts(row, activity, now), now)
-        if _would_act(row, decision, now) and _rests_on_use(book, row, decision, now):
+        acts = _would_act(row, decision, now) and _rests_on_use(book, row, decision, now)
+        if acts and not (decision.rule is Rule.IDLE and self._budget.spent(self._limits)):
             # Nobody is stopped on a reading that is not of this moment, or in mid-request.
             span = max(span, SHORTEST_SPAN)
             activity = self._look_again(work, key, span, row)
@@ -207,6 +213,9 @@ class Decider:
         if active is not None and not gives_way(active, endpoint, action.kind):
             return
         decision = action.decision
+        yields = decision.rule is Rule.QUOTA
+        if yields and endpoint.status != Status.SCALED_TO_ZERO:
+            return  # it has been woken since it was read
         operation = Operation(
             id=new_id("op", now),
             account_id=account.id,
@@ -235,13 +244,19 @@ class Decider:
             operation_id=operation.id,
             data={"rule": decision.rule, "id": decision.rule_id, **kept(decision.evidence)},
         )
+        if yields:
+            told = gave_way_event(endpoint, decision)
+            gave = "endpoint.gave_way"
+            events.record(
+                session, at=now, kind=gave, actor=ENGINE, operation_id=operation.id, **told
+            )
 
     def _end_stale(self, session: Session, reading: _Reading, item: _Judged, now: datetime) -> None:
         """End an operation whose reason has gone before it was carried out."""
         if _unchanged(session, reading, item.row.id, now) is None:
             return
         active = operations.lock(session, reading.active[item.row.id].id)
-        if active is not None and is_stale(item.decision, active):
+        if active is not None and is_stale(item.row, item.decision, active):
             supersede(session, active, f"no longer wanted: {item.decision.reason}", now)
 
     def _new_proposals(self, judged: list[_Judged]) -> dict[tuple[str, str], Json]:

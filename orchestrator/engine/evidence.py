@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from orchestrator.domain.endpoints import Usage
 from orchestrator.domain.idle import Activity
@@ -14,12 +14,17 @@ from orchestrator.providers.base import Provider, ProviderError, RefusedError, T
 USAGE_EVERY = timedelta(minutes=5)
 # So many calls for counts in one pass; the other endpoints have their turn in the next ones.
 CALLS_PER_PASS = 40
+# Of these, so many are left for readings just before a stop.
+KEPT_FOR_STOPS = 10
+# After so many failures in one pass the rest waits: each may have taken its whole time limit.
+MOST_FAILURES = 3
 MONTH = timedelta(hours=730)
 # Counts are asked for from a little earlier, so that late or coarse ones cover the whole span.
 LEAD = timedelta(minutes=10)
 # What came since the last reading is asked for with it, as far back as this: a longer span costs
 # no more, and what is recorded has no hole.
 FARTHEST = timedelta(hours=3)
+_NEVER = datetime.fromtimestamp(0, UTC)
 
 Key = tuple[str, str]
 
@@ -73,6 +78,7 @@ class UsageReader:
     def __init__(self) -> None:
         self._held: dict[str, tuple[datetime, Usage | None]] = {}
         self._reached: dict[str, datetime] = {}
+        self._tried: dict[str, datetime] = {}
         self._left = CALLS_PER_PASS
         # What this pass has read, by endpoint, for those who record it.
         self.fresh: dict[str, Usage] = {}
@@ -89,18 +95,21 @@ class UsageReader:
         every: timedelta,
         now: datetime,
     ) -> None:
-        """Read counts anew that are older than `every`, in batches.
+        """Read counts anew that are older than `every`, in batches, the longest not tried first.
 
-        `wanted` holds the span of each endpoint (id, name).
+        `wanted` holds the span of each endpoint (id, name). A failure holds back no other.
         """
         due = [key for key in wanted if self._older(key, every, now)]
-        size = provider.capabilities.usage_batch
+        due.sort(key=lambda key: self._tried.get(key[0], _NEVER))
+        size, failures = provider.capabilities.usage_batch, 0
         for start in range(0, len(due), size):
+            if self._left <= KEPT_FOR_STOPS or failures == MOST_FAILURES:
+                return
             batch = due[start : start + size]
             try:
                 self._read_batch(provider, batch, max(wanted[key] for key in batch), now)
             except NoReadingError:
-                return
+                failures += 1
 
     def held(self, key: Key) -> Usage | None:
         """Return the last counts of an endpoint; None is unknown."""
@@ -131,6 +140,7 @@ class UsageReader:
         self._left -= 1
         for key in batch:
             self._held.pop(key[0], None)
+            self._tried[key[0]] = now
         names = [name for _, name in batch]
         since = min(now - span, *(self._reached.get(key[0], now - FARTHEST) for key in batch))
         try:

@@ -14,6 +14,7 @@ from orchestrator.costs import meter
 from orchestrator.domain.endpoints import Snapshot
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import Status
+from orchestrator.domain.usage import later_use
 from orchestrator.engine import adoption, outside, restored
 from orchestrator.engine.apply import (
     ENGINE,
@@ -143,7 +144,7 @@ def _store_listing(session: Session, account: Account, look: Look, closer: Close
     look.complete = listing.complete and not doubted
     if doubted:
         _doubt(session, account, len(absent), len(known), listing)
-    _touch_used(session, known, seen, sights)
+    _touch_used(session, known, seen, sights, listing.answered_at)
     changes = _store_sights(session, account, known, look, sights)
     look.seen.update(known[name].id for name in seen if name in known)
     look.seen.update(item.id for item in away if whole)
@@ -222,8 +223,9 @@ def _touch_used(
     known: dict[str, Known],
     seen: dict[str, Sighting],
     sights: Mapping[str, Sight],
+    at: datetime,
 ) -> None:
-    """Store new times of last use of those that have not changed otherwise."""
+    """Store later times of last use of those that have not changed otherwise."""
     used = {
         known[name].id: sighting.last_used_at
         for name, sighting in seen.items()
@@ -231,6 +233,7 @@ def _touch_used(
         and name in known
         and sighting.last_used_at is not None
         and sighting.last_used_at != known[name].last_used_at
+        and later_use(known[name].last_used_at, sighting.last_used_at, at) == sighting.last_used_at
     }
     observation.touch_last_used(session, used)
 

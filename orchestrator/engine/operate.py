@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from orchestrator.domain.decide import Rule
 from orchestrator.domain.endpoints import Snapshot
 from orchestrator.domain.plan import STARTS, Kind
+from orchestrator.domain.status import Status
 from orchestrator.engine import adoption
 from orchestrator.engine.apply import asleep_by, keep_asked_scaling
 from orchestrator.engine.calls import Calls
@@ -34,6 +36,11 @@ from orchestrator.providers.base import (
 from orchestrator.providers.errors import EchoMismatchError
 from orchestrator.store import observation, operations
 from orchestrator.store.tables import Endpoint, Operation
+
+
+def _makes_room(operation: Operation) -> bool:
+    """Tell whether it pauses what sleeps at zero because another needs its quota."""
+    return operation.kind == Kind.PAUSE and operation.rule.startswith(Rule.QUOTA)
 
 
 class Operator:
@@ -101,6 +108,7 @@ class Operator:
             return
         seen = self._records.look.seen
         doubtful = operation.attempts > 0 or operation.endpoint_id not in seen
+        doubtful = doubtful or _makes_room(operation)
         if not self._begin(operation_id, now):
             return
         if doubtful and self._settled_by_looking(operation_id):
@@ -145,8 +153,20 @@ class Operator:
             return True
         reached = progress(operation, endpoint, asked_at)
         if reached is Progress.NOT_BEGUN and not self._shows(operation, snapshot):
-            return False
+            return _makes_room(operation) and self._settled_by_use(operation, endpoint)
         self._accepted(operation_id, endpoint.id)
+        return True
+
+    def _settled_by_use(self, operation: Operation, endpoint: Endpoint) -> bool:
+        """What was to give its quota away is left alone once a request has woken it."""
+        if endpoint.status == Status.SCALED_TO_ZERO:
+            return False
+        with self._records.change(operation.id) as (session, _):
+            row = session.get_one(Endpoint, endpoint.id)
+            row.asleep_rule, row.asleep_since = "", None
+            session.add(row)
+        told = f"it is {endpoint.status}, no longer at zero, so it keeps its quota"
+        self._records.end(operation.id, "superseded", told)
         return True
 
     def _shows(self, operation: Operation, snapshot: Snapshot | None) -> bool:

@@ -15,15 +15,13 @@ from orchestrator.domain.status import Status, Wish
 from orchestrator.engine.observe import Pass
 from orchestrator.providers.base import ProviderError
 from orchestrator.services.rulebook import means_of
-from orchestrator.services.storms import USED_WITHIN, zero_holds_quota
+from orchestrator.services.storms import USED_WITHIN, paced_starts, with_use, zero_holds_quota
 from orchestrator.store import quotas, usage
 from orchestrator.store.observation import ManagedRow
 from orchestrator.store.tables import Operation
 
 # The cloud is asked again for its quotas after so long, while something starts.
 QUOTAS_FOR = timedelta(minutes=1)
-# A pass that begins a start waits for the pace of its calls no longer than this, in seconds.
-PACED_S, CALLS_PER_START = 30, 2
 
 Judged = tuple[ManagedRow, Decision]
 
@@ -56,12 +54,17 @@ class Wants:
         busy = list(active)
         limits = self._told(work, stored, now, moving=bool(busy))
         book = quota_book(limits, holders, zero_counts=zero_counts)
-        full = [_with_use(item, book, used.get(item.endpoint_id, 0)) for item in wanted]
+        starting = {op.endpoint_id for op in busy if _is_unsent_start(op)}
+        full = [
+            replace(
+                with_use(item, book, used.get(item.endpoint_id), now),
+                starting=item.endpoint_id in starting,
+            )
+            for item in wanted
+        ]
         return full, _reserved(book, busy)
 
-    def _told(
-        self, work: Pass, stored: list[Limit], now: datetime, *, moving: bool
-    ) -> list[Limit]:
+    def _told(self, work: Pass, stored: list[Limit], now: datetime, *, moving: bool) -> list[Limit]:
         """Return the limits, read anew where the cloud tells what is used and it may have moved."""
         if all(one.used is None for one in stored):
             return stored
@@ -82,15 +85,8 @@ class Wants:
 
 def paced(limits: Limits, work: Pass) -> Limits:
     """Return the limits with no more starts than the pace of the account's calls lets through."""
-    rates = [
-        lane.rate
-        for lane in work.context.providers.pacing_report()
-        if lane.account == work.account.name and lane.throttled
-    ]
-    if not rates:
-        return limits
-    most = max(int(min(rates) * PACED_S / CALLS_PER_START), 1)
-    return replace(limits, starts=min(limits.starts, most))
+    report = work.context.providers.pacing_report()
+    return replace(limits, starts=paced_starts(limits.starts, report, work.account.name))
 
 
 def _kind(item: Wanted) -> str | None:
@@ -109,13 +105,24 @@ def _wanted(row: ManagedRow, decision: Decision, burn: int | None) -> Wanted:
         means=means_of(row),
         name=row.name,
         protected=row.protected,
-        gave_way=row.asleep_rule == Rule.QUOTA and decision.wish is Wish.AVAILABLE,
+        since=max(row.status_since, row.managed_since or row.status_since),
+        gave_way=_gave_way(row, decision),
+        gave_way_at=row.asleep_since if row.asleep_rule == Rule.QUOTA else None,
     )
 
 
-def _with_use(item: Wanted, book: QuotaBook, used: int) -> Wanted:
-    name, takes = book.of(item.endpoint_id)
-    return replace(item, used=used, quota=name, takes=takes)
+def _gave_way(row: ManagedRow, decision: Decision) -> bool:
+    """Tell whether it sleeps for another's sake, and nobody has asked for it since."""
+    if row.asleep_rule != Rule.QUOTA or decision.wish is not Wish.AVAILABLE:
+        return False
+    asked = row.wish_at is not None and row.asleep_since is not None
+    if asked and row.wish_at > row.asleep_since:
+        return False
+    return decision.rule is not Rule.HOLD
+
+
+def _is_unsent_start(operation: Operation) -> bool:
+    return operation.status in ("pending", "running") and operation.kind in STARTS
 
 
 def _reserved(book: QuotaBook, active: Iterable[Operation]) -> Mapping[str, Quota]:
@@ -123,7 +130,6 @@ def _reserved(book: QuotaBook, active: Iterable[Operation]) -> Mapping[str, Quot
     found = dict(book.quotas)
     for operation in active:
         name, takes = book.of(operation.endpoint_id or "")
-        unsent = operation.status in ("pending", "running") and operation.kind in STARTS
-        if unsent and name in found:
+        if _is_unsent_start(operation) and name in found:
             found[name] = replace(found[name], used=found[name].used + takes)
     return found

@@ -24,6 +24,8 @@ MOST_COUNTED = 10
 # Before it has been up for so long nothing is said of it.
 LEAST_UP = timedelta(hours=1)
 SPAN = (FEWEST_STRETCHES + 1) * STRETCH
+# Two times between requests that differ by no more than this share are the same pace.
+SAME_PACE = 0.2
 # What went and came back within this time is not told to people again.
 TOLD_FOR = timedelta(days=7)
 
@@ -44,7 +46,7 @@ class AwakeWatch:
         up = [row for row in rows if _is_up(row, recorder, now)]
         self._count(provider, up, recorder, now)
         found = {row.id: self._judge(row, recorder, now) for row in up}
-        changed = [row for row in rows if _sign(row.held_awake) != _sign_of(found.get(row.id))]
+        changed = [row for row in rows if _differs(row.held_awake, found.get(row.id))]
         if changed:
             with context.database.write() as session:
                 locked = locks.endpoints(session, [row.id for row in changed])
@@ -103,12 +105,12 @@ def _read(provider: Provider, name: str, now: datetime) -> Mapping[str, Usage | 
         return {}  # not known now: the other signs are left
 
 
-def _sign(held: Json) -> str:
-    return str(held.get("sign", ""))
-
-
-def _sign_of(held: Held | None) -> str:
-    return "" if held is None else str(held.sign)
+def _differs(stored: Json, held: Held | None) -> bool:
+    """Tell whether another sign shows, or requests come at quite another pace."""
+    if held is None or str(stored.get("sign", "")) != held.sign:
+        return str(stored.get("sign", "")) != ("" if held is None else str(held.sign))
+    before, every = stored.get("every_s") or 0, held.every_s or 0
+    return abs(before - every) > SAME_PACE * max(before, every)
 
 
 def _store(session: Session, endpoint: Endpoint, held: Held | None, now: datetime) -> None:

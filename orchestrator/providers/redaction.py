@@ -25,12 +25,25 @@ _TOKEN = re.compile(
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}")
 _USERINFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@]+@")
 _LONG_RUN = re.compile(r"[A-Za-z0-9+/_=-]{32,}")
-# `token` but not `MAX_TOKENS` or `TOKENIZERS_PARALLELISM`, which are settings.
+# `token` but not `TOKENIZERS_PARALLELISM`, which is a setting; see `_COUNT_NAME` for tokens.
 _SECRET_NAME = re.compile(
-    r"(?i)token(?!s|iz)|secret|passw|passphrase|(^|[_-])pwd|credential|(^|[_-])creds?($|[_-])|api[_-]?key|access[_-]?key"
+    r"(?i)token(?!s|iz)|secret|passw|passphrase|passcode|pgpass|(^|[_-])pass($|[_-])|(^|[_-])pwd"
+    r"|(^|[_-])(pin|otp)$|credential|(^|[_-])creds?($|[_-])|api[_-]?key|access[_-]?key"
     r"|private|(^|[_-])auth|bearer|cookie|session|signature|(^|[_-])salt|(^|[_-])dsn"
     r"|connection[_-]?string|webhook|(^|[_-])key(s|$|[_-])|encrypt|license"
 )
+_TOKENS_NAME = re.compile(r"(?i)tokens")
+# Tokens of a text, which are counted or listed, and not of a person.
+_COUNT_NAME = re.compile(
+    r"(?i)(^|[_-])(max|min|num|total|batch|batched|new|input|output|prefill|draft|speculative|extra"
+    r"|special|stop|added|skip|ignore|count|per|context|cache|window)([_-]|tokens|$)"
+)
+# A number may be one of these.
+_NUMBER_NAME = re.compile(r"(?i)(pin|otp|pwd|pass|passcode|password|passwd|passphrase)$")
+_NUMBER = re.compile(r"\d{3,}")
+# What stands for a value of the environment in a command line: $NAME, ${NAME}, $(NAME).
+_VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\}|\([A-Za-z_]\w*\))")
+_DENSE_RUN = re.compile(r"[A-Za-z0-9]{32,}")
 # Pairs inside of longer texts: `--api-key x`, `API_KEY=x`, `"api_key": "x"`.
 _PAIR = re.compile(
     r"""--?([A-Za-z][\w-]*)[ =](\S+) | \b([A-Z_][A-Z0-9_]*)=(\S+) | "([\w-]+)"\s*:\s*"([^"]+)\"""",
@@ -61,22 +74,58 @@ def is_redacted(value: object) -> bool:
 
 def looks_secret(name: str, value: str) -> bool:
     """Return whether a setting may hold a secret, by its name or by the look of its value."""
-    if _HARMLESS.fullmatch(value):
+    return _is_secret_pair(name, value) or (
+        not _HARMLESS.fullmatch(value) and _value_looks_secret(name, value)
+    )
+
+
+def secret_word(words: Sequence[str]) -> int | None:
+    """Return the place of the first word of a command line that may hold a secret, else None.
+
+    `$NAME` is none: the container puts in what its environment has. Nor is a mere long name,
+    which is looked at less strictly than a setting.
+    """
+    flag = ""
+    for place, word in enumerate(_VARIABLE.sub("none", word) for word in words):
+        name, equals, value = word.partition("=")
+        given = (name, value) if name.startswith("-") and equals else (flag, word)
+        is_flag = word.startswith("-")
+        if (given[0] and (equals or not is_flag) and _is_secret_pair(*given)) or _tells(*given):
+            return place
+        flag = word if is_flag and not equals else ""
+    return None
+
+
+def _tells(name: str, value: str) -> bool:
+    if redact(value) != value or _has_secret_pair(value):
+        return True
+    if _REVISION_NAME.search(name):
         return False
-    return bool(_SECRET_NAME.search(name)) or _value_looks_secret(name, value)
+    return any(_is_random(run) for run in _DENSE_RUN.findall(value))
 
 
 def _value_looks_secret(name: str, value: str) -> bool:
-    if redact(value) != value or any(_is_secret_pair(pair) for pair in _PAIR.findall(value)):
+    if redact(value) != value or _has_secret_pair(value):
         return True
     if _REVISION_NAME.search(name):
         return False
     return any(_is_random(run) for run in _LONG_RUN.findall(value))
 
 
-def _is_secret_pair(groups: tuple[str, ...]) -> bool:
-    name, value = "".join(groups[0::2]), "".join(groups[1::2])
-    return bool(_SECRET_NAME.search(name)) and not _HARMLESS.fullmatch(value)
+def _has_secret_pair(text: str) -> bool:
+    found = _PAIR.findall(text)
+    return any(_is_secret_pair("".join(one[0::2]), "".join(one[1::2])) for one in found)
+
+
+def _is_secret_pair(name: str, value: str) -> bool:
+    """Tell whether a name says that its value, unless it is a mere number or word, is a secret."""
+    if _NUMBER_NAME.search(name) and _NUMBER.fullmatch(value):
+        return _SECRET_NAME.search(name) is not None
+    if _HARMLESS.fullmatch(value):
+        return False
+    is_count = _COUNT_NAME.search(name) is not None
+    tokens = _TOKENS_NAME.search(name) is not None and not is_count
+    return tokens or _SECRET_NAME.search(name) is not None
 
 
 def _is_random(run: str) -> bool:

@@ -170,7 +170,7 @@ def _file_dates(source: Source, start: date, end: date) -> Dates:
         more = f" and {len(partial) - 1} more" if len(partial) > 1 else ""
         raise invalid(
             "source.text",
-            f"{partial[0][:80]!r}{more} covers no whole day.",
+            f"{partial[0][:160]}{more}: the event covers that day in part only.",
             remedy="Leave it out of the file, name the zone of the file's times (`timezone`), "
             "or say `skip_partial`.",
         )

@@ -68,6 +68,13 @@ def days_off(session: Session, names: Sequence[str], start: date, end: date) -> 
     return {date.fromisoformat(day): found[day] for day in sorted(found)}
 
 
+def use(session: Session, names: Sequence[str]) -> None:
+    """Check names as `check_names` does, and keep the calendars until a rule with them is saved."""
+    if names:
+        rows.keep(session, names)
+    check_names(session, names)
+
+
 def check_names(session: Session, names: Sequence[str], field: str = "calendars") -> None:
     """Raise ServiceError 422 for a calendar that does not exist, naming the nearest that does."""
     known = [row.name for row in rows.known(session)]
@@ -229,6 +236,7 @@ def _check_name(session: Session, name: str, but: str | None) -> None:
 
 
 def _check_unused(session: Session, row: Calendar, what: str) -> None:
+    rows.lock(session, row.id)
     users = rows.users(session, row.name)
     if users:
         named = users.text()

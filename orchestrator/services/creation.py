@@ -94,6 +94,7 @@ def request_create(
     or secret values that cannot reach the engine because it runs in another process.
     """
     check_account(session, account.id)
+    specs.check_words(spec)
     _check_name(session, account, spec.name)
     offers = _hardware_offers(session, account)
     warnings = (*warnings, *_check_hardware(spec.hardware, offers, spec.scaling.max_replicas))
@@ -130,6 +131,7 @@ def request_update(
     or for secret values that cannot reach the engine because it runs in another process.
     """
     account = check_changeable(session, endpoint)
+    specs.check_words(change)
     if endpoint.delete_after is not None or endpoint.wish == Wish.DELETED:
         raise deleting(session, endpoint)
     under_way(session, endpoint, Kind.UPDATE)

@@ -188,7 +188,7 @@ def _store(session: Session, policy: ExpiryPolicy, draft: Draft, asked: Asked) -
 
 
 def _check(session: Session, draft: Draft, now: datetime) -> None:
-    calendars.check_names(session, draft.calendars)
+    calendars.use(session, draft.calendars)
     for field in ("default_ttl", "max_ttl", "max_extension"):
         text = getattr(draft, field)
         if text:

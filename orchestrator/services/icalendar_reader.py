@@ -31,6 +31,7 @@ _DAY = timedelta(days=1)
 _BROKEN = (ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError)
 # Some programs end a whole day a minute before midnight.
 _NEARLY = timedelta(minutes=1)
+_TICK = timedelta(microseconds=1)
 
 
 class UnreadableError(Exception):
@@ -54,7 +55,7 @@ class Reading:
 def read(text: str, start: date, end: date, zone: tzinfo | None = None) -> Reading:
     """Return the days off from `start` to `end`, both included. Raises UnreadableError.
 
-    Timed events are read on the clocks of `zone`, else on their own.
+    Events in UTC are read on the clocks of `zone`, all others on their own.
     """
     reading = Reading()
     called: dict[date, set[str]] = {}
@@ -166,8 +167,7 @@ def _add(
         return
     name = _name(event)
     days = list(_days(event, clocks))
-    if not days:
-        reading.partial.append(name)
+    reading.partial += [f"{name!r} on {day}" for day in _touched(event, clocks) if day not in days]
     for day in days:
         called.setdefault(day, set()).add(name)
     if days and not _is_endless(event):
@@ -189,8 +189,19 @@ def _days(event: Event, clocks: tzinfo | None) -> Iterator[date]:
         begin += _DAY
 
 
+def _touched(event: Event, clocks: tzinfo | None) -> Iterator[date]:
+    """Yield the first and last date of a timed event, which it may cover in part only."""
+    if not isinstance(event.start, datetime) or not isinstance(event.end, datetime):
+        return
+    begin, end = _on(event.start, clocks), _on(event.end, clocks)
+    last = end if end == begin else end - _TICK
+    yield from dict.fromkeys((begin.date(), last.date()))
+
+
 def _on(instant: datetime, clocks: tzinfo | None) -> datetime:
-    return instant if clocks is None or instant.tzinfo is None else instant.astimezone(clocks)
+    """Return an instant that is given in UTC on the clocks of a zone; others have their own."""
+    is_utc = str(instant.tzinfo) in ("UTC", "Etc/UTC")
+    return instant.astimezone(clocks) if is_utc and clocks is not None else instant
 
 
 def _whole_days(begin: datetime, end: datetime) -> Iterator[date]:

@@ -39,7 +39,7 @@ def with_others(known: Remembered, others: Others) -> Remembered:
         gone |= {*known.book.schedules, *known.book.policies}
     schedules = _schedules(known.book, gone, others)
     policies = _policies(known.book, gone, others)
-    kept = {**schedules, **policies}
+    kept: dict[str, Rule] = {**schedules, **policies}
     bound = [one for one in known.book.bound.get(known.row.id, ()) if one.rule_id not in gone]
     bound += [_binding(known, kept[rule_id], others.since) for rule_id in added]
     drafted = {key: row for key, row in schedules.items() if key in added and row.points}

@@ -24,6 +24,7 @@ from orchestrator.domain.schedules.points import points
 from orchestrator.domain.schedules.zones import zone_rules_version
 from orchestrator.domain.startup import StartUp, StartUps, settled_before
 from orchestrator.domain.status import AWAKE, Status
+from orchestrator.providers.pacing import PaceReport
 from orchestrator.services import selectors, storms
 from orchestrator.services.preview_hours import MONTH_SECONDS, Hours, together
 from orchestrator.services.preview_weeks import Week, coming_weeks, minutes_per_week
@@ -106,8 +107,18 @@ class Wanted:
     but: str | None = None
 
 
-def preview(session: Session, wanted: Wanted, *, weeks: int, now: datetime) -> Preview:
-    """Return what a schedule would do in the coming weeks; nothing is written."""
+def preview(
+    session: Session,
+    wanted: Wanted,
+    *,
+    weeks: int,
+    now: datetime,
+    paces: Sequence[PaceReport] = (),
+) -> Preview:
+    """Return what a schedule would do in the coming weeks; nothing is written.
+
+    `paces` are those of the calls to the clouds now: throttling makes starts late.
+    """
     off = united(named_days_off(session, wanted.calendars, now), wanted.calendars)
     windows = replace(wanted.windows, days_off=frozenset(off))
     rows = [] if wanted.selector is None else selectors.covered(session, wanted.selector)
@@ -123,6 +134,8 @@ def preview(session: Session, wanted: Wanted, *, weeks: int, now: datetime) -> P
         hours=Hours(now, end),
     )
     effects = tuple(desk.effect(row) for row in rows)
+    is_open = state_at(windows, now).inside
+    how = storms.Forecasting(wanted.but, paces=paces, open_now=is_open)
     return Preview(
         timezone=windows.timezone,
         tzdata=zone_rules_version(),
@@ -130,7 +143,7 @@ def preview(session: Session, wanted: Wanted, *, weeks: int, now: datetime) -> P
         minutes_per_week=minutes_per_week(windows, now),
         effects=effects,
         total=_total(effects),
-        starts=_with_late(session, _starts(rows, windows, times, now, end), now, wanted.but),
+        starts=_with_late(session, _starts(rows, windows, times, now, end), now, how),
         remarks=remarks(windows, covered, now),
     )
 
@@ -221,13 +234,13 @@ def _starts(
 
 
 def _with_late(
-    session: Session, starts: tuple[Start, ...], now: datetime, but: str | None
+    session: Session, starts: tuple[Start, ...], now: datetime, how: storms.Forecasting
 ) -> tuple[Start, ...]:
     """Return the starts with what makes some of them late."""
     told: dict[tuple[str, datetime], str] = {}
     for account in accounts.live(session):
         ours = [(s.endpoint.id, s.at) for s in starts if s.endpoint.account_id == account.id]
-        for late in storms.late_starts(session, account, ours, now, but=but):
+        for late in storms.late_starts(session, account, ours, now, how):
             told[late.endpoint_id, late.wanted_at] = late.words
     return tuple(
         replace(one, remarks=(*one.remarks, told[key])) if key in told else one

@@ -232,6 +232,7 @@ def activity_to_json(activity: Activity) -> Json:
         "source": activity.source,
         "late_s": activity.late.total_seconds(),
         "held_awake": activity.held_awake,
+        "held_every_s": activity.held_every_s,
     }
 
 

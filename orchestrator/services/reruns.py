@@ -81,11 +81,15 @@ def start_up_of(session: Session, endpoint: Endpoint, now: datetime) -> StartUpT
     lengths = [(row[0], row[1], row[3] - row[2]) for row in rows if row[3] - row[2] >= SHORTEST]
     own = [length for key, _, length in lengths if key == endpoint.id]
     if own:
-        return StartUpTime(median(own), len(own))
+        return StartUpTime(_middle(own), len(own))
     alike = [length for _, hardware, length in lengths if hardware == endpoint.hardware_key]
     if len(alike) >= ENOUGH:
-        return StartUpTime(median(alike), len(alike), alike=True)
+        return StartUpTime(_middle(alike), len(alike), alike=True)
     return StartUpTime(default_start_up(account), 0)
+
+
+def _middle(lengths: Sequence[timedelta]) -> timedelta:
+    return timedelta(seconds=median(length.total_seconds() for length in lengths))
 
 
 def _regime(known: Remembered) -> Regime:

@@ -167,15 +167,21 @@ def listed_activity(row: ManagedRow, read_at: datetime | None) -> Activity:
         (t for t in (row.ready_at, row.managed_since, row.resumed_at) if t is not None),
         default=None,
     )
-    held = row.held_awake.get("detail", "")
+    held, every = row.held_awake.get("detail", ""), row.held_awake.get("every_s")
     if row.last_used_at is None or read_at is None:
-        return Activity(last_request_at=row.last_used_at, started_at=started, held_awake=held)
+        return Activity(
+            last_request_at=row.last_used_at,
+            started_at=started,
+            held_awake=held,
+            held_every_s=every,
+        )
     return Activity(
         last_request_at=row.last_used_at,
         covered_to=read_at,
         started_at=started,
         source="the cloud's time of last use",
         held_awake=held,
+        held_every_s=every,
     )
 
 

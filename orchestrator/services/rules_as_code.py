@@ -23,6 +23,7 @@ from orchestrator.store import rules as marks
 from orchestrator.store.tables import AppliedRule, Json
 
 MOST_PROBLEMS = 50
+DEFAULT_SET = "default"
 CONFLICT = 409
 T = TypeVar("T")
 
@@ -37,7 +38,7 @@ class Action(StrEnum):
     LEFT = "left"
     """Made by a file and not in this one: removed where pruning is asked for."""
     FOREIGN = "foreign"
-    """Made by other means and not in the file: never touched."""
+    """Made by other means, or by a file of another set, and not in the file: never touched."""
     UNDER_WAY = "under_way"
     """Asked for already; its operation has not ended."""
 
@@ -56,7 +57,10 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What becomes of one object; `notes` say what that does, `operation` carries it out."""
+    """What becomes of one object; `notes` say what that does, `operation` carries it out.
+
+    `covered` are the endpoints of a rule, of which the notes name a few only.
+    """
 
     section: str
     name: str
@@ -64,6 +68,7 @@ class Item:
     fields: Sequence[FieldChange] = ()
     notes: Sequence[str] = ()
     operation: str = ""
+    covered: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +92,11 @@ Row = TypeVar("Row", bound=RowLike)
 
 @dataclass(frozen=True, slots=True)
 class Saved(Generic[Row]):
-    """A rule that was saved, and what that does."""
+    """A rule that was saved, what that does, and the endpoints that it covers."""
 
     row: Row
     notes: Sequence[str] = ()
+    covered: Sequence[str] = ()
 
 
 class RuleKind(Protocol[Row]):
@@ -145,13 +151,15 @@ class Section(Protocol):
 class Run:
     """One reading of a file under way: who asks, what it says by section, and what is wrong.
 
-    `raw` is the document as it was read, which is quickly compared with what would be exported.
+    `owner` is the set of files that this one is of: only what that made is pruned by it. `raw` is
+    the document as it was read, which is quickly compared with what would be exported.
     """
 
     session: Session
     asked: Asked
     wanted: Mapping[str, Mapping[str, Any]]
     prune: bool = False
+    owner: str = DEFAULT_SET
     raw: Json = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
@@ -219,23 +227,33 @@ class RuleSection(Generic[Row]):
         after = self.kind.document(run.session, saved.row)
         if after == before:
             raise _Unchanged
-        if before is None:
-            _mark(run, self.section, saved.row.id)
+        _mark(run, self.section, saved.row.id, before, after)
         action = Action.CREATE if before is None else Action.CHANGE
-        return Item(self.section, name, action, differences(before or {}, after), saved.notes)
+        changed = differences(before or {}, after)
+        return Item(self.section, name, action, changed, saved.notes, covered=saved.covered)
 
     def _rest(self, run: Run, rows: Sequence[Row]) -> Iterator[Item]:
         ours = marks.applied(run.session)
         for row in rows:
             name = row.name
-            if row.id not in ours:
-                yield Item(self.section, name, Action.FOREIGN)
+            told = self._told(run, row, ours.get(row.id))
+            if told is not None:
+                yield Item(self.section, name, Action.FOREIGN, notes=told)
             elif not run.prune:
                 yield Item(self.section, name, Action.LEFT)
             else:
                 item = self._pruned(run, row, name)
                 if item is not None:
                     yield item
+
+    def _told(self, run: Run, row: Row, mark: AppliedRule | None) -> list[str] | None:
+        """Say why a rule is not this file's to remove; None where it is."""
+        if mark is None:
+            return []
+        if mark.file_set != run.owner:
+            return [f"made by the set {mark.file_set}"]
+        is_so = mark.digest == _digest_of(self.kind.document(run.session, row))
+        return None if is_so else ["changed by other means since a file made it"]
 
     def _pruned(self, run: Run, row: Row, name: str) -> Item | None:
         return run.attempt(
@@ -334,21 +352,35 @@ def _flat(value: Json, prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _mark(run: Run, section: str, rule_id: str) -> None:
-    run.session.add(
-        AppliedRule(
-            rule_id=rule_id, kind=section, applied_at=run.asked.now, applied_by=run.asked.actor
+def _mark(run: Run, section: str, rule_id: str, before: Json | None, after: Json) -> None:
+    """Note that a file made a rule, or that it changed what the same set had left as it was."""
+    mark = run.session.get(AppliedRule, rule_id)
+    if before is None:
+        mark = AppliedRule(
+            rule_id=rule_id,
+            kind=section,
+            file_set=run.owner,
+            applied_at=run.asked.now,
+            applied_by=run.asked.actor,
         )
-    )
+    elif mark is None or (mark.file_set, mark.digest) != (run.owner, _digest_of(before)):
+        return
+    mark.digest = _digest_of(after)
+    run.session.add(mark)
 
 
 def _digest(items: Sequence[Item]) -> str:
-    """Return what stands for a list of changes: the same only where old and new are the same."""
-    content = [
-        [one.section, one.name, one.action, [[f.field, f.old, f.new] for f in one.fields]]
-        for one in items
-        if one.action in CHANGES
-    ]
+    """Return what stands for a list of changes: the same only where all that they do is."""
+    return _digest_of([_content(one) for one in items if one.action in CHANGES])
+
+
+def _content(item: Item) -> list[Any]:
+    changed = [[one.field, one.old, one.new] for one in item.fields]
+    does = [list(item.notes), sorted(item.covered)]
+    return [item.section, item.name, item.action, changed, *does]
+
+
+def _digest_of(content: Any) -> str:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

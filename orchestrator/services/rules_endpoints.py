@@ -6,15 +6,14 @@ container, is compared with what was last asked for here. Endpoints are never de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from sqlmodel import Session
 
 from orchestrator.domain.endpoints import EndpointChange, EndpointSpec
 from orchestrator.domain.money import format_dollars
-from orchestrator.services import creation, specs
+from orchestrator.services import creation
 from orchestrator.services.bindings import NEVER
 from orchestrator.services.context import Context
 from orchestrator.services.creation import Requested
@@ -29,6 +28,14 @@ from orchestrator.services.rules_as_code import (
     differences,
     problem_of,
 )
+from orchestrator.services.rules_specs import (
+    alike,
+    hides,
+    packed,
+    present_spec,
+    shown_spec,
+    with_timer,
+)
 from orchestrator.services.rules_yaml import Path
 from orchestrator.services.tokens import Caller
 from orchestrator.store import accounts, endpoints, operations, policies, rules, schedules
@@ -37,19 +44,21 @@ from orchestrator.store.tables import Account, Endpoint, Json, Operation
 SECTION = "endpoints"
 NOTHING = EndpointChange()
 FORBIDDEN = 403
-_TOLD = ("repository", "hardware", "scaling", "task", "access")
-_SCALING = ("min_replicas", "max_replicas", "scale_to_zero_minutes")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An endpoint as a file has it; `whole` is None where that is too little to create it."""
+    """An endpoint as a file has it; `whole` is None where that is too little to create it.
+
+    `keeps_timer` where its scaling does not speak of the cloud's own idle timer.
+    """
 
     labels: Mapping[str, str] | None = None
     owner: str | None = None
     protected: bool | None = None
     change: EndpointChange = NOTHING
     whole: EndpointSpec | None = None
+    keeps_timer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +196,7 @@ def step_of(session: Session, name: str, wanted: Wanted) -> Step:
     row = endpoints.live_by_name(session, account.id, own_name)
     if row is not None:
         active = operations.active_for(session, row.id)
-        return Step(account, row, _ask(session, row, wanted.change), active)
+        return Step(account, row, _ask(session, row, wanted), active)
     if wanted.whole is None:
         raise invalid(
             "",
@@ -221,99 +230,27 @@ def documents(session: Session, found: Collection[Endpoint]) -> dict[str, Json]:
     return documents
 
 
-def present_spec(row: Endpoint, asked: Sequence[Operation]) -> Json:
-    """Return in the stored form what is known of an endpoint's spec, or asked for just now."""
-    spec: Json = {}
-    for operation in asked:
-        given = operation.request.get("spec") or {}
-        options = {**spec.get("options", {}), **given.get("options", {})}
-        spec |= {key: value for key, value in given.items() if key != "name"}
-        spec |= {"options": options} if options else {}
-    under_way = asked[-1].request["spec"] if asked and asked[-1].status != "succeeded" else {}
-    told = {key: value for key, value in _told(row).items() if key not in under_way}
-    return {**spec, **told}
-
-
-def shown_spec(stored: Json) -> Json:
-    """Return a stored spec as a file has it, without maps of values that are kept nowhere."""
-    shown: Json = {}
-    for item in fields(EndpointSpec):
-        value = stored.get(item.name)
-        if item.name == "name" or not value:
-            continue
-        if item.name in specs.MAPS:
-            if value.get("values"):
-                continue
-            value = {**value.get("references", {}), **value.get("plain", {})}
-        elif item.name == "scaling":
-            value = {key: value[key] for key in _SCALING if value.get(key) is not None}
-        elif item.name == "hardware":
-            value = {key: part for key, part in value.items() if part}
-        if value:
-            shown[item.name] = value
-    return shown
-
-
 def hides_values(session: Session, found: Collection[Endpoint]) -> list[str]:
-    """Return the ids of endpoints with an environment or secrets that no file can tell."""
+    """Return the ids of endpoints with values, or a command line, that no file can tell."""
     asked = rules.requests_of(session, [row.id for row in found])
     specs_of = {key: [one.request.get("spec") or {} for one in ops] for key, ops in asked.items()}
     return [
         row.id
         for row in found
-        if any(
-            (one.get(key) or {}).get("values")
-            for one in specs_of.get(row.id, ())
-            for key in specs.MAPS
-        )
+        if any(hides(key, part) for one in specs_of.get(row.id, ()) for key, part in one.items())
     ]
 
 
-def packed(request: EndpointSpec | EndpointChange) -> Json:
-    """Return a request in its stored form. Raises ServiceError 422 for a secret value."""
-    parcel = specs.pack(request)
-    for name in specs.MAPS:
-        for key in getattr(parcel.secrets, name):
-            raise invalid(
-                f"spec.{name}.{key}",
-                "This is, or may be, a secret, which a file of rules does not hold.",
-                remedy="Write a reference: env:NAME or file:/path.",
-            )
-    return parcel.stored
-
-
-def _ask(session: Session, row: Endpoint, change: EndpointChange) -> EndpointChange:
+def _ask(session: Session, row: Endpoint, given: Wanted) -> EndpointChange:
     """Return the part of a change that is not so already."""
-    if change == NOTHING:
+    if given.change == NOTHING:
         return NOTHING
+    asked = rules.requests_of(session, [row.id]).get(row.id, ())
+    known = present_spec(row, asked)
+    change = with_timer(given.change, known, asked, keeps=given.keeps_timer)
     wanted = packed(change)
-    known = present_spec(row, rules.requests_of(session, [row.id]).get(row.id, ()))
-    same = {key: None for key, value in wanted.items() if _alike(key, known.get(key), value)}
+    same = {key: None for key, value in wanted.items() if alike(key, known.get(key), value)}
     return replace(change, **same)
-
-
-def _alike(key: str, known: Any, wanted: Any) -> bool:
-    if known is None:
-        return wanted in ({}, [], "") or wanted == {"references": {}, "values": []}
-    if key == "scaling":
-        return all(known.get(part) == wanted.get(part) for part in _SCALING)
-    if key == "hardware":
-        return all(known.get(part) == value for part, value in wanted.items() if value)
-    if key == "options":
-        return all(known.get(part) == value for part, value in wanted.items())
-    return bool(known == wanted)
-
-
-def _told(row: Endpoint) -> Json:
-    """Return what the cloud tells of an endpoint in our words."""
-    told: Json = {"repository": row.repository, "task": row.task, "access": row.access}
-    parts = row.hardware_key.split("/")
-    if len(parts) == 4 and "?" not in parts:
-        names = ("vendor", "region", "instance_type", "instance_size")
-        told["hardware"] = {**dict(zip(names, parts, strict=True)), "accelerator": row.accelerator}
-    if row.min_replicas is not None and row.max_replicas is not None:
-        told["scaling"] = {key: getattr(row, key) for key in _SCALING}
-    return {key: value for key, value in told.items() if value}
 
 
 def _change_ours(run: Run, row: Endpoint, wanted: Wanted, before: Json) -> list[FieldChange]:

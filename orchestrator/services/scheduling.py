@@ -246,7 +246,7 @@ def _store(
     session: Session, schedule: Schedule, draft: Draft, asked: Asked, *, before: Windows | None
 ) -> Described:
     _check_count("calendars", draft.calendars, MOST_CALENDARS)
-    calendars.check_names(session, draft.calendars)
+    calendars.use(session, draft.calendars)
     schedule.name = draft.name
     schedule.windows = [window_to_json(window) for window in draft.windows.windows]
     stood = schedule.points if schedule.timezone == draft.windows.timezone else []

@@ -17,7 +17,7 @@ from orchestrator.domain.demand import Count
 from orchestrator.domain.rerun import Leg
 from orchestrator.domain.status import Status
 from orchestrator.services import remembered, whatif
-from orchestrator.services.other_rules import Others, with_others
+from orchestrator.services.other_rules import Others, Rule, with_others
 from orchestrator.services.remembered import Remembered
 from orchestrator.services.reruns import Courses
 from orchestrator.services.whatif import Comparison
@@ -175,7 +175,7 @@ def _requests(courses: Courses, start: datetime, end: datetime) -> Count:
 def _in_shadow(known: Sequence[Remembered], rule_id: str, until: datetime) -> int:
     total = 0
     for one, following in zip(known, [*known[1:], None], strict=True):
-        rules = {**one.book.schedules, **one.book.policies}
+        rules: dict[str, Rule] = {**one.book.schedules, **one.book.policies}
         bound = {binding.rule_id for binding in one.book.bound.get(one.row.id, ())}
         if rule_id in bound and rule_id in rules and rules[rule_id].shadow:
             end = until if following is None else following.at

@@ -13,11 +13,13 @@ from typing import Any
 
 from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, Hardware, Scaling
 from orchestrator.providers.credentials import resolve_credential
-from orchestrator.providers.redaction import looks_secret
+from orchestrator.providers.redaction import looks_secret, secret_word
 from orchestrator.services.context import Secrets
+from orchestrator.services.errors import invalid
 from orchestrator.store.tables import Json, Operation
 
 MAPS = ("environment", "secrets")
+WORDS = ("command", "arguments")
 REFERENCE_PREFIXES = ("env:", "file:")
 
 Material = tuple[Json, Secrets]
@@ -44,6 +46,18 @@ def is_reference(value: str) -> bool:
 def _storable(name: str, key: str, value: str) -> bool:
     """Tell whether a given value may be stored; a value of `secrets` never is."""
     return name == "environment" and not looks_secret(key, value)
+
+
+def check_words(request: EndpointSpec | EndpointChange, prefix: str = "") -> None:
+    """Raise ServiceError 422 for a command line that holds a secret, as it is stored and shown."""
+    for name in WORDS:
+        place = secret_word(getattr(request, name) or ())
+        if place is not None:
+            raise invalid(
+                f"{prefix}{name}.{place}",
+                "This is, or may be, a secret, which a command line does not hold.",
+                remedy="Give it in `secrets` or `environment`, and write $NAME here.",
+            )
 
 
 def pack(request: EndpointSpec | EndpointChange) -> Parcel:

@@ -4,24 +4,40 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
 
-from orchestrator.domain.quotas import quota_book
+from orchestrator.domain.decide import Decision, Rule
+from orchestrator.domain.endpoints import NOT_BILLED
+from orchestrator.domain.plan import Limits, Wanted, giving_way
+from orchestrator.domain.quotas import QuotaBook, quota_book
 from orchestrator.domain.schedules.occurrences import intervals
-from orchestrator.domain.stagger import Forecast, Start, StartLimits, forecast_starts
+from orchestrator.domain.stagger import (
+    Admission,
+    Forecast,
+    Room,
+    Start,
+    StartLimits,
+    forecast_starts,
+)
+from orchestrator.domain.status import AWAKE, Status, Wish
+from orchestrator.providers.pacing import PaceReport
 from orchestrator.providers.registry import CLOUDS
+from orchestrator.services.rulebook import means_of
 from orchestrator.services.starting import load_startups
 from orchestrator.services.windows import full
 from orchestrator.store import observation, quotas, schedules, usage
+from orchestrator.store.observation import ManagedRow
 from orchestrator.store.tables import Account, Endpoint
 
 # "Most used" is by the requests recorded in this time, for the engine too.
 USED_WITHIN = timedelta(days=14)
 # Starts no further apart than this get into each other's way.
 TOGETHER = timedelta(minutes=30)
+# A pass that begins a start waits for the pace of its calls no longer than this, in seconds.
+PACED_S, CALLS_PER_START = 30, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +59,36 @@ class LateStart:
         return f"begins at {self.begins_at:%H:%M:%S} and serves at {serves} UTC: {self.why}"
 
 
+@dataclass(frozen=True, slots=True)
+class Forecasting:
+    """How starts are looked at ahead: `but` is the schedule that is previewed.
+
+    `paces` are the paces of calls as they are now; `open_now` tells that its window is open, so
+    that what runs now will be paused before its first start.
+    """
+
+    but: str | None = None
+    limits: StartLimits = field(default_factory=StartLimits)
+    paces: Sequence[PaceReport] = ()
+    open_now: bool = False
+
+
+def paced_starts(most: int, paces: Sequence[PaceReport], account: str) -> int:
+    """Return how many starts a pass may begin, at most as the pace of an account's calls lets."""
+    rates = [lane.rate for lane in paces if lane.account == account and lane.throttled]
+    if not rates:
+        return most
+    return min(most, max(int(min(rates) * PACED_S / CALLS_PER_START), 1))
+
+
+def with_use(item: Wanted, book: QuotaBook, used: int | None, now: datetime) -> Wanted:
+    """Return it with its quota and its requests; a last use long ago means that there were none."""
+    name, takes = book.of(item.endpoint_id)
+    if used is None and item.last_used_at is not None and now - item.last_used_at > USED_WITHIN:
+        used = 0
+    return replace(item, used=used, quota=name, takes=takes)
+
+
 def zero_holds_quota(account: Account) -> bool:
     """Tell whether endpoints at zero count against the quotas of an account's cloud."""
     cloud = CLOUDS.get(account.provider)
@@ -54,26 +100,29 @@ def late_starts(
     account: Account,
     starts: Sequence[tuple[str, datetime]],
     now: datetime,
-    *,
-    but: str | None = None,
-    limits: StartLimits | None = None,
+    how: Forecasting | None = None,
 ) -> list[LateStart]:
     """Return which of the starts (endpoint id, wanted at) of an account will be late, and why.
 
-    What other schedules start then competes too, but for the schedule `but`. Quotas are as they
-    are now, without what the starting endpoints hold themselves.
+    What other schedules start then competes too, and what runs already needs no start. Quotas are
+    as they are now, without what the starting endpoints hold themselves.
     """
     if not starts:
         return []
+    how = how or Forecasting()
     wanted = sorted(starts, key=lambda one: one[1])
-    others = _others(session, account, wanted, now, but)
+    others = _others(session, account, wanted, now, how.but)
     rows = observation.endpoints_by_id(session, {key for key, _ in (*wanted, *others)})
+    wanted = wanted if how.open_now else _not_running(wanted, rows)
+    others = _not_running(others, rows)
+    per_pass = paced_starts(how.limits.per_pass, how.paces, account.name)
+    limits = replace(how.limits, per_pass=per_pass)
     desk = _Desk(session, account, rows, now)
     found: list[LateStart] = []
     for group in _groups([*wanted, *others]):
         ours = [one for one in group if one in set(wanted)]
         if ours:
-            told = desk.forecast(group, limits or StartLimits())
+            told = desk.forecast(group, limits)
             found += [_late(one, at, told[one]) for one, at in ours if told[one].why_late]
     return found
 
@@ -85,7 +134,9 @@ class _Desk:
         self, session: Session, account: Account, rows: Mapping[str, Endpoint], now: datetime
     ) -> None:
         self._rows, self._now = rows, now
-        self._used = usage.totals(session, list(rows), now - USED_WITHIN, now)
+        self._managed = observation.managed(session, account.id)
+        ids = [*rows, *(row.id for row in self._managed if row.id not in rows)]
+        self._used = usage.totals(session, ids, now - USED_WITHIN, now)
         self._start_ups = load_startups(session, account, now)
         self._limits = quotas.limits(session, account.id)
         self._holders = quotas.holders(session, account.id)
@@ -108,8 +159,69 @@ class _Desk:
             start_up = self._start_ups.of(key, row.hardware_key, self._now).time
             used = self._used.get(key, 0)
             starts.append(Start(key, at, name, takes, used, row.last_used_at, start_up))
-        told = forecast_starts(starts, limits, book.quotas)
+        wanted = [self._wanted(row, book) for row in self._managed if row.id not in set(ids)]
+        told = forecast_starts(starts, limits, book.quotas, _Yielding(wanted).make_room)
         return {one.endpoint_id: one for one in told}
+
+    def _wanted(self, row: ManagedRow, book: QuotaBook) -> Wanted:
+        """Return another endpoint as it was last decided on."""
+        rule = Rule(row.decided_rule.partition(":")[0] or Rule.NOT_MANAGED)
+        wish = Wish(row.decided_wish) if row.decided_wish else None
+        item = Wanted(
+            row.id,
+            Status(row.status),
+            NOT_BILLED,
+            Decision(wish, rule, row.decided_reason, next_rule_edge=row.next_edge_at),
+            last_used_at=row.last_used_at,
+            means=means_of(row),
+            name=row.name,
+            protected=row.protected,
+            since=max(row.status_since, row.managed_since or row.status_since),
+        )
+        return with_use(item, book, self._used.get(row.id), self._now)
+
+
+class _Yielding:
+    """Tells what will be paused for starts, each but once, by the rule of the engine."""
+
+    def __init__(self, wanted: Sequence[Wanted]) -> None:
+        self._wanted = list(wanted)
+
+    def make_room(self, admitted: Admission, now: datetime) -> Mapping[str, Room]:
+        """Return what makes room for starts at `now`; what is decided anew before is left out."""
+        free = [
+            item
+            for item in self._wanted
+            if item.decision.next_rule_edge is None or item.decision.next_rule_edge > now
+        ]
+        known = {item.endpoint_id: item for item in free}
+        gone: defaultdict[str, list[Wanted]] = defaultdict(list)
+        for action in giving_way(free, admitted, Limits(), now):
+            gone[action.decision.rule_id].append(known[action.endpoint_id])
+        paused = {item.endpoint_id for items in gone.values() for item in items}
+        self._wanted = [item for item in self._wanted if item.endpoint_id not in paused]
+        return {
+            key: Room(tuple(item.name for item in items), sum(item.takes for item in items))
+            for key, items in gone.items()
+        }
+
+
+def _not_running(
+    starts: Sequence[tuple[str, datetime]], rows: Mapping[str, Endpoint]
+) -> list[tuple[str, datetime]]:
+    """Return the starts without the first of each endpoint that runs now and goes on running."""
+    found, met = [], set()
+    for key, at in sorted(starts, key=lambda one: one[1]):
+        row, first = rows.get(key), key not in met
+        met.add(key)
+        if not (first and row is not None and row.status in AWAKE and not _stops_before(row, at)):
+            found.append((key, at))
+    return found
+
+
+def _stops_before(row: Endpoint, at: datetime) -> bool:
+    edge = row.next_edge_at
+    return row.next_edge_wish == Wish.PAUSED and edge is not None and edge < at
 
 
 def _others(

@@ -68,6 +68,7 @@ def from_json(stored: Json) -> Activity:
         source=stored["source"],
         late=timedelta(seconds=stored["late_s"]),
         held_awake=stored["held_awake"],
+        held_every_s=stored.get("held_every_s"),
     )
 
 
@@ -89,21 +90,19 @@ def _later(base: Activity | None, seen: Activity, row: ManagedRow) -> Activity:
         (t for t in (row.ready_at, row.managed_since, row.resumed_at) if t is not None),
         default=None,
     )
-    held = row.held_awake.get("detail", "")
+    held, every = row.held_awake.get("detail", ""), row.held_awake.get("every_s")
+    seen = replace(seen, started_at=started, held_awake=held, held_every_s=every)
     if base is None:
-        return replace(seen, started_at=started, held_awake=held)
+        return seen
+    base = replace(base, started_at=started, held_awake=held, held_every_s=every)
     last = max(filter(None, (base.last_request_at, seen.last_request_at)), default=None)
     if seen.covered_to is None or (base.covered_to or seen.covered_to) > seen.covered_to:
-        return replace(
-            base, last_request_at=last, started_at=started, held_awake=held, in_flight=None
-        )
+        return replace(base, last_request_at=last, in_flight=None)
     joins = (
         base.covered_to is not None and (seen.covered_from or base.covered_to) <= base.covered_to
     )
     since = base.covered_from if joins else seen.covered_from
-    return replace(
-        seen, last_request_at=last, covered_from=since, started_at=started, held_awake=held
-    )
+    return replace(seen, last_request_at=last, covered_from=since)
 
 
 def _named_since(then: Activity, endpoint: Endpoint, at: datetime, now: datetime) -> Activity:

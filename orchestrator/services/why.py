@@ -98,7 +98,9 @@ def _ahead(session: Session, row: Endpoint, at: datetime, now: datetime) -> Why:
 
     def facts(instant: datetime) -> Facts:
         found = clicks.facts_of(session, account, row, instant, book)
-        return replace(found, activity=replace(activity, held_awake=found.activity.held_awake))
+        held = found.activity.held_awake, found.activity.held_every_s
+        seen = replace(activity, held_awake=held[0], held_every_s=held[1])
+        return replace(found, activity=seen)
 
     why = _asked(facts, book, at, "now" if at == now else "future")
     return replace(why, known_at=now, barrier=_barrier(row, why.decision))

@@ -64,6 +64,17 @@ def by_names(session: Session, names: Collection[str]) -> Sequence[Calendar]:
     return session.exec(query.order_by(col(Calendar.name))).all()
 
 
+def keep(session: Session, names: Collection[str]) -> None:
+    """Let no one remove or rename these calendars until the transaction ends."""
+    query = select(Calendar.id).where(col(Calendar.name).in_(sorted(names)))
+    session.exec(query.order_by(col(Calendar.id)).with_for_update(read=True)).all()
+
+
+def lock(session: Session, calendar_id: str) -> None:
+    """Wait for rules being saved that use a calendar, and let no other begin to."""
+    session.exec(select(Calendar.id).where(Calendar.id == calendar_id).with_for_update()).all()
+
+
 def name_taken(session: Session, name: str, but: str | None = None) -> bool:
     """Tell whether a calendar other than `but` bears the name."""
     query = select(Calendar.id).where(Calendar.name == name, Calendar.id != (but or ""))

@@ -70,7 +70,8 @@ def facts_at(session: Session, endpoint_id: str, at: datetime) -> EndpointFacts 
     query = select(EndpointFacts).where(
         EndpointFacts.endpoint_id == endpoint_id, col(EndpointFacts.at) <= at
     )
-    return session.exec(query.order_by(*_newest_first()).limit(1)).first()
+    newest = (col(EndpointFacts.at).desc(), col(EndpointFacts.id).desc())
+    return session.exec(query.order_by(*newest).limit(1)).first()
 
 
 def facts_between(
@@ -127,7 +128,3 @@ def rates(session: Session, account_id: str, keys: Collection[str]) -> Sequence[
     """Return all rates of these hardware keys, in the order in which they took effect."""
     query = select(Rate).where(Rate.account_id == account_id, col(Rate.hardware_key).in_(keys))
     return session.exec(query.order_by(col(Rate.effective_at), col(Rate.id))).all()
-
-
-def _newest_first() -> tuple[object, ...]:
-    return col(EndpointFacts.at).desc(), col(EndpointFacts.id).desc()

@@ -6,8 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 
+from orchestrator.domain.decide import Rule
 from orchestrator.store import locks
 from orchestrator.store.paging import Key, Position, beyond
 from orchestrator.store.tables import Account, Endpoint, Json, Operation
@@ -166,6 +168,20 @@ def ended_since(session: Session, endpoint_id: str, since: datetime) -> Sequence
         Operation.endpoint_id == endpoint_id, col(Operation.finished_at) >= since
     )
     return session.exec(query.order_by(col(Operation.id).desc())).all()
+
+
+def idle_stops(session: Session, account_id: str, since: datetime) -> int:
+    """Count the stops that idle policies of an account asked for since then and that were begun.
+
+    Those that were called off or refused before the cloud took them do not count.
+    """
+    query = select(func.count()).where(
+        Operation.account_id == account_id,
+        col(Operation.created_at) > since,
+        col(Operation.rule).startswith(f"{Rule.IDLE}:"),
+        or_(col(Operation.accepted_at).is_not(None), col(Operation.finished_at).is_(None)),
+    )
+    return session.exec(query.select_from(Operation)).one()
 
 
 def succeeded(

@@ -347,12 +347,17 @@ class Calendar(SQLModel, table=True):
 
 
 class AppliedRule(SQLModel, table=True):
-    """A rule that was made from a file of rules, and so may be removed by one."""
+    """A rule that a file of rules made, and so one of the same set may remove.
+
+    `digest` stands for the rule as the file left it.
+    """
 
     __tablename__ = "applied_rule"
 
     rule_id: str = Field(primary_key=True)
     kind: str
+    file_set: str
+    digest: str
     applied_at: datetime = instant()
     applied_by: str
 

@@ -40,7 +40,22 @@ OPERATOR_CHANGES = [
     ("PUT", "/v1/endpoints/ep_search/allow-recreate"),
     ("DELETE", "/v1/endpoints/ep_search/allow-recreate"),
     ("POST", "/v1/operations/op_1/cancel"),
+    ("PUT", "/v1/endpoints/ep_search/expiry"),
+    ("DELETE", "/v1/endpoints/ep_search/expiry"),
+    ("POST", "/v1/endpoints/ep_search/extend"),
+    ("POST", "/v1/holds"),
     ("DELETE", "/v1/holds/hld_1"),
+    ("POST", "/v1/leases"),
+    ("POST", "/v1/leases/hld_1/renew"),
+    ("DELETE", "/v1/leases/hld_1"),
+    ("POST", "/v1/calendars"),
+    ("PUT", "/v1/calendars/cal_1"),
+    ("DELETE", "/v1/calendars/cal_1"),
+    ("POST", "/v1/calendars/cal_1/refresh"),
+    ("POST", "/v1/expiry-policies"),
+    ("PUT", "/v1/expiry-policies/pol_1"),
+    ("DELETE", "/v1/expiry-policies/pol_1"),
+    ("POST", "/v1/rules/apply"),
     ("POST", "/v1/schedules"),
     ("PUT", "/v1/schedules/sch_1"),
     ("DELETE", "/v1/schedules/sch_1"),
@@ -51,7 +66,7 @@ OPERATOR_CHANGES = [
     ("DELETE", "/v1/freeze"),
     ("POST", "/v1/notifications/dlv_1/retry"),
 ]
-READING_POSTS = {"/v1/schedules/preview"}
+READING_POSTS = {"/v1/schedules/preview", "/v1/reports/what-if"}
 
 
 def api_routes(site: Site) -> set[tuple[str, str]]:
@@ -106,7 +121,7 @@ def test_the_tables_above_name_every_change(site: Site) -> None:
 
 
 def _shape(path: str) -> str:
-    return re.sub(r"/(tok|ep|op|hld|sch|pol|tgt|dlv)_\w+|(?<=accounts)/lab", "/{id}", path)
+    return re.sub(r"/(tok|ep|op|hld|sch|pol|tgt|dlv|cal)_\w+|(?<=accounts)/lab", "/{id}", path)
 
 
 def test_tokens_are_listed_to_admins_alone(site: Site) -> None:

@@ -75,10 +75,7 @@ def test_values_that_are_kept_nowhere_are_said_to_be_missing(lab: Site) -> None:
     finish(lab)
     text = exported(lab)
     assert "s3same" not in text
-    assert (
-        "# Not written, as its values are kept nowhere: environment or secrets of lab/search"
-        in (text)
-    )
+    assert "kept nowhere or secret: environment, secrets or command line of lab/search" in text
     assert "environment" not in load(text).value["endpoints"]["lab/search"]["spec"]
     assert apply(lab, text)["changed"] is False
 

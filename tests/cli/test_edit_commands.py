@@ -268,6 +268,7 @@ class TestPoliciesAndHolds:
             "timeout_minutes": 30,
             "min_awake_minutes": 10,
             "action": "scale_to_zero",
+            "quiet_hours": None,
             "selector": {"account": "acme"},
             "shadow": True,
         }

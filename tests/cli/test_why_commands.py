@@ -124,7 +124,7 @@ def test_the_timeline_asks_for_a_week_and_two_days(api_cli: Cli, stub: StubApi) 
 def test_what_if_sends_the_question(api_cli: Cli, stub: StubApi, tmp_path: Path) -> None:
     side = {"hours_awake": RANGE, "cost": MONEY, "cold_starts": RANGE}
     compared = {
-        **{name: side for name in ("metered", "again", "other")},
+        **dict.fromkeys(("metered", "again", "other"), side),
         "saved": MONEY,
         "requests_that_wait": RANGE,
         "requests_refused": RANGE,

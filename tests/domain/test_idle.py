@@ -36,6 +36,8 @@ COUNTED = replace(QUIET, covered_from=NOW - 45 * MINUTE, covered_to=NOW - 3 * MI
         ({"in_flight": 2}, Verdict.ACTIVE),
         ({"in_flight": 0}, Verdict.IDLE),
         ({"held_awake": "polled every 300 s"}, Verdict.ACTIVE),
+        ({"held_awake": "polled", "held_every_s": 1800}, Verdict.ACTIVE),
+        ({"held_awake": "polled", "held_every_s": 1801}, Verdict.IDLE),
         ({"covered_to": None}, Verdict.UNKNOWN),
         ({"started_at": None}, Verdict.UNKNOWN),
         ({"covered_to": NOW - 6 * MINUTE}, Verdict.UNKNOWN),

@@ -98,6 +98,18 @@ def test_idleness_stops_a_part_of_the_fleet_at_most_but_schedules_are_not_held_b
     assert len(found.deferred) == 8
 
 
+def test_what_idleness_stopped_within_the_hour_counts() -> None:
+    idle = [
+        wanted(f"i{n}", Status.RUNNING, Wish.AVAILABLE, rule=Rule.IDLE, to_zero=True)
+        for n in range(70)
+    ]
+    left = plan(idle, Limits(idle_stopped=28), NOW)
+    assert len(left.actions) == 1  # 30 percent of 98, of which 28 sleep
+    none = plan(idle, Limits(idle_stopped=30), NOW)
+    assert none.actions == ()
+    assert "within an hour" in none.deferred[0][1]
+
+
 def test_a_small_fleet_is_not_blocked_by_the_share() -> None:
     idle = [
         wanted(f"i{n}", Status.RUNNING, Wish.AVAILABLE, rule=Rule.IDLE, to_zero=True)

@@ -39,6 +39,19 @@ def test_a_few_real_requests_between_do_not_hide_it() -> None:
     assert held.every_s == 300
 
 
+def test_what_has_stopped_coming_holds_nothing_awake() -> None:
+    held = Awake(UP, uses=uses(300))
+    last = held.uses[-1].at
+    assert held_awake(held, last + timedelta(minutes=15)) is not None
+    assert held_awake(held, last + timedelta(minutes=16)) is None
+    usage = Usage(NOW - timedelta(hours=4), NOW, 0, 4 * 3600, None, 0)
+    probed = Awake(UP, uses=uses(300), usage=usage)
+    assert held_awake(probed, last + timedelta(minutes=16)) is None
+    counted = Awake(UP, last_used_at=NOW, counted=counts(*[2] * 24))
+    assert held_awake(counted, NOW + timedelta(minutes=15)) is not None
+    assert held_awake(counted, NOW + timedelta(minutes=16)) is None
+
+
 def test_looks_that_are_even_make_no_poller() -> None:
     assert held_awake(Awake(UP, uses=uses(60, quiet=False)), NOW) is None
 

@@ -59,6 +59,42 @@ def test_when_the_poller_goes_it_is_told_and_the_policy_acts(polled: Stage) -> N
     assert "sign" not in polled.endpoint("chat").held_awake
 
 
+def test_a_poller_that_stopped_vetoes_no_more(sqlite_database: Database) -> None:
+    stage = open_stage(sqlite_database, cadence=LOOKS)
+    stage.add("chat", min_replica=1)
+    stage.run(minutes=1)
+    stage.adopt("chat")
+    stage.world.add_poller(NAMESPACE, "chat", 300, shows=True, counted=True)
+    stage.idle_policy(30, action="pause")
+    stage.run(hours=2)
+    assert stage.endpoint("chat").held_awake["sign"] == "even"
+    stage.world.endpoint(NAMESPACE, "chat").poller = None
+    stage.run(minutes=40)
+    assert stage.changes() == ["chat pause"]
+
+
+def test_a_job_that_comes_more_seldom_than_the_timeout_is_told_and_no_veto(
+    sqlite_database: Database,
+) -> None:
+    cadence = Cadence(rest=timedelta(minutes=10), transition=timedelta(minutes=1))
+    stage = open_stage(sqlite_database, cadence=cadence)
+    stage.add("batch", min_replica=1)
+    stage.run(minutes=1)
+    stage.adopt("batch")
+    patient = stage.idle_policy(60, action="pause")
+    for _ in range(14):
+        stage.run(hours=1)
+        stage.world.invoke(NAMESPACE, "batch")
+    assert stage.endpoint("batch").held_awake["every_s"] == 3600
+    stage.run(minutes=50)
+    assert stage.changes() == []
+    with stage.database.write() as session:
+        patient.timeout_minutes = 20
+        session.merge(patient)
+    stage.run(minutes=20)
+    assert stage.changes() == ["batch pause"]
+
+
 def test_a_policy_does_not_fight_what_wakes_it_each_time(polled: Stage) -> None:
     polled.world.add_poller(NAMESPACE, "chat", 300, shows=False)
     polled.idle_policy(25)

@@ -12,6 +12,7 @@ from orchestrator.providers.redaction import (
     is_redacted,
     looks_secret,
     redact,
+    secret_word,
 )
 
 RANDOM = "a1b2" * 10
@@ -61,6 +62,11 @@ def test_plain_words_stay() -> None:
         ("EXTRA_ARGS", "--port 80 --api-key pw"),
         ("SETUP", "export DB_PASSWORD=pw; run"),
         ("CONFIG", '{"api_key": "pw", "size": "3"}'),
+        ("DB_PASS", "hunter2"),
+        ("SMTP_PASS", "123456"),
+        ("PGPASS", "hunter2"),
+        ("API_TOKENS", "abc,def"),
+        ("ADMIN_PIN", "1234"),
     ],
 )
 def test_what_may_be_secret_is(name: str, value: str) -> None:
@@ -72,6 +78,9 @@ def test_what_may_be_secret_is(name: str, value: str) -> None:
     [
         ("MAX_BATCH_TOTAL_TOKENS", "8192x"),
         ("MAX_TOKENS", "8192"),
+        ("SPECIAL_TOKENS", "<s>,</s>"),
+        ("PIN_MEMORY", "always"),
+        ("MAX_PASSES", "3"),
         ("TOKENIZERS_PARALLELISM", "false"),
         ("KEEP_ALIVE", "5s"),
         ("MODEL_ID", "meta-llama/Llama-3.1-8B-Instruct"),
@@ -85,6 +94,25 @@ def test_what_may_be_secret_is(name: str, value: str) -> None:
 )
 def test_settings_are_not(name: str, value: str) -> None:
     assert not looks_secret(name, value)
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (["--port", "80", "--api-key", "x1y2"], 3),
+        (["--api-key=x1y2"], 0),
+        (["sh", "-c", "serve --api-key x1y2"], 2),
+        (["API_KEY=x1y2", "serve"], 0),
+        (["sk-" + "abcdefghijklmnop"], 0),
+        (["serve", RANDOM], 1),
+        (["--api-key", "$API_KEY", "--token=${TOKEN}", "sh -c 'serve --api-key $(KEY)'"], None),
+        (["--max-num-batched-tokens", "8192", "--tokenizer", "acme/x"], None),
+        (["--served-model-name", "llama-3-70b-instruct-awq-4bit-2024-06"], None),
+        (["--api-key-file", "--port", "80"], None),
+    ],
+)
+def test_a_secret_in_a_command_line_is_found(words: list[str], place: int | None) -> None:
+    assert secret_word(words) == place
 
 
 def test_markers_compare_but_do_not_tell() -> None:

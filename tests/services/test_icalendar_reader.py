@@ -72,6 +72,22 @@ def test_times_in_utc_are_read_in_the_zone_that_is_named() -> None:
     assert days(event, head="X-WR-TIMEZONE:Europe/Berlin\r\n") == ["2026-12-24"]
 
 
+def test_times_with_a_zone_of_their_own_stay_in_it() -> None:
+    berlin = "TZID=Europe/Berlin"
+    event = f"DTSTART;{berlin}:20261224T000000\r\nDTEND;{berlin}:20261227T000000"
+    expected = ["2026-12-24", "2026-12-25", "2026-12-26"]
+    assert days(event, head="X-WR-TIMEZONE:America/New_York\r\n") == expected
+    assert days(event, zone=ZoneInfo("America/New_York")) == expected
+
+
+def test_a_day_that_an_event_covers_in_part_is_told() -> None:
+    reading = read(
+        file("SUMMARY:Move\r\nDTSTART:20261223T120000\r\nDTEND:20261225T000000"), START, END
+    )
+    assert list(reading.names) == ["2026-12-24"]
+    assert reading.partial == ["'Move' on 2026-12-23"]
+
+
 def test_an_occurrence_may_be_moved_or_cancelled() -> None:
     series = f"{XMAS}\r\nRRULE:FREQ=YEARLY"
     text = file(series).replace("END:VCALENDAR\r\n", "")

@@ -17,6 +17,7 @@ from orchestrator.store.database import Database
 from orchestrator.store.idempotency import IdempotentAnswer
 from orchestrator.store.tables import (
     ApiToken,
+    EndpointFacts,
     Event,
     MeterInterval,
     Operation,
@@ -44,7 +45,10 @@ def context(database: Database) -> Context:
     return Context(database, ManualClock(NOW), Settings(), pool)
 
 
-def add(context: Context, *rows: Operation | MeterInterval | Event | IdempotentAnswer) -> None:
+Row = Operation | MeterInterval | Event | IdempotentAnswer | EndpointFacts
+
+
+def add(context: Context, *rows: Row) -> None:
     with context.database.write() as session:
         session.add_all(rows)
 
@@ -156,6 +160,21 @@ def test_what_was_dropped_is_told_with_the_instant(context: Context) -> None:
     assert NOW - timedelta(days=401) < before <= NOW - timedelta(days=400)
     empty = {"endpoint_facts": 0, "event": 0, "operation": 0, "usage_sample": 0}
     assert drop(context) == empty
+
+
+def test_what_was_known_goes_but_what_held_when_the_kept_time_began_stays(
+    context: Context,
+) -> None:
+    def facts(digest: str, days: int, endpoint_id: str = "ep_search") -> EndpointFacts:
+        at = NOON + timedelta(days=days)
+        return EndpointFacts(endpoint_id=endpoint_id, at=at, digest=digest, body={})
+
+    rows = [facts("a", 0), facts("b", 40), facts("c", 90), facts("d", 450)]
+    add(context, *rows, facts("of the other", 5, "ep_other"))
+    assert drop(context)["endpoint_facts"] == 2
+    with context.database.read() as session:
+        query = select(EndpointFacts.digest).order_by(col(EndpointFacts.id))
+        assert session.exec(query).all() == ["c", "d", "of the other"]
 
 
 def test_a_round_ends_when_it_is_asked_to(context: Context) -> None:

@@ -70,7 +70,7 @@ class Hands:
             return aws.call(AWS_ACCOUNT, REGION, operation, "sagemaker", **params)
 
         if verb == "create":
-            aws.add_endpoint(AWS_ACCOUNT, REGION, name, startup_s=START_UP_S)
+            aws.add_endpoint(AWS_ACCOUNT, REGION, name, volume_gb=30, startup_s=START_UP_S)
         elif verb == "delete":
             call("DeleteEndpoint", EndpointName=name)
         elif verb == "update":

@@ -39,7 +39,7 @@ TimezoneOption = Annotated[
 ]
 SkipOption = Annotated[
     bool,
-    typer.Option("--skip-partial", help="Leave out events that cover no whole day; with --file."),
+    typer.Option("--skip-partial", help="Leave out days covered in part only; with --file."),
 ]
 DateOption = Annotated[
     list[str] | None,
