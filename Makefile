@@ -13,7 +13,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --no-compile -qq
 SOURCES := orchestrator tests benchmarks
-WORKERS ?= 2
+# One more than cores: some tests wait for other processes.
+WORKERS ?= 3
 
 # A stamp carries the checksum of what it was made from, so a changed lock makes a new one.
 checksum = $(shell cat pyproject.toml $(1) | cksum | cut -d ' ' -f 1)

@@ -115,10 +115,9 @@ def _gave_way(row: ManagedRow, decision: Decision) -> bool:
     """Tell whether it sleeps for another's sake, and nobody has asked for it since."""
     if row.asleep_rule != Rule.QUOTA or decision.wish is not Wish.AVAILABLE:
         return False
-    asked = row.wish_at is not None and row.asleep_since is not None
-    if asked and row.wish_at > row.asleep_since:
-        return False
-    return decision.rule is not Rule.HOLD
+    asked_at, since = row.wish_at, row.asleep_since
+    asked = asked_at is not None and since is not None and asked_at > since
+    return not asked and decision.rule is not Rule.HOLD
 
 
 def _is_unsent_start(operation: Operation) -> bool:

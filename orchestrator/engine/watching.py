@@ -109,7 +109,7 @@ def _differs(stored: Json, held: Held | None) -> bool:
     """Tell whether another sign shows, or requests come at quite another pace."""
     if held is None or str(stored.get("sign", "")) != held.sign:
         return str(stored.get("sign", "")) != ("" if held is None else str(held.sign))
-    before, every = stored.get("every_s") or 0, held.every_s or 0
+    before, every = int(stored.get("every_s") or 0), held.every_s or 0
     return abs(before - every) > SAME_PACE * max(before, every)
 
 

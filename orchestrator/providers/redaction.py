@@ -42,7 +42,8 @@ _COUNT_NAME = re.compile(
 _NUMBER_NAME = re.compile(r"(?i)(pin|otp|pwd|pass|passcode|password|passwd|passphrase)$")
 _NUMBER = re.compile(r"\d{3,}")
 # What stands for a value of the environment in a command line: $NAME, ${NAME}, $(NAME).
-_VARIABLE = re.compile(r"\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\}|\([A-Za-z_]\w*\))")
+_VARIABLE = re.compile(r"[\"']?\$(?:[A-Za-z_]\w*|\{[A-Za-z_]\w*\}|\([A-Za-z_]\w*\))[\"']?")
+_PLACE_NAME = re.compile(r"(?i)[_-](file|path|dir)$")
 _DENSE_RUN = re.compile(r"[A-Za-z0-9]{32,}")
 # Pairs inside of longer texts: `--api-key x`, `API_KEY=x`, `"api_key": "x"`.
 _PAIR = re.compile(
@@ -55,7 +56,7 @@ _USUAL_SETTING = re.compile(
     r"|batch|sequence|model|messages|rope|log|dtype|transformers|tokenizers|tensor)(_|$)"
 )
 _REVISION_NAME = re.compile(r"(?i)revision|commit|sha|digest")
-_HARMLESS = re.compile(r"(?i)|true|false|yes|no|on|off|none|null|-?\d{1,7}(\.\d{1,6})?")
+_HARMLESS = re.compile(r"(?i)|true|false|yes|no|on|off|none|null|-?\d{1,7}(\.\d{1,6})?(ms|[smhd])?")
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -90,7 +91,8 @@ def secret_word(words: Sequence[str]) -> int | None:
         name, equals, value = word.partition("=")
         given = (name, value) if name.startswith("-") and equals else (flag, word)
         is_flag = word.startswith("-")
-        if (given[0] and (equals or not is_flag) and _is_secret_pair(*given)) or _tells(*given):
+        is_pair = (equals or not is_flag) and not _PLACE_NAME.search(given[0])
+        if (is_pair and _is_secret_pair(*given)) or _tells(*given):
             return place
         flag = word if is_flag and not equals else ""
     return None

@@ -151,8 +151,7 @@ class Section(Protocol):
 class Run:
     """One reading of a file under way: who asks, what it says by section, and what is wrong.
 
-    `owner` is the set of files that this one is of: only what that made is pruned by it. `raw` is
-    the document as it was read, which is quickly compared with what would be exported.
+    `owner` is the set that the file is of: only what that made is pruned. `raw` is what was read.
     """
 
     session: Session
@@ -360,6 +359,7 @@ def _mark(run: Run, section: str, rule_id: str, before: Json | None, after: Json
             rule_id=rule_id,
             kind=section,
             file_set=run.owner,
+            digest="",
             applied_at=run.asked.now,
             applied_by=run.asked.actor,
         )
@@ -376,8 +376,8 @@ def _digest(items: Sequence[Item]) -> str:
 
 def _content(item: Item) -> list[Any]:
     changed = [[one.field, one.old, one.new] for one in item.fields]
-    does = [list(item.notes), sorted(item.covered)]
-    return [item.section, item.name, item.action, changed, *does]
+    notes, covered = list(item.notes), sorted(item.covered)
+    return [item.section, item.name, item.action, changed, notes, covered]
 
 
 def _digest_of(content: Any) -> str:

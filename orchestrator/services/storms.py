@@ -159,7 +159,8 @@ class _Desk:
             start_up = self._start_ups.of(key, row.hardware_key, self._now).time
             used = self._used.get(key, 0)
             starts.append(Start(key, at, name, takes, used, row.last_used_at, start_up))
-        wanted = [self._wanted(row, book) for row in self._managed if row.id not in set(ids)]
+        starting = set(ids)
+        wanted = [self._wanted(row, book) for row in self._managed if row.id not in starting]
         told = forecast_starts(starts, limits, book.quotas, _Yielding(wanted).make_room)
         return {one.endpoint_id: one for one in told}
 

@@ -28,7 +28,9 @@ class AwakeRow:
 
 def watched(session: Session, account_id: str) -> list[AwakeRow]:
     """Return those that run and should sleep when unused, and those said to be held awake."""
-    bound = exists().where(col(Binding.endpoint_id) == col(Endpoint.id), col(Binding.rule_kind) == _IDLE)
+    bound = exists().where(
+        col(Binding.endpoint_id) == col(Endpoint.id), col(Binding.rule_kind) == _IDLE
+    )
     timed = and_(col(Endpoint.scale_to_zero_minutes).is_not(None), col(Endpoint.min_replicas) == 0)
     query = select(Endpoint).where(
         Endpoint.account_id == account_id,

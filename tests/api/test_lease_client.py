@@ -156,33 +156,40 @@ def test_what_a_person_holds_is_refused_with_the_remedy(lab: Site, client: Clien
 def test_a_person_may_end_it_and_the_block_learns_of_it(
     lab: Site, client: Client, timer: HandTimer
 ) -> None:
-    lease = client.lease("lab/search", ttl="10m")
-    with pytest.raises(LeaseLostError, match="admin ended it"), lease:
-        lab.post("/v1/endpoints/ep_search/pause")
-        timer.pass_(minutes=4)
-        assert lease.lost
-        with pytest.raises(LeaseLostError):
-            lease.check()
+    def work() -> None:
+        with client.lease("lab/search", ttl="10m") as lease:
+            lab.post("/v1/endpoints/ep_search/pause")
+            timer.pass_(minutes=4)
+            assert lease.lost
+            with pytest.raises(LeaseLostError):
+                lease.check()
+
+    with pytest.raises(LeaseLostError, match="admin ended it"):
+        work()
 
 
 def test_a_lost_server_is_borne_until_the_lease_is_over(
     lab: Site, client: Client, wire: Wire, timer: HandTimer
 ) -> None:
     with client.lease("lab/search", ttl="10m") as lease:
-        wire.lost = lambda request: True
+        wire.lost = lambda _: True
         timer.pass_(minutes=4)
         assert not lease.lost
-        wire.lost = lambda request: False
+        wire.lost = lambda _: False
         timer.pass_(minutes=1)
         assert (lease.lost, lease.renewals) == (False, 1)
     wire.lost = lambda request: request.url.path.endswith("/renew")
-    lease = client.lease("lab/search", ttl="10m")
-    with pytest.raises(LeaseLostError, match="not renewed in time"), lease:
-        timer.pass_(minutes=4)
-        timer.pass_(minutes=5.5)
-        assert not lease.lost
-        timer.pass_(minutes=0.6)
-        assert lease.lost
+
+    def work() -> None:
+        with client.lease("lab/search", ttl="10m") as lease:
+            timer.pass_(minutes=4)
+            timer.pass_(minutes=5.5)
+            assert not lease.lost
+            timer.pass_(minutes=0.6)
+            assert lease.lost
+
+    with pytest.raises(LeaseLostError, match="not renewed in time"):
+        work()
     assert lab.get(LEASES)["items"] == []
 
 

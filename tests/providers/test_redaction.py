@@ -108,7 +108,8 @@ def test_settings_are_not(name: str, value: str) -> None:
         (["--api-key", "$API_KEY", "--token=${TOKEN}", "sh -c 'serve --api-key $(KEY)'"], None),
         (["--max-num-batched-tokens", "8192", "--tokenizer", "acme/x"], None),
         (["--served-model-name", "llama-3-70b-instruct-awq-4bit-2024-06"], None),
-        (["--api-key-file", "--port", "80"], None),
+        (["--session-timeout", "5m"], None),
+        (["--api-key-file", "/run/api", "--port", "80"], None),
     ],
 )
 def test_a_secret_in_a_command_line_is_found(words: list[str], place: int | None) -> None:

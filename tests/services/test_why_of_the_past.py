@@ -126,6 +126,9 @@ def live_through(stage: Stage) -> list[Look]:
         stage.run_until(start + timedelta(hours=hour))
         todo.get(hour, lambda: None)()
         stage.step()
+        # What a pass has done is known to the next one.
+        stage.clock.set(stage.clock.now() + timedelta(seconds=1))
+        stage.step()
         looks.append(look(stage, stage.clock.now()))
         stage.clock.set(stage.clock.now() + timedelta(seconds=1))
     stage.run(hours=1)
