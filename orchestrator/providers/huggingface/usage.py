@@ -46,9 +46,7 @@ def read_usage(raw: Mapping[str, Any], start: datetime, end: datetime) -> Usage:
         last_request_at=max(start, min(max(busy) + step, end)) if busy else None,
         in_flight=_in_flight(raw),
         known_since=known_until(spans, told_to),
-        stretches=by_stretch(
-            spans, ((at - step / 2, value) for at, value in inside.items()), step
-        ),
+        stretches=by_stretch(spans, ((at - step / 2, value) for at, value in inside.items()), step),
     )
 
 
