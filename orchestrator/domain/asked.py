@@ -34,13 +34,17 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class HoldFact:
-    """A person's (or, as a lease, a program's) "keep it so until T"."""
+    """A person's (or, as a lease, a program's) "keep it so until T".
+
+    `point_at` is when the cron point fired that made it, None where people or programs did.
+    """
 
     wish: Wish
     until: datetime
     actor: str
     reason: str
     by_program: bool = False
+    point_at: datetime | None = None
 
 
 def foremost(holds: Sequence[HoldFact]) -> HoldFact:

@@ -131,6 +131,8 @@ class _Deliberation:
     proposals: list[Proposal] = field(default_factory=list)
     edges: list[datetime] = field(default_factory=list)
     use_edges: list[datetime] = field(default_factory=list)
+    # A start by a cron point: it ranks with the schedules, below an expiry.
+    started: HoldFact | None = None
 
     def note(self, rule: Rule, outcome: str, detail: str) -> None:
         self.considered.append(Considered(rule, outcome, detail))
@@ -234,10 +236,16 @@ def _held(todo: _Deliberation) -> Decision | None:
         return None
     for hold in active:
         todo.edge(hold.until)
-    chosen = foremost(active)
-    return Decision(
-        chosen.wish, Rule.HOLD, f"{chosen.actor} holds it {chosen.wish}: {chosen.reason}"
-    )
+    others = [hold for hold in active if hold.point_at is None or hold.wish is Wish.PAUSED]
+    if others:
+        return _kept(foremost(others))
+    todo.started = foremost(active)
+    todo.note(Rule.HOLD, "no_opinion", "a start by a cron point ranks with the schedules")
+    return None
+
+
+def _kept(hold: HoldFact) -> Decision:
+    return Decision(hold.wish, Rule.HOLD, f"{hold.actor} holds it {hold.wish}: {hold.reason}")
 
 
 def _expired(todo: _Deliberation) -> Decision | None:
@@ -257,11 +265,14 @@ def _scheduled_and_idle(todo: _Deliberation) -> Decision | None:
     if todo.facts.asleep_rule == Rule.QUOTA and todo.facts.status is Status.PAUSED:
         told = "it gave its quota to another, and comes back when there is room"
         todo.note(Rule.QUOTA, "not_yet", told)
-    schedule = _scheduled(todo)
+    schedule, started = _scheduled(todo), todo.started
+    if started is not None and (schedule is None or schedule.wish is not Wish.RUNNING):
+        schedule = _kept(started)
     if schedule is not None and schedule.wish is not Wish.AVAILABLE:
         return schedule
     # Inside a window that only asks for "available", idleness may still send it to zero.
-    return _idle(todo, _window_start(todo)) or schedule
+    woken = (_window_start(todo), started.point_at if started is not None else None)
+    return _idle(todo, max((at for at in woken if at is not None), default=None)) or schedule
 
 
 def _in_force(todo: _Deliberation) -> list[ScheduleFact]:

@@ -28,6 +28,7 @@ from orchestrator.services.requests import (
 )
 from orchestrator.services.tokens import Caller, Scope
 from orchestrator.store import endpoints, events, ledger, locks, operations
+from orchestrator.store import expiry as expiry_rows
 from orchestrator.store.tables import Account, Endpoint, Json, Offer, Operation
 
 SECONDS_PER_MONTH = 730 * 3600
@@ -217,6 +218,8 @@ def change_ours(
         changed.append("owner")
     if protected is not None and protected != endpoint.protected:
         endpoint.protected = protected
+        if not protected:  # what people were told while it was protected promised no pause
+            endpoint.expiry = expiry_rows.unwarned(endpoint.expiry)
         changed.append("protected")
     if not changed:
         return

@@ -106,9 +106,12 @@ def renew(session: Session, lease_id: str, ttl: timedelta, asked: Asked, bounds:
     _refuse_over(lease, endpoint, asked.now)
     _refuse_held(session, endpoint, asked.now)
     longest = lease.longest_until or lease.until
-    until = max(lease.until, min(asked.now + ttl, longest))
+    until = wanted = max(lease.until, min(asked.now + ttl, longest))
     facts = clicks.look(session, account, endpoint, asked.now).facts
-    clicks.refuse_expired(facts, endpoint, Wish.RUNNING, until, asked.now)
+    if facts.expiry is not None and not facts.protected:
+        until = max(lease.until, min(wanted, facts.expiry.at))
+    if until == lease.until:  # nothing would be gained
+        clicks.refuse_expired(facts, endpoint, Wish.RUNNING, wanted, asked.now)
     if until == lease.until and until == longest:
         raise conflict(
             "lease_at_its_longest",

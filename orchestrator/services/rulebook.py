@@ -71,7 +71,7 @@ class Rulebook:
             bound=bound,
             holds=holds,
             held_back=_held_back(session, account, now, require=require_warned),
-            leased=hold_rows.lease_ends(session, account.id, now),
+            leased=hold_rows.lease_ends(session, account.id, now, endpoint_id),
             read_at=now,
         )
 
@@ -217,6 +217,7 @@ def _hold(hold: Hold) -> HoldFact:
         actor=hold.actor,
         reason=hold.reason,
         by_program=hold.source in (hold_rows.LEASE, CRON),
+        point_at=hold.starts_at if hold.source == CRON else None,
     )
 
 

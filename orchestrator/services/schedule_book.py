@@ -123,7 +123,8 @@ class ScheduleBook:
         if end is None or end <= now:
             return None
         wish = POINT_WISH[last.action]
-        return HoldFact(wish, end, actor_of(row), reason_of(last), by_program=True)
+        actor, reason = actor_of(row), reason_of(last)
+        return HoldFact(wish, end, actor, reason, by_program=True, point_at=last.at)
 
     def _fact(self, row: Schedule, binding: Binding, hardware: str, now: datetime) -> ScheduleFact:
         early = self._early(row.id, binding.endpoint_id, hardware, now)

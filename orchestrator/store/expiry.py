@@ -63,6 +63,14 @@ def clear(endpoint: Endpoint) -> None:
     endpoint.expires_at, endpoint.expiry = None, {}
 
 
+def unwarned(stored: Json) -> Json:
+    """Return what is stored as if nobody had been warned yet, so that the notice begins anew."""
+    if not stored:
+        return stored
+    kept = {key: value for key, value in stored.items() if key != "expired_at"}
+    return {**kept, "first_warned_at": None, "warned_at": None}
+
+
 def extensions(endpoint: Endpoint) -> int:
     """Return how often the expiry was put off."""
     return int(endpoint.expiry.get("extensions", 0))

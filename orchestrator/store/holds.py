@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, case, func
 from sqlmodel import Session, col, select
 
 from orchestrator.store.paging import Key, Position, beyond
 from orchestrator.store.tables import Endpoint, Hold
+from orchestrator.store.types import UtcDateTime
 
 LEASE = "lease"
 # The idle clock looks no further back than the longest timeout of a policy.
@@ -74,20 +75,21 @@ def page(
     return session.exec(query.order_by(*(key.ordering() for key in keys)).limit(limit)).all()
 
 
-def lease_ends(session: Session, account_id: str, now: datetime) -> dict[str, datetime]:
+def lease_ends(
+    session: Session, account_id: str, now: datetime, endpoint_id: str | None = None
+) -> dict[str, datetime]:
     """Return when the last lease of each endpoint of an account ended, at most a month ago."""
+    end = case((col(Hold.ended_at) < col(Hold.until), col(Hold.ended_at)), else_=col(Hold.until))
     query = (
-        select(Hold)
+        select(Hold.endpoint_id, func.max(end, type_=UtcDateTime()))
         .join(Endpoint, col(Endpoint.id) == col(Hold.endpoint_id))
         .where(Endpoint.account_id == account_id, Hold.source == LEASE)
-        .where(Hold.until > now - REMEMBERED)
+        .where(Hold.until > now - REMEMBERED, end <= now)
+        .group_by(col(Hold.endpoint_id))
     )
-    found: dict[str, datetime] = {}
-    for hold in session.exec(query):
-        end = min(hold.until, hold.ended_at or hold.until)
-        if end <= now:
-            found[hold.endpoint_id] = max(end, found.get(hold.endpoint_id, end))
-    return found
+    if endpoint_id is not None:
+        query = query.where(Hold.endpoint_id == endpoint_id)
+    return dict(session.exec(query).all())
 
 
 def lapsed(session: Session, account_id: str, now: datetime) -> Sequence[Hold]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.domain.asked import HoldFact, Standing
 from orchestrator.domain.decide import Facts, Rule, ScheduleFact, decide
+from orchestrator.domain.expiry import Expiry
 from orchestrator.domain.idle import Activity, IdleRule
 from orchestrator.domain.schedules.model import Schedule, Window
 from orchestrator.domain.schedules.occurrences import intervals, state_at
@@ -78,6 +79,39 @@ class TestBarred:
         gone = replace(STANDING, wish=Wish.DELETED)
         decision = decide(facts(standing=gone, holds=(hold(Wish.RUNNING, at(23)),)), at(20))
         assert (decision.wish, decision.rule) == (Wish.DELETED, Rule.DELETION)
+
+
+class TestStartsByPoints:
+    """A start by a cron point is a schedule's word, not a person's."""
+
+    def started(self, **changes: object) -> Facts:
+        held = hold(Wish.AVAILABLE, at(23), "schedule:A", by_program=True, point_at=at(9))
+        return facts(standing=replace(STANDING, wish=Wish.PAUSED), holds=(held,), **changes)
+
+    def test_it_starts(self) -> None:
+        decision = decide(self.started(), at(10))
+        assert (decision.wish, decision.rule) == (Wish.AVAILABLE, Rule.HOLD)
+
+    def test_what_has_expired_stays_down(self) -> None:
+        over = Expiry(at(8), MONDAY - timedelta(days=9), "bo", "trial", (timedelta(hours=1),))
+        found = self.started(expiry=over.warned(at(7)))
+        assert decide(found, at(10)).rule is Rule.EXPIRED
+
+    def test_it_does_not_lower_a_window_that_keeps_running(self) -> None:
+        kept = Schedule("UTC", (Window(frozenset(range(7)), time(6), time(23), keep_running=True),))
+        decision = decide(self.started(schedules=(schedule_fact(at(10), kept),)), at(10))
+        assert (decision.wish, decision.rule) == (Wish.RUNNING, Rule.SCHEDULE)
+
+    def test_idleness_counts_after_it(self) -> None:
+        found = self.started(idle_rules=(idle_rule(pauses=True),), activity=used(30, at(10)))
+        decision = decide(found, at(10))
+        assert (decision.wish, decision.rule) == (Wish.PAUSED, Rule.IDLE)
+
+    def test_a_program_that_holds_it_counts_before(self) -> None:
+        found = self.started()
+        lease = hold(Wish.RUNNING, at(22), "ci", by_program=True)
+        decision = decide(replace(found, holds=(*found.holds, lease)), at(10))
+        assert (decision.wish, "ci holds" in decision.reason) == (Wish.RUNNING, True)
 
 
 class TestHolds:

@@ -167,6 +167,19 @@ def test_a_protected_one_is_only_proposed_to_be_paused(calm: Stage) -> None:
     assert proposal.data["rule"] == "expired"
 
 
+def test_without_its_protection_it_is_warned_of_anew(calm: Stage) -> None:
+    test_a_protected_one_is_only_proposed_to_be_paused(calm)
+    with calm.database.write() as session:
+        row = session.get_one(Endpoint, chat(calm).id)
+        creation.change_ours(session, row, calm.asked(), labels=None, owner=None, protected=False)
+    taken_off = calm.clock.now()
+    calm.run(minutes=40)
+    assert calm.state("chat") == "running"
+    assert calm.events("endpoint.expiry_warned")[-1].at >= taken_off
+    calm.run(minutes=50)
+    assert calm.state("chat") == "paused"
+
+
 def test_a_hold_that_was_there_before_outlasts_it(calm: Stage) -> None:
     with calm.database.write() as session:
         row = session.get_one(Endpoint, chat(calm).id)

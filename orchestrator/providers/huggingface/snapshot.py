@@ -70,6 +70,8 @@ class Mapper:
             updated_by=fields.text("status.updatedBy.name", needed=False),
             last_used_at=fields.instant("status.lastUsedAt", needed=False),
             spec=kept_spec(raw, self.redactor),
+            # A call that puts it to zero is refused while its minimum is more.
+            to_zero=scaling is None or not scaling.min_replicas,
             gaps=tuple(fields.gaps),
         )
 
