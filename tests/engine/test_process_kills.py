@@ -95,7 +95,10 @@ def sqlite_templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Temp
 
 
 class TestKilledAtRandomInstants:
-    @pytest.mark.parametrize("seed", range(9))
+    @pytest.mark.parametrize(
+        "seed",
+        [*range(4), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(4, 9))],
+    )
     def test_it_carries_on_over_sqlite(
         self, zygote: Zygote, sqlite_templates: dict[str, Template], tmp_path: Path, seed: int
     ) -> None:

@@ -142,12 +142,12 @@ def test_a_refusal_that_passes_does_not_lose_the_scaling(scaled: AwsStage, code:
 def test_a_wait_for_capacity_that_ends_in_a_refusal_is_begun_again(stage: AwsStage) -> None:
     stage.schedule()
     stage.run_until(stage.started + timedelta(hours=7))
-    stage.aws.set_quota(AWS_ACCOUNT, REGION, INF, 0)
+    stage.aws.exhaust_capacity(REGION, INF)
     stage.run_until(stage.started + timedelta(hours=9))
     assert stage.endpoint("chat").status == "waiting_for_capacity"
     refuse(stage, "CreateEndpoint", "ExpiredTokenException", count=1)
     stage.run_until(stage.started + timedelta(hours=10))
-    stage.aws.set_quota(AWS_ACCOUNT, REGION, INF, 5)
+    stage.aws.restore_capacity(REGION, INF)
     stage.run_until(stage.started + timedelta(hours=12))
     assert stage.endpoint("chat").status == "running"
 

@@ -28,9 +28,9 @@ CHROMIUM_ARGS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(browser_path: Path) -> Iterator[Browser]:
-    """Return one browser for the whole run."""
+    """Return one browser for a file; its event loop must not run while other tests do."""
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=browser_path, args=CHROMIUM_ARGS)
         yield started

@@ -44,7 +44,7 @@ def play(theatre: Theatre, seed: int, shares: tuple[str, ...], how: settings = P
     "number",
     [
         *range(CHUNKS),
-        *(pytest.param(number, marks=pytest.mark.soak) for number in range(CHUNKS, 2 * CHUNKS)),
+        *(pytest.param(number, marks=pytest.mark.soak) for number in range(CHUNKS, 4 * CHUNKS)),
     ],
 )
 def test_promises_hold_in_any_history(theatre: Theatre, number: int) -> None:

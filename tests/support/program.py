@@ -31,7 +31,7 @@ class Server:
         """Return the status of a page, once something listens there."""
         for _ in range(PATIENCE):
             try:
-                return httpx2.get(url, timeout=30).status_code
+                return httpx2.get(url, timeout=120).status_code
             except httpx2.ConnectError:
                 if self.process.poll() is not None:
                     break
