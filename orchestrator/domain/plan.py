@@ -56,7 +56,7 @@ class Means:
     def barrier(self, kind: Kind) -> str:
         """Return why this change may not be made to it, empty where it may."""
         if kind is Kind.SCALE_TO_ZERO and not self.to_zero:
-            return "no request could wake it from zero here, or its least number of replicas is not 0"
+            return "no request could wake it from zero, or its least number of replicas is not 0"
         if kind is not Kind.PAUSE or self.stop is Stop.PAUSE:
             return ""
         if self.stop is Stop.NONE:
