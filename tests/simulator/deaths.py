@@ -158,8 +158,9 @@ class Wire(httpx2.BaseTransport):
         finally:
             self._watch.look(request)
         self._point("after", change=change)
-        if self._due("middle", change=change):
-            broken = _DyingStream(response.read(), self._reaper)
+        point = self._broken(change=change)
+        if point:
+            broken = _DyingStream(response.read(), self._reaper, point)
             return httpx2.Response(response.status_code, headers=response.headers, stream=broken)
         return response
 
@@ -186,19 +187,21 @@ class Wire(httpx2.BaseTransport):
         if change:
             self._reaper.reach(f"change {which}")
 
-    def _due(self, which: str, *, change: bool) -> bool:
-        return self._reaper.due(f"call {which}") or (change and self._reaper.due(f"change {which}"))
+    def _broken(self, *, change: bool) -> str:
+        """Return the point at which the reader of this answer dies; empty if it lives."""
+        points = ("change middle", "call middle") if change else ("call middle",)
+        return next((point for point in points if self._reaper.due(point)), "")
 
 
 class _DyingStream(httpx2.SyncByteStream):
     """An answer in the middle of which the reader dies."""
 
-    def __init__(self, body: bytes, reaper: Reaper) -> None:
-        self._body, self._reaper = body, reaper
+    def __init__(self, body: bytes, reaper: Reaper, point: str) -> None:
+        self._body, self._reaper, self._point = body, reaper, point
 
     def __iter__(self) -> Iterator[bytes]:
         yield self._body[: len(self._body) // 2]
-        self._reaper.die("call middle")
+        self._reaper.die(self._point)
 
 
 def changes(request: httpx2.Request) -> bool:
