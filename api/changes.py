@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
@@ -23,6 +24,7 @@ from orchestrator.services.requests import Asked
 from orchestrator.services.tokens import Caller
 from orchestrator.store import events, idempotency, locks
 from orchestrator.store.idempotency import IdempotentAnswer
+from orchestrator.store.scratch import trial
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +59,7 @@ class Change:
     digest: str
     key: str | None
     dry_run: bool
+    lasts: bool = False
     now: datetime = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,11 +77,15 @@ class Change:
         with self.context.database.read() as session:
             return self._stored(session, caller)
 
-    def run(self, caller: Caller, work: Callable[[Session], Done]) -> Response:
+    def run(
+        self, caller: Caller, work: Callable[[Session], Done], *, lasts: bool = False
+    ) -> Response:
         """Do `work` in one transaction and answer; or rehearse it, or repeat an old answer.
 
+        Work that `lasts` is rehearsed beside the store, so that others write meanwhile.
         Raises ServiceError when the key was used for another request.
         """
+        self.lasts = lasts
         try:
             response = self._twice(caller, work)
         except ServiceError as refused:
@@ -123,7 +130,7 @@ class Change:
     def _attempt(self, caller: Caller, work: Callable[[Session], Done]) -> Response:
         vaulted: str | None = None
         try:
-            with self.context.database.write() as session:
+            with self._session() as session:
                 stored = None if self.dry_run else self._stored(session, caller)
                 if stored is not None:
                     return stored
@@ -143,6 +150,10 @@ class Change:
                 self.context.vault.drop(vaulted)
             raise
         return _respond(done.status, body, done.location)
+
+    def _session(self) -> AbstractContextManager[Session]:
+        database = self.context.database
+        return trial(database) if self.dry_run and self.lasts else database.write()
 
     def _stored(self, session: Session, caller: Caller) -> Response | None:
         if self.key is None:

@@ -44,6 +44,8 @@ from orchestrator.store.tables import Json
 VERSION = 1
 MAPPING = "must be names with values, such as `name: …`"
 SECTIONS = ("calendars", "endpoints", "schedules", "policies", "expiry_policies")
+RULES = tuple(section for section in SECTIONS if section != "endpoints")
+MOST_RULES, MOST_ENDPOINTS = 500, 1000
 BODIES: Mapping[str, type[Body]] = {
     "schedules": ScheduleBody,
     "policies": PolicyBody,
@@ -185,8 +187,23 @@ class _Reader:
                 entries = self._mapping((section,), top[section])
                 read = {name: self._entry(section, name, entries[name]) for name in entries}
                 found.wanted[section] = {key: one for key, one in read.items() if one is not None}
+        self._check_length(found)
         self.end()
         return found
+
+    def _check_length(self, found: Read) -> None:
+        """One transaction makes all of it, in which nothing else is written."""
+        rules = sum(len(found.wanted.get(section, {})) for section in RULES)
+        for what, count, most in (
+            ("rules", rules, MOST_RULES),
+            ("endpoints", len(found.wanted.get("endpoints", {})), MOST_ENDPOINTS),
+        ):
+            if count > most:
+                self._add(
+                    (),
+                    f"has {count:,} {what}, and a file may have {most:,} at most. Split it into "
+                    "several, each with a `set` of its own.",
+                )
 
     def _entry(self, section: str, name: str, given: Any) -> Any:
         at: Path = (section, name)

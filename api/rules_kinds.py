@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 from sqlmodel import Session
 
+from orchestrator.api.routers import expiry_policies as expiry_routes
 from orchestrator.api.routers import policies as policy_routes
 from orchestrator.api.routers import schedules as schedule_routes
-from orchestrator.api.routers.schedules import resolved
 from orchestrator.api.schemas.expiry import ExpiryPolicyBody
-from orchestrator.api.schemas.expiry import policy_summary as expiry_summary
-from orchestrator.api.schemas.rules import PolicyBody, policy_summary
-from orchestrator.api.schemas.schedules import ScheduleBody, schedule_summary
+from orchestrator.api.schemas.rules import PolicyBody
+from orchestrator.api.schemas.schedules import ScheduleBody
 from orchestrator.api.schemas.windows import date_fields
+from orchestrator.api.shelves import Shelf, ShelvedRow
 from orchestrator.domain.schedules.errors import ScheduleError
 from orchestrator.domain.schedules.model import DateRule
 from orchestrator.domain.schedules.text import parse_date_rule, window_text
 from orchestrator.services import calendars as calendar_service
-from orchestrator.services import expiry_policies, policies, scheduling
 from orchestrator.services.bindings import NEVER
 from orchestrator.services.calendar_sources import Kind, Made, Source
 from orchestrator.services.context import Context
@@ -31,16 +31,16 @@ from orchestrator.services.rules_as_code import RuleSection, Saved, Section
 from orchestrator.services.rules_yaml import Path
 from orchestrator.services.scheduling import Covered, Remark
 from orchestrator.services.windows import date_from_json, window_from_json
-from orchestrator.store import accounts, calendars, endpoints, expiry, schedules
-from orchestrator.store import policies as policy_rows
-from orchestrator.store.tables import Calendar, Endpoint, ExpiryPolicy, IdlePolicy, Json, Schedule
+from orchestrator.store import accounts, calendars, endpoints, schedules
+from orchestrator.store.tables import Calendar, Endpoint, IdlePolicy, Json, Schedule
 
 # What a file leaves out of a body: the name is its key, and "apply now" is of one moment.
-LEFT_OUT = frozenset({"name", "kind", "apply_now"})
+LEFT_OUT = frozenset({"name", "kind", "apply_now", "confirm"})
 ALL = 1_000_000
 MOST_NAMED = 10
 MOST_REMARKS = 5
 Bound = dict[str, datetime | None]
+Effect = tuple[Sequence[str], Sequence[Endpoint]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,132 +106,57 @@ class Calendars:
         return _place(self.section, name, where.removeprefix("source"))
 
 
+Told = TypeVar("Told")
+
+
+class RuleRow(ShelvedRow, Protocol):
+    """A stored rule with what it binds to."""
+
+    selector: Json
+
+
+Row = TypeVar("Row", bound=RuleRow)
+
+
 @dataclass(frozen=True, slots=True)
-class Schedules:
-    """Schedules; their windows are written as people say them."""
+class ShelfKind(Generic[Row, Told]):
+    """Rules that a shelf keeps; `effect` tells what was saved, by what was bound before.
+
+    `texts` are fields that a file has in other words than an answer.
+    """
 
     context: Context
-    section: str = "schedules"
+    section: str
+    shelf: Shelf[Row, Any, Any, Told, Any]
+    body: type[BaseModel]
+    effect: Callable[[Bound, Told], Effect]
+    texts: Callable[[Row], Json] = lambda _: {}
 
-    def rows(self, session: Session) -> Sequence[Schedule]:
-        """Return all schedules."""
-        return schedules.page(session, None, ALL)
+    def rows(self, session: Session) -> Sequence[Row]:
+        """Return all that are not removed."""
+        return self.shelf.page(session, None, ALL)
 
-    def document(self, session: Session, row: Schedule) -> Json:
-        """Return a schedule without what is usual."""
-        shown = _document(session, row.selector, schedule_summary(row), ScheduleBody)
-        texts = {
-            "windows": [window_text(window_from_json(one)).lower() for one in row.windows],
-            "points": [f"{one['action']} {one['expression']}" for one in row.points],
-            "dates": [_date_text(date_from_json(one)) or date_fields(one) for one in row.dates],
-        }
+    def document(self, session: Session, row: Row) -> Json:
+        """Return one without what is usual."""
+        shown = _document(session, row.selector, self.shelf.summary(row), self.body)
+        texts = self.texts(row)
         return {key: texts.get(key, value) for key, value in shown.items()}
 
     def save(
-        self, session: Session, name: str, wanted: ScheduleBody, row: Schedule | None, asked: Asked
-    ) -> Saved[Schedule]:
-        """Save a schedule; it acts from its next edge."""
+        self, session: Session, name: str, wanted: Any, row: Row | None, asked: Asked
+    ) -> Saved[Row]:
+        """Save one; it acts as one does that is saved by itself."""
         del name
-        draft = schedule_routes.draft_of(session, self.context, wanted)
         before = _bound(session, row)
-        if row is None:
-            found = scheduling.create(session, draft, asked)
-        else:
-            found = scheduling.replace(session, row, draft, asked)
-        rule = found.schedule
-        notes = _coverage(before, found.covered, enabled=rule.enabled)
-        return Saved(
-            rule, [*notes, *_told(found.remarks)], _names(one.endpoint for one in found.covered)
-        )
+        told = self.shelf.saved(session, self.context, wanted, row, asked)
+        notes, covered = self.effect(before, told)
+        return Saved(self.shelf.row(told), notes, _names(covered))
 
-    def remove(self, session: Session, row: Schedule, asked: Asked) -> Sequence[str]:
-        """Remove a schedule."""
+    def remove(self, session: Session, row: Row, asked: Asked) -> Sequence[str]:
+        """Remove one."""
         before = _bound(session, row)
-        scheduling.remove(session, row, asked)
+        self.shelf.remove(session, row, asked)
         return _ceased(len(before))
-
-    def place(self, name: str, where: str) -> Path:
-        """Return the place of a field."""
-        return _place(self.section, name, where)
-
-
-@dataclass(frozen=True, slots=True)
-class IdlePolicies:
-    """Idle policies."""
-
-    context: Context
-    section: str = "policies"
-
-    def rows(self, session: Session) -> Sequence[IdlePolicy]:
-        """Return all idle policies."""
-        return policy_rows.page(session, None, ALL)
-
-    def document(self, session: Session, row: IdlePolicy) -> Json:
-        """Return a policy without what is usual."""
-        return _document(session, row.selector, policy_summary(row), PolicyBody)
-
-    def save(
-        self, session: Session, name: str, wanted: PolicyBody, row: IdlePolicy | None, asked: Asked
-    ) -> Saved[IdlePolicy]:
-        """Save a policy; its idle clocks start now."""
-        del name
-        draft = policy_routes.draft_of(session, self.context, wanted)
-        before = _bound(session, row)
-        if row is None:
-            found = policies.create(session, draft, asked)
-        else:
-            found = policies.replace(session, row, draft, asked)
-        rule = found.policy
-        notes = _coverage(before, found.covered, enabled=rule.enabled)
-        return Saved(rule, notes, _names(one.endpoint for one in found.covered))
-
-    def remove(self, session: Session, row: IdlePolicy, asked: Asked) -> Sequence[str]:
-        """Remove a policy."""
-        before = _bound(session, row)
-        policies.remove(session, row, asked)
-        return _ceased(len(before))
-
-    def place(self, name: str, where: str) -> Path:
-        """Return the place of a field."""
-        return _place(self.section, name, where)
-
-
-@dataclass(frozen=True, slots=True)
-class ExpiryPolicies:
-    """Expiry policies."""
-
-    context: Context
-    section: str = "expiry_policies"
-
-    def rows(self, session: Session) -> Sequence[ExpiryPolicy]:
-        """Return all expiry policies."""
-        return expiry.page(session, None, ALL)
-
-    def document(self, session: Session, row: ExpiryPolicy) -> Json:
-        """Return a policy without what is usual."""
-        return _document(session, row.selector, expiry_summary(row), ExpiryPolicyBody)
-
-    def save(
-        self,
-        session: Session,
-        name: str,
-        wanted: ExpiryPolicyBody,
-        row: ExpiryPolicy | None,
-        asked: Asked,
-    ) -> Saved[ExpiryPolicy]:
-        """Save a policy; what is set stays set."""
-        del name
-        draft = wanted.draft(resolved(session, self.context, wanted.selector))
-        if row is None:
-            done = expiry_policies.create(session, draft, asked)
-        else:
-            done = expiry_policies.replace(session, row, draft, asked)
-        return Saved(done.policy, covered=_names(done.covered))
-
-    def remove(self, session: Session, row: ExpiryPolicy, asked: Asked) -> Sequence[str]:
-        """Remove a policy."""
-        expiry_policies.remove(session, row, asked)
-        return ()
 
     def place(self, name: str, where: str) -> Path:
         """Return the place of a field."""
@@ -242,10 +167,54 @@ def rule_sections(context: Context) -> list[Section]:
     """Return the sections of rules, in the order in which they need each other."""
     return [
         RuleSection(Calendars()),
-        RuleSection(Schedules(context)),
-        RuleSection(IdlePolicies(context)),
-        RuleSection(ExpiryPolicies(context)),
+        RuleSection(
+            ShelfKind(
+                context,
+                "schedules",
+                schedule_routes.SHELF,
+                ScheduleBody,
+                lambda before, told: _effect(before, told.covered, told.schedule, told.remarks),
+                _schedule_texts,
+            )
+        ),
+        RuleSection(
+            ShelfKind(
+                context,
+                "policies",
+                policy_routes.SHELF,
+                PolicyBody,
+                lambda before, told: _effect(before, told.covered, told.policy),
+            )
+        ),
+        RuleSection(
+            ShelfKind(
+                context,
+                "expiry_policies",
+                expiry_routes.SHELF,
+                ExpiryPolicyBody,
+                lambda _, told: ([], told.covered),
+            )
+        ),
     ]
+
+
+def _schedule_texts(row: Schedule) -> Json:
+    """Return the windows, points and dates of a schedule as people say them."""
+    return {
+        "windows": [window_text(window_from_json(one)).lower() for one in row.windows],
+        "points": [f"{one['action']} {one['expression']}" for one in row.points],
+        "dates": [_date_text(date_from_json(one)) or date_fields(one) for one in row.dates],
+    }
+
+
+def _effect(
+    before: Bound,
+    covered: Sequence[Covered],
+    row: Schedule | IdlePolicy,
+    remarks: Sequence[Remark] = (),
+) -> Effect:
+    notes = _coverage(before, covered, enabled=row.enabled)
+    return [*notes, *_told(remarks)], [one.endpoint for one in covered]
 
 
 def _document(session: Session, selector: Json, answer: BaseModel, body: type[BaseModel]) -> Json:
@@ -287,7 +256,7 @@ def _named(session: Session, key: str, ref: str) -> str:
     return account.name if row is None else f"{account.name}/{row.name}"
 
 
-def _bound(session: Session, row: Schedule | IdlePolicy | None) -> Bound:
+def _bound(session: Session, row: ShelvedRow | None) -> Bound:
     """Return from when a rule acts on each endpoint that it covers; None is since long."""
     if row is None:
         return {}

@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 from fastapi import Query
 
-from orchestrator.api.schemas.base import Instant
+from orchestrator.api.schemas.base import AskedInstant
 from orchestrator.services.errors import invalid
 
 From = Annotated[
-    Instant | None, Query(alias="from", description="Default: when this UTC month began.")
+    AskedInstant | None, Query(alias="from", description="Default: when this UTC month began.")
 ]
-To = Annotated[Instant | None, Query(alias="to", description="Default: now.")]
+To = Annotated[AskedInstant | None, Query(alias="to", description="Default: now.")]
 DayGrouping = Annotated[Literal["day"] | None, Query(description="Also as a series of UTC days.")]
 
 

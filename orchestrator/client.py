@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LONGEST_POLL_S = 30
+_LONGEST_ANSWER_S = 60.0
+# So many silent tries of a renewal fit into what is left of a lease when it is first renewed.
+_TRIES = 4
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _DEAD = frozenset({"overruled", "failed", "released", "revoked", "expired"})
 
@@ -123,11 +126,22 @@ class Client:
         return self.send("GET", path, query=query)
 
     def send(
-        self, method: str, path: str, *, body: Any = None, query: http.Query | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: http.Query | None = None,
+        timeout_s: float = _LONGEST_ANSWER_S,
     ) -> Any:
-        """Send one request and return its answer; a change happens once. Raises ClientError."""
+        """Send one request and return its answer; a change happens once. Raises ClientError.
+
+        `timeout_s` is how long a silent server is waited for.
+        """
         try:
-            return self._http.send(method, path, query=query, body=body).payload
+            return self._http.send(
+                method, path, query=query, body=body, timeout_s=timeout_s
+            ).payload
         except http.ApiProblemError as error:
             code = str(error.problem.get("code") or "")
             raise ClientError(
@@ -150,6 +164,7 @@ class Lease:
     ) -> None:
         self._client, self._body = client, body
         self._ttl, self._wait = ttl.total_seconds(), wait.total_seconds()
+        self._patience = min(_LONGEST_ANSWER_S, self._ttl)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._deadline = 0.0
@@ -177,7 +192,8 @@ class Lease:
 
     def __enter__(self) -> Self:
         sent = self._client.timer.now()
-        found = self._client.send("POST", urls.path("leases"), body=self._body)
+        leases = urls.path("leases")
+        found = self._client.send("POST", leases, body=self._body, timeout_s=self._patience)
         self.id = str(found["id"])
         self._note(found, sent)
         self._thread = threading.Thread(target=self._renew, name=f"lease-{self.id}", daemon=True)
@@ -240,21 +256,30 @@ class Lease:
 
     def _renew_once(self) -> None:
         sent = self._client.timer.now()
-        body = {"ttl": self._body["ttl"]}
-        found = self._client.send("POST", urls.path("leases", self.id, "renew"), body=body)
-        self.renewals += 1
+        # A silent server must leave time for more tries before the lease is over.
+        patience = min(_LONGEST_ANSWER_S, self._ttl * 2 / 3 / _TRIES)
+        found = self._client.send(
+            "POST",
+            urls.path("leases", self.id, "renew"),
+            body={"ttl": self._body["ttl"]},
+            timeout_s=patience,
+        )
         self._note(found, sent)
+        self.renewals += 1
 
     def _note(self, found: Mapping[str, Any], sent: float) -> None:
         """Reckon the deadline from before the request: it is never later than the server's."""
-        self._deadline = sent + float(found["seconds_left"])
+        try:
+            self._deadline = sent + float(found["seconds_left"])
+        except (KeyError, TypeError, ValueError):
+            raise ClientError("the server's answer tells no end of the lease") from None
 
     def _end(self) -> None:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(timeout=self._ttl)
         try:
-            self._client.send("DELETE", urls.path("leases", self.id))
+            self._client.send("DELETE", urls.path("leases", self.id), timeout_s=self._patience)
         except ClientError as error:
             log.warning("the lease %s was not released, and ends by itself: %s", self.id, error)
 

@@ -18,6 +18,7 @@ from orchestrator.store.database import Database
 from tests.support.browser import find_browser
 from tests.support.isolation import isolate
 from tests.support.postgres import PostgresServer
+from tests.support.sharing import leave_what_is_loaded_alone, share_compiled_statements
 
 # The plugins import them, so it is said before.
 pytest.register_assert_rewrite(
@@ -44,10 +45,16 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+def pytest_collection_finish() -> None:
+    """Start the tests with nothing to look through that is not their own."""
+    leave_what_is_loaded_alone()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         isolate(patch, tmp_path_factory.mktemp("home"))
+        share_compiled_statements(patch)
         yield
 
 

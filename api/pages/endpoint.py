@@ -21,7 +21,7 @@ from orchestrator.costs.figures import Burn, Figure
 from orchestrator.costs.report import CostReport, DayCost
 from orchestrator.domain.decide import Rule
 from orchestrator.domain.money import NANO
-from orchestrator.services import find
+from orchestrator.services import expiry_policies, find
 from orchestrator.services.overview import STALE_AFTER, confirmed_at
 from orchestrator.services.views import ComponentBurn, burning_components
 from orchestrator.services.why import Line, Why, explain
@@ -164,7 +164,11 @@ def _rule_line(one: Line) -> RuleLine:
 def _bound(session: Session, endpoint: Endpoint) -> list[BoundRule]:
     bindings = schedules.bindings_of_endpoints(session, [endpoint.id]).get(endpoint.id, {})
     found = [_bound_rule(session, binding) for binding in bindings.values()]
-    return sorted((one for one in found if one), key=lambda one: (one.kind, one.name))
+    ends = [
+        BoundRule("Expiry policy", row.name, f"/expiry-policies/{row.id}", None, shadow=False)
+        for row in expiry_policies.covering(session, endpoint)
+    ]
+    return sorted([*ends, *(one for one in found if one)], key=lambda one: (one.kind, one.name))
 
 
 def _bound_rule(session: Session, binding: Binding) -> BoundRule | None:
@@ -173,7 +177,8 @@ def _bound_rule(session: Session, binding: Binding) -> BoundRule | None:
         link = f"/schedules/{binding.rule_id}"
         kind, rule = "Schedule", schedules.get(session, binding.rule_id)
     else:
-        link, kind, rule = "/policies", "Policy", policies.get(session, binding.rule_id)
+        link = f"/policies/{binding.rule_id}"
+        kind, rule = "Policy", policies.get(session, binding.rule_id)
     if rule is None or not rule.enabled:
         return None
     return BoundRule(kind, rule.name, link, binding.acts_from, rule.shadow)

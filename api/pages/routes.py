@@ -11,14 +11,17 @@ from fastapi.staticfiles import StaticFiles
 
 from orchestrator.api.deps import COOKIE, Ctx
 from orchestrator.api.pages import (
+    calendars,
     costs,
     endpoint,
+    expiry_policies,
     fleet,
     history,
     notifications,
     records,
     rules,
     shadow,
+    whatif,
 )
 from orchestrator.api.pages.shell import render_plain
 from orchestrator.services import web_sessions
@@ -48,5 +51,8 @@ def login_page(
     return render_plain("login.html", problem="", remedy="", next=target)
 
 
-for part in (fleet, endpoint, costs, rules, notifications, records, history, shadow):
+for part in (
+    *(fleet, endpoint, costs, rules, calendars, expiry_policies, whatif),
+    *(notifications, records, history, shadow),
+):
     router.include_router(part.router)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time
 from typing import Any
@@ -20,18 +20,20 @@ from orchestrator.domain.schedules.occurrences import state_at
 from orchestrator.domain.schedules.points import next_point
 from orchestrator.domain.schedules.text import describe, format_date_rule
 from orchestrator.domain.schedules.zones import zone, zone_names
+from orchestrator.services import expiry_policies as expiry_service
 from orchestrator.services import policies as policy_service
 from orchestrator.services import scheduling
 from orchestrator.services.bindings import NEVER
 from orchestrator.services.preview_weeks import DayOff, days_off
 from orchestrator.services.scheduling import Covered, Remark
 from orchestrator.services.windows import full, named_days_off, united, windows_of
-from orchestrator.store import accounts, endpoints, policies, schedules
+from orchestrator.store import accounts, endpoints, expiry, policies, schedules
 from orchestrator.store import calendars as calendar_rows
-from orchestrator.store.tables import IdlePolicy, Schedule
+from orchestrator.store.tables import ExpiryPolicy, IdlePolicy, Schedule
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
+Rule = Schedule | IdlePolicy | ExpiryPolicy
 MOST_RULES = 200
 MOST_NAMES = 1000
 _NEW_WINDOW = Window(frozenset(range(5)), time(8), time(19))
@@ -61,6 +63,15 @@ class ScheduleCard:
     only_points: bool
     covered: Sequence[CoveredText]
     remarks: Sequence[Remark]
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiryCard:
+    """An expiry policy for the list."""
+
+    row: ExpiryPolicy
+    covers: int
     scope: str
 
 
@@ -102,12 +113,13 @@ def schedule_page(page: PageOf, ref: str) -> Response:
 
 @router.get("/policies")
 def policies_page(page: PageOf) -> Response:
-    """Show all idle policies."""
+    """Show all idle and expiry policies."""
     with page.context.database.read() as session:
         rows = policies.page(session, None, MOST_RULES)
         names = _names(session)
         cards = [_policy_card(session, row, page.now, names) for row in rows]
-    return page.render("policies.html", "/policies", cards=cards)
+        ends = [_expiry_card(session, row, names) for row in expiry.page(session, None, MOST_RULES)]
+    return page.render("policies.html", "/policies", cards=cards, ends=ends)
 
 
 @router.get("/policies/new")
@@ -138,20 +150,20 @@ def _schedule_form(
         blank=_window_fields(_NEW_WINDOW),
         points=windows.points,
         dates=[_date_fields(one) for one in windows.dates],
-        calendars=_calendars(page, row),
+        calendars=picked_calendars(page, () if row is None else row.calendars),
         zones=sorted(zone_names()),
-        **_selector_fields(page, row),
+        **selector_fields(page, row),
     )
 
 
 def _policy_form(page: Page, row: IdlePolicy | None, card: PolicyCard | None) -> Response:
-    values = _selector_fields(page, row)
+    values = selector_fields(page, row)
     quiet = None if card is None else card.quiet
     return page.render("policy.html", "/policies", row=row, card=card, quiet=quiet, **values)
 
 
-def _selector_fields(page: Page, row: Schedule | IdlePolicy | None) -> dict[str, Any]:
-    """What the form needs to choose endpoints; ids are shown as names."""
+def selector_fields(page: Page, row: Rule | None) -> dict[str, Any]:
+    """Return what a form needs to choose endpoints; ids are shown as names."""
     stored = {} if row is None else row.selector
     with page.context.database.read() as session:
         known = accounts.live(session)
@@ -188,9 +200,8 @@ def _date_fields(rule: DateRule) -> dict[str, str]:
     return {"day": parts[0], "kind": parts[1], "times": times, "note": rule.note}
 
 
-def _calendars(page: Page, row: Schedule | None) -> list[tuple[str, bool]]:
-    """The calendars that there are, each with whether the schedule has it."""
-    picked = set() if row is None else set(row.calendars)
+def picked_calendars(page: Page, picked: Collection[str]) -> list[tuple[str, bool]]:
+    """Return the calendars that there are, each with whether it is picked."""
     with page.context.database.read() as session:
         return [(one.name, one.name in picked) for one in calendar_rows.known(session)]
 
@@ -239,7 +250,12 @@ def _policy_card(session: Session, row: IdlePolicy, now: datetime, names: _Names
     return PolicyCard(row, covered, _scope(session, row, names), quiet_out(row))
 
 
-def _scope(session: Session, row: Schedule | IdlePolicy, names: _Names) -> str:
+def _expiry_card(session: Session, row: ExpiryPolicy, names: _Names) -> ExpiryCard:
+    covered = expiry_service.describe(session, row).covered
+    return ExpiryCard(row, len(covered), _scope(session, row, names))
+
+
+def _scope(session: Session, row: Rule, names: _Names) -> str:
     """What a selector covers, in words."""
     stored, parts = row.selector, []
     if "endpoint" in stored:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from orchestrator.api.cursors import WindowDep
 from orchestrator.api.deps import Ctx, Reader
 from orchestrator.api.openapi import READ, READ_ONE, problems
-from orchestrator.api.schemas.base import Instant, Listing
+from orchestrator.api.schemas.base import AskedInstant, Listing
 from orchestrator.api.schemas.costs import CostsOut, costs_out
 from orchestrator.api.schemas.endpoints import EndpointOut, endpoint_out
 from orchestrator.api.schemas.misc import EventOut, event_out
@@ -53,7 +53,7 @@ def list_endpoints(
     hardware: Annotated[str | None, Query(max_length=120, description="Part of its key.")] = None,
     deleted: Annotated[bool, Query(description="Also those that were deleted.")] = False,
     expiring_before: Annotated[
-        Instant | None, Query(description="Only those that expire before then.")
+        AskedInstant | None, Query(description="Only those that expire before then.")
     ] = None,
     sort: Sort = Sort.NAME,
 ) -> Listing[EndpointOut]:

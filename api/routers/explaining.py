@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from orchestrator.api.deps import Ctx, Reader
 from orchestrator.api.openapi import READ_ONE, problems
 from orchestrator.api.routers.endpoints import EndpointRef
-from orchestrator.api.schemas.base import Instant
+from orchestrator.api.schemas.base import AskedInstant
 from orchestrator.api.schemas.timeline import TimelineOut, timeline_out
 from orchestrator.api.schemas.why import WhyOut, why_out
 from orchestrator.api.spans import From, span
@@ -27,11 +27,11 @@ NotQuery = Annotated[
     Query(alias="not", description="Also say what would have to change for it to be so."),
 ]
 AtQuery = Annotated[
-    Instant | None,
+    AskedInstant | None,
     Query(description="Default: now. Earlier as it was known then, later by the rules of today."),
 ]
 ToAhead = Annotated[
-    Instant | None,
+    AskedInstant | None,
     Query(alias="to", description="Default: now. Later: what the rules will do until then."),
 ]
 FARTHEST = timedelta(days=92)

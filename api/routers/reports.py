@@ -10,7 +10,7 @@ from orchestrator.api.cursors import WindowDep
 from orchestrator.api.deps import Ctx, Reader
 from orchestrator.api.openapi import READ, problems
 from orchestrator.api.routers.endpoints import LabelFilter, parse_label
-from orchestrator.api.schemas.base import Instant, Listing
+from orchestrator.api.schemas.base import AskedInstant, Listing
 from orchestrator.api.schemas.costs import CostsOut, costs_out
 from orchestrator.api.schemas.misc import EventsOut, OfferOut, event_out, offer_out
 from orchestrator.api.spans import DayGrouping, From, To, span
@@ -93,7 +93,7 @@ def list_events(
     kind: Annotated[
         str | None, Query(max_length=80, description="`operation.failed`, or `hold.*`.")
     ] = None,
-    since: Instant | None = None,
+    since: AskedInstant | None = None,
 ) -> EventsOut:
     """List what happened, newest first."""
     del caller

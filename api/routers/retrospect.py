@@ -10,7 +10,6 @@ from sqlmodel import Session
 
 from orchestrator.api.deps import Ctx, Reader
 from orchestrator.api.openapi import READ, problems
-from orchestrator.api.routers.schedules import resolved
 from orchestrator.api.schemas.other_rules import (
     ShadowOut,
     WhatIfBody,
@@ -19,6 +18,7 @@ from orchestrator.api.schemas.other_rules import (
     total,
     what_if_line,
 )
+from orchestrator.api.shelves import resolved
 from orchestrator.api.spans import From, To, span
 from orchestrator.services import calendars, find, shadow_report, whatif, whatif_request
 from orchestrator.services.context import Context
@@ -46,8 +46,9 @@ def compare_other_rules(body: WhatIfBody, caller: Reader, context: Ctx) -> WhatI
     return WhatIfOut(
         start=body.start,
         end=end,
-        assumptions=list(whatif.ASSUMPTIONS),
-        metered=total([one.metered.cost for one in compared]),
+        assumptions=list(whatif_request.assumptions(others)),
+        metered=total([one.metered.cost for one in compared], "metered"),
+        again=total([one.again.cost for one in compared]),
         other=total([one.other.cost for one in compared]),
         saved=total([one.saved for one in compared]),
         items=[what_if_line(one) for one in found],
@@ -109,6 +110,7 @@ def _wanted(session: Session, context: Context, body: WhatIfBody, end: datetime)
             policy.action,
             policy.quiet(),
         ),
+        expiry=None if body.expiry is None else body.expiry.draft(),
         rules=body.rules,
         without=body.without,
         instead=body.instead,

@@ -11,6 +11,7 @@ from orchestrator.api import rules_file
 from orchestrator.api.changes import ChangeDep, Done
 from orchestrator.api.deps import Ctx, Operator, Reader
 from orchestrator.api.openapi import CHANGE, READ, problems
+from orchestrator.api.rules_ahead import lint_ahead
 from orchestrator.api.schemas.rules_file import AppliedOut, ApplyBody, RulesText, applied_out
 from orchestrator.services import rules_as_code
 from orchestrator.services.rules_as_code import Run
@@ -41,6 +42,7 @@ def apply_rules(body: ApplyBody, caller: Operator, context: Ctx, change: ChangeD
     if kept is not None:
         return kept
     read = change.before(caller, lambda: rules_file.read(context, caller, body.text))
+    lint_ahead(context, read, change.now)
     # A key names one operation, and this may ask for several; the answer is kept under it.
     asked = replace(change.asked(caller, body.reason or "as a file of rules says"), key=None)
 
@@ -49,4 +51,4 @@ def apply_rules(body: ApplyBody, caller: Operator, context: Ctx, change: ChangeD
         applied = rules_as_code.apply(run, read.sections, read.loaded, body.confirm)
         return Done(200, applied_out(applied, rehearsal=change.dry_run))
 
-    return change.run(caller, work)
+    return change.run(caller, work, lasts=True)

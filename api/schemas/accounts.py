@@ -34,10 +34,15 @@ class FreezeOut(Answer):
 
 
 class UsageOut(Answer):
-    """How request counts are read, and what that costs a month where the cloud charges for it."""
+    """How request counts are read, and what that costs a month where the cloud charges for it.
+
+    `endpoints` are those that idle policies watch, `recorded` those read for the record alone.
+    """
 
     endpoints: int
     every_seconds: int
+    recorded: int = 0
+    recorded_every_seconds: int | None = None
     price_per_month: Price | None
     cap_per_month: Price | None
 
@@ -135,6 +140,8 @@ def _usage(row: Account) -> UsageOut | None:
     return UsageOut(
         endpoints=watch["endpoints"],
         every_seconds=watch["every_seconds"],
+        recorded=watch.get("recorded", 0),
+        recorded_every_seconds=watch.get("record_every_seconds"),
         price_per_month=price(watch["month_nano"]),
         cap_per_month=price(watch["cap_nano"]),
     )

@@ -9,21 +9,26 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from orchestrator.domain.bounds import YEARS, is_within
 from orchestrator.services.errors import nearest
 
 Item = TypeVar("Item")
 
 
 def _to_utc(value: datetime) -> datetime:
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("is outside of the years 1 to 9999 in UTC") from None
+    return value.astimezone(UTC)
 
 
-Instant = Annotated[
-    AwareDatetime, AfterValidator(_to_utc), Field(examples=["2026-11-20T18:00:00Z"])
-]
+def _near(value: datetime) -> datetime:
+    if not is_within(value):
+        raise ValueError(f"is too far away; name years from {YEARS}")
+    return _to_utc(value)
+
+
+_EXAMPLE = Field(examples=["2026-11-20T18:00:00Z"])
+Instant = Annotated[AwareDatetime, AfterValidator(_to_utc), _EXAMPLE]
+AskedInstant = Annotated[AwareDatetime, AfterValidator(_near), _EXAMPLE]
+"""An instant in a request, of a year that dates can be reckoned with."""
 
 
 class Answer(BaseModel):

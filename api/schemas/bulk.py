@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from orchestrator.api.schemas.base import Answer, Body, Instant, Labels, Reason
+from orchestrator.api.schemas.base import Answer, AskedInstant, Body, Instant, Labels, Reason
 from orchestrator.api.schemas.money import Price, price
 from orchestrator.api.schemas.operations import Ref
 from orchestrator.domain.status import Status
@@ -50,7 +50,7 @@ class BulkBody(Body):
 
     action: Action = Field(examples=["pause"])
     selector: BulkSelector
-    until: Instant | None = Field(
+    until: AskedInstant | None = Field(
         None, description="Hold them so until then; for pause, resume and scale_to_zero."
     )
     set_labels: Labels = Field(

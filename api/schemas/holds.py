@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from orchestrator.api.schemas.base import Answer, Body, Instant, Reason
+from orchestrator.api.schemas.base import Answer, AskedInstant, Body, Instant, Reason
 from orchestrator.api.schemas.money import Price, price
 from orchestrator.api.schemas.operations import (
     HoldOut,
@@ -18,9 +18,10 @@ from orchestrator.api.schemas.operations import (
 )
 from orchestrator.domain.status import Status, Wish
 from orchestrator.services.errors import invalid
+from orchestrator.services.hold_rows import SHORTEST_HOLD, TOO_SHORT
 from orchestrator.services.holding import Held
 from orchestrator.services.leases import Leased
-from orchestrator.services.lengths import parse
+from orchestrator.services.lengths import NOT_NONE, parse
 from orchestrator.store.tables import Account
 
 EndpointText = Annotated[
@@ -37,9 +38,11 @@ class HoldBody(Body):
     wish: Literal["running", "available", "paused"] = Field(
         description="`available` is running, or at zero and woken by requests."
     )
-    until: Instant | None = None
+    until: AskedInstant | None = None
     length: Length | None = Field(None, alias="for", examples=["3h"])
-    reason: Reason = ""
+    reason: Annotated[
+        Reason, StringConstraints(strip_whitespace=True, min_length=1)
+    ] = Field(description="Why; others see it who want something else.")
 
     def wanted(self) -> Wish:
         """Return the wish as the rules know it."""
@@ -53,7 +56,12 @@ class HoldBody(Body):
                 "A hold has an end: give `until`, or `for`.",
                 remedy='Send "for": "3h", or an instant.',
             )
-        return self.until or now + parse(self.length or "", "for")
+        if self.until is not None:
+            return self.until
+        length = parse(self.length or "", "for", NOT_NONE)
+        if length < SHORTEST_HOLD:
+            raise invalid("for", TOO_SHORT, remedy='Send "for": "1h", for an hour.')
+        return now + length
 
 
 class HoldMadeOut(HoldOut):
@@ -72,7 +80,7 @@ class LeaseBody(Body):
 
     def length(self) -> timedelta:
         """Return how long it lasts. Raises ServiceError 422."""
-        return parse(self.ttl, "ttl")
+        return parse(self.ttl, "ttl", NOT_NONE)
 
 
 class RenewBody(Body):
@@ -82,7 +90,7 @@ class RenewBody(Body):
 
     def length(self) -> timedelta:
         """Return how long it lasts. Raises ServiceError 422."""
-        return parse(self.ttl, "ttl")
+        return parse(self.ttl, "ttl", NOT_NONE)
 
 
 class LeaseOut(Answer):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from orchestrator.api.schemas.accounts import FreezeOut
-from orchestrator.api.schemas.base import Answer, Body, Instant, Listing
+from orchestrator.api.schemas.base import Answer, AskedInstant, Body, Instant, Listing
 from orchestrator.api.schemas.endpoints import HardwareOut, hardware_out
 from orchestrator.api.schemas.money import Price, price
 from orchestrator.api.schemas.operations import Ref
@@ -29,7 +29,7 @@ class TokenBody(Body):
         str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$", examples=["ci-deploys"])
     ]
     scope: Scope = Scope.READ
-    expires_at: Instant | None = None
+    expires_at: AskedInstant | None = None
 
 
 class TokenOut(Answer):

@@ -18,6 +18,9 @@ class Price(Answer):
     currency: Literal["USD"] = "USD"
 
 
+Basis = Literal["metered", "billed", "expected"]
+
+
 class Money(Answer):
     """A figure with its bounds; `unpriced_seconds` of it have no known price and count as none."""
 
@@ -25,7 +28,9 @@ class Money(Answer):
     low: str = Field(examples=["43.100000000"])
     high: str = Field(examples=["43.350000000"])
     currency: Literal["USD"] = "USD"
-    basis: Literal["metered", "billed"] = "metered"
+    basis: Basis = Field(
+        "metered", description="By the meter, by the cloud's bill, or expected: worked out."
+    )
     unpriced_seconds: int = Field(0, ge=0, examples=[0])
 
 
@@ -39,11 +44,12 @@ def price(nano: int | None) -> Price | None:
     return None if nano is None else Price(amount=decimal_text(nano))
 
 
-def money(figure: Figure) -> Money:
-    """Return a figure of the ledger."""
+def money(figure: Figure, basis: Basis = "metered") -> Money:
+    """Return a figure of the ledger, or one that is worked out."""
     return Money(
         amount=decimal_text(figure.nano),
         low=decimal_text(figure.low),
         high=decimal_text(figure.high),
+        basis=basis,
         unpriced_seconds=figure.unpriced_seconds,
     )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from orchestrator.api.schemas.base import Answer, Body, Instant, Reason
+from orchestrator.api.schemas.base import Answer, AskedInstant, Body, Instant, Reason
 from orchestrator.api.schemas.money import Price, price
 from orchestrator.store.operations import ACTIVE
 from orchestrator.store.tables import Hold, Operation
@@ -131,7 +131,7 @@ class ClickBody(Body):
     """Why, and until when."""
 
     reason: Reason = ""
-    until: Instant | None = Field(
+    until: AskedInstant | None = Field(
         None, description="Hold it so until then; else the rules say when a click ends."
     )
 

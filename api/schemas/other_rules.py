@@ -7,9 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from orchestrator.api.schemas.base import Answer, Body, Instant, Name
+from orchestrator.api.schemas.base import Answer, AskedInstant, Body, Instant, Name
 from orchestrator.api.schemas.endpoint_bodies import SelectorBody
-from orchestrator.api.schemas.money import Money, money
+from orchestrator.api.schemas.lifetimes import Calendars, Ttl, Zone
+from orchestrator.api.schemas.money import Basis, Money, money
 from orchestrator.api.schemas.operations import Ref
 from orchestrator.api.schemas.rules import PolicyBody
 from orchestrator.api.schemas.schedules import PreviewBody
@@ -18,6 +19,7 @@ from orchestrator.domain.demand import Count
 from orchestrator.services.reruns import StartUpTime
 from orchestrator.services.shadow_report import ShadowLine, Sleep
 from orchestrator.services.whatif import Comparison, Range, Side, Stretch, WhatIf
+from orchestrator.services.whatif_expiry import DraftExpiry
 
 HOUR = 3600
 RuleRef = Annotated[str, Field(max_length=120, examples=["office-hours"])]
@@ -36,20 +38,34 @@ class DraftPolicyBody(PolicyBody):
     selector: SelectorBody | None = None  # type: ignore[assignment] # the request has its own
 
 
+class DraftExpiryBody(Body):
+    """A time to live that is not saved, counted from when each endpoint was made."""
+
+    name: Name = "draft-expiry"
+    ttl: Ttl
+    timezone: Zone = "UTC"
+    calendars: Calendars = Field(default_factory=list)
+
+    def draft(self) -> DraftExpiry:
+        """Return it as the use case wants it."""
+        return DraftExpiry(self.ttl, self.name, self.timezone, tuple(self.calendars))
+
+
 class WhatIfBody(Body):
     """Other rules for a span of the past: drafts and saved rules more, or some fewer."""
 
-    start: Instant = Field(alias="from", examples=["2026-10-01T00:00:00Z"])
-    end: Instant | None = Field(None, alias="to", description="Default: now.")
+    start: AskedInstant = Field(alias="from", examples=["2026-10-01T00:00:00Z"])
+    end: AskedInstant | None = Field(None, alias="to", description="Default: now.")
     selector: SelectorBody | None = Field(
         None, description="Which endpoints; default: those of the one saved rule that is named."
     )
     schedule: DraftScheduleBody | None = None
     policy: DraftPolicyBody | None = None
+    expiry: DraftExpiryBody | None = None
     rules: Annotated[list[RuleRef], Field(max_length=20)] = Field(
         default_factory=list,
-        description="Ids or names of saved schedules and idle policies, as they are now and not "
-        "in shadow.",
+        description="Ids or names of saved schedules, idle and expiry policies, as they are now "
+        "and not in shadow.",
     )
     without: Annotated[list[RuleRef], Field(max_length=20)] = Field(
         default_factory=list, description="Ids or names of rules that would not have been."
@@ -68,7 +84,7 @@ class RangeOut(Answer):
 
 
 class SideOut(Answer):
-    """One side of the comparison."""
+    """One side of the comparison; what was not metered is `expected`."""
 
     hours_awake: RangeOut
     cost: Money
@@ -87,6 +103,7 @@ class ComparisonOut(Answer):
     """What is known of a span, under other rules.
 
     `again` are the same rules run again: how far it is from `metered` is how far the model is off.
+    `saved` is `again` less `other`, so that error is on both sides of it.
     Bounds take the time of which use is unknown as idle and as busy.
     """
 
@@ -125,14 +142,15 @@ class WhatIfOut(Answer):
     start: Instant = Field(serialization_alias="from")
     end: Instant = Field(serialization_alias="to")
     assumptions: list[str]
-    metered: Money
-    other: Money
-    saved: Money
+    metered: Money | None = Field(description="Null, as the others, where nothing is compared.")
+    again: Money | None = Field(description="The same rules run again: how far the model is off.")
+    other: Money | None
+    saved: Money | None = Field(description="`again` less `other`.")
     items: list[WhatIfLineOut]
 
 
 class SleepOut(Answer):
-    """A time in which it would have slept, what it cost, and the requests that came in it."""
+    """A time in which it would have slept, what that saves, and the requests that came in it."""
 
     start: Instant
     end: Instant
@@ -195,7 +213,7 @@ def shadow_line(found: ShadowLine) -> ShadowLineOut:
         first_proposed_at=found.first_proposed_at,
         hours_asleep=_hours(found.slept_s),
         times_asleep=found.sleep_count,
-        saved=money(compared.saved),
+        saved=money(compared.saved, "expected"),
         cold_starts=_range(compared.other.cold_starts),
         requests_that_wait=_count(compared.waited),
         requests_refused=_count(compared.refused),
@@ -204,19 +222,19 @@ def shadow_line(found: ShadowLine) -> ShadowLineOut:
     )
 
 
-def total(figures: Sequence[Figure]) -> Money:
-    """Return the sum of figures."""
-    return money(sum(figures, Figure()))
+def total(figures: Sequence[Figure], basis: Basis = "expected") -> Money | None:
+    """Return the sum of figures; None without any."""
+    return money(sum(figures, Figure()), basis) if figures else None
 
 
 def _comparison(found: Comparison) -> ComparisonOut:
     return ComparisonOut(
         start=found.start,
         end=found.end,
-        metered=_side(found.metered),
-        again=_side(found.again),
-        other=_side(found.other),
-        saved=money(found.saved),
+        metered=_side(found.metered, "metered"),
+        again=_side(found.again, "expected"),
+        other=_side(found.other, "expected"),
+        saved=money(found.saved, "expected"),
         requests_that_wait=_count(found.waited),
         requests_refused=_count(found.refused),
         unknown_hours=_hours(found.unknown.total_seconds()),
@@ -224,10 +242,10 @@ def _comparison(found: Comparison) -> ComparisonOut:
     )
 
 
-def _side(side: Side) -> SideOut:
+def _side(side: Side, basis: Basis) -> SideOut:
     return SideOut(
         hours_awake=_range(side.hours),
-        cost=money(side.cost),
+        cost=money(side.cost, basis),
         cold_starts=_range(side.cold_starts),
     )
 
@@ -243,7 +261,7 @@ def _gap(one: Stretch) -> NotComparedOut:
 
 def _sleep(one: Sleep) -> SleepOut:
     how = "paused" if one.paused else "scaled_to_zero"
-    cost, requests = money(one.saved), _count(one.requests)
+    cost, requests = money(one.saved, "expected"), _count(one.requests)
     return SleepOut(start=one.start, end=one.end, how=how, cost=cost, requests=requests)
 
 

@@ -36,6 +36,10 @@ from orchestrator.store.tables import Schedule
 SECONDS_PER_HOUR = 3600
 # A preview names so many starts; the earliest come first.
 MOST_STARTS = 1000
+LEFT_ASIDE = (
+    "idle policies, holds, leases and expiry: they may put an endpoint to sleep or keep it up "
+    "besides; its timeline has them"
+)
 Calendars = Annotated[
     list[Annotated[str, Field(max_length=120)]],
     Field(max_length=20, examples=[["us-holidays"]]),
@@ -70,6 +74,12 @@ class ScheduleBody(Body):
     apply_now: Annotated[list[str], Field(max_length=2000)] = Field(
         default_factory=list,
         description="Endpoint ids on which it acts at once; on others from its next edge.",
+    )
+    confirm: str = Field(
+        "",
+        max_length=64,
+        description="What a rehearsal answered with: refused where anything that it showed is "
+        "other now. Needed to act at once on many endpoints.",
     )
 
     def parsed(self) -> Windows:
@@ -127,6 +137,10 @@ class ScheduleOut(ScheduleSummary):
     )
     endpoints: list[CoveredOut]
     findings: list[FindingOut]
+    confirm: str = Field(
+        description="Stands for what is shown here, when it is a rehearsal.",
+        examples=["5f0c6b7d"],
+    )
 
 
 class EdgeOut(Answer):
@@ -223,6 +237,7 @@ class PreviewOut(Answer):
     starts: list[StartOut]
     starts_left_out: int
     findings: list[FindingOut]
+    left_aside: str = Field(examples=[LEFT_ASIDE])
 
 
 def schedule_fields(row: Schedule) -> dict[str, Any]:
@@ -251,6 +266,7 @@ def schedule_out(described: scheduling.Described) -> ScheduleOut:
             "wish_now": described.wish_now,
             "endpoints": [covered_out(item) for item in described.covered],
             "findings": [finding_out(item) for item in described.remarks],
+            "confirm": described.confirm,
         }
     )
 
@@ -261,6 +277,7 @@ def preview_out(found: preview.Preview) -> PreviewOut:
     return PreviewOut.model_validate(
         {
             "timezone": found.timezone,
+            "left_aside": LEFT_ASIDE,
             "tzdata": found.tzdata,
             "weeks": [_week(week) for week in found.weeks],
             "hours_per_week": round(found.minutes_per_week / 60, 2),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field
 
 from orchestrator.api.schemas.base import Answer, Instant
 from orchestrator.api.schemas.misc import IntervalOut, interval_out
-from orchestrator.api.schemas.money import Money, money
+from orchestrator.api.schemas.money import Basis, Money, money
 from orchestrator.services.timeline import Stretch, Timeline
 from orchestrator.store.tables import MeterInterval
 
 MOST_INTERVALS = 5000
+_BASIS: Mapping[str, Basis] = {"past": "metered", "future": "expected"}
 
 
 class SpanOut(Answer):
@@ -32,7 +33,9 @@ class SpanOut(Answer):
     rule: str = Field(examples=["schedule:sch_01jd2w9k4v8m5r0aq7t3xzbcde"])
     reason: str
     replicas: int
-    cost: Money
+    cost: Money | None = Field(
+        description="Null where nobody looked: before the first look, and since the last."
+    )
     may_sleep: bool = Field(description="Ahead: that it sleeps then if no request comes.")
 
 
@@ -47,8 +50,8 @@ class TimelineOut(Answer):
     end: Instant
     intervals: list[IntervalOut]
     spans: list[SpanOut]
-    past_cost: Money
-    future_cost: Money
+    past_cost: Money | None = Field(description="Of what was measured; null where nothing was.")
+    future_cost: Money | None = Field(description="Null where nothing can be told of it.")
     assumption: str = Field(description="What the future is told under; empty without any.")
     truncated: bool
 
@@ -63,8 +66,8 @@ def timeline_out(found: Timeline, intervals: Sequence[MeterInterval]) -> Timelin
         end=found.end,
         intervals=[interval_out(one) for one in shown],
         spans=[_span(one) for one in spans],
-        past_cost=money(found.past),
-        future_cost=money(found.future),
+        past_cost=None if found.past is None else money(found.past),
+        future_cost=None if found.future is None else money(found.future, "expected"),
         assumption=found.assumption,
         truncated=cut,
     )
@@ -81,6 +84,6 @@ def _span(one: Stretch) -> SpanOut:
         rule=one.rule,
         reason=one.reason,
         replicas=one.replicas,
-        cost=money(one.cost),
+        cost=None if one.cost is None else money(one.cost, _BASIS[one.phase]),
         may_sleep=one.may_sleep,
     )

@@ -1,5 +1,6 @@
 // Dialogs before a change: what it will do, until when and for how much, from a dry run.
 
+import { show as showCalendar } from "./calendar.js";
 import { call, dollars, el, labelsOf, nano, problemBox, toast, uuid } from "./dom.js";
 import { localize, serverNow, when } from "./times.js";
 
@@ -28,6 +29,9 @@ const ACTIONS = {
   "end-hold": { title: "End the hold on", verb: "End the hold", method: "DELETE", url: ({ hold }) => `/v1/holds/${encodeURIComponent(hold)}`, fields: [], always: "Its rules decide again at once." },
   "remove-schedule": { title: "Remove schedule", verb: "Remove", method: "DELETE", url: ({ endpoint }) => `/v1/schedules/${encodeURIComponent(endpoint)}`, fields: [], danger: true, leave: "/schedules", always: "Its windows no longer act. Each endpoint goes back at once to what was last asked of it: what sleeps by this schedule and was last asked to run is resumed." },
   "remove-policy": { title: "Remove policy", verb: "Remove", method: "DELETE", url: ({ endpoint }) => `/v1/policies/${encodeURIComponent(endpoint)}`, fields: [], danger: true, leave: "/policies", always: "It no longer acts on any endpoint." },
+  "remove-calendar": { title: "Remove calendar", verb: "Remove", method: "DELETE", url: ({ endpoint }) => `/v1/calendars/${encodeURIComponent(endpoint)}`, fields: [], danger: true, leave: "/calendars", always: "Only a calendar that nothing uses can be removed." },
+  "refresh-calendar": { title: "Refresh calendar", verb: "Refresh", url: ({ endpoint }) => `/v1/calendars/${encodeURIComponent(endpoint)}/refresh`, fields: [], show: showCalendar, always: "It takes the days off that its source tells now, from today on; the past stays as it was." },
+  "remove-expiry-policy": { title: "Remove expiry policy", verb: "Remove", method: "DELETE", url: ({ endpoint }) => `/v1/expiry-policies/${encodeURIComponent(endpoint)}`, fields: [], danger: true, leave: "/policies", always: "It gives no more ends and limits nothing any more. Ends that are set stay set." },
   freeze: { title: "Freeze everything", verb: "Freeze", method: "PUT", url: () => "/v1/freeze", fields: [REASON], needsReason: true, dry: false, danger: true, plain: true, always: "No rule and no request changes any endpoint until it is unfrozen. What runs keeps running and is billed. Observing and counting go on." },
   unfreeze: { title: "Unfreeze", verb: "Unfreeze", method: "DELETE", url: () => "/v1/freeze", fields: [], plain: true, always: "Rules act again at once: endpoints outside their windows go to sleep." },
   "freeze-account": { title: "Freeze account", verb: "Freeze", method: "PUT", url: () => "/v1/freeze", fields: [REASON], needsReason: true, dry: false, danger: true, body: ({ endpoint }) => ({ account: endpoint }), always: "No rule and no request changes any endpoint of this account until it is unfrozen." },
@@ -162,6 +166,11 @@ function showAnswer(box, action, answer) {
   box.replaceChildren(el("p", {}, action.always), ...(answer?.warnings ?? []).map((text) => el("p", {}, text)));
   const skipped = answer?.skipped ?? [];
   if (skipped.length) box.append(el("p", {}, `Left as observed: ${skipped.map((one) => `${one.endpoint.name} (${one.reason})`).join("; ")}`));
+  if (action.show && answer) {
+    const shown = el("div", { className: "stack-s" });
+    action.show(answer, shown, true);
+    box.append(shown);
+  }
   if (rows.length) box.append(el("dl", {}, rows.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])));
   localize(box);
   box.removeAttribute("aria-busy");

@@ -1,6 +1,7 @@
 // The forms of schedules and policies: what is typed becomes a request, and a preview of it.
 
 import { call, dollars, el, icon, labelsOf, nano, problemBox, uuid } from "./dom.js";
+import { clearFields, markFields } from "./fields.js";
 import { calendars, comingWeeks, dates, earlyStarts, growing, lateStarts, points, windowBody } from "./schedule_rows.js";
 
 const form = document.getElementById("rule");
@@ -11,6 +12,8 @@ const HOURS_PER_MONTH = 730.5;
 
 let key = uuid();
 let covered = [];
+// Stands for what the last rehearsal showed: saving is refused where that is other now.
+let confirmed = "";
 // Why the rule would not act on an endpoint that it covers, by id; null until a save was rehearsed.
 let notActing = null;
 
@@ -41,19 +44,27 @@ function quietHours() {
   return list.length ? { timezone: field("quiet_zone").value.trim() || "UTC", windows: list } : null;
 }
 
-function body() {
-  const shared = {
-    name: field("name").value.trim(),
-    selector: selector(),
-    shadow: field("shadow").checked,
-    enabled: field("enabled").checked,
+const text = (name) => field(name).value.trim();
+
+function expiryBody(shared) {
+  const count = text("max_extensions");
+  return {
+    ...shared, default_ttl: text("default_ttl"), max_ttl: text("max_ttl"), max_extension: text("max_extension"),
+    max_extensions: count ? Number(count) : null, warn_before: text("warn_before").split(",").map((one) => one.trim()).filter(Boolean),
+    delete_grace: text("delete_grace"), timezone: text("timezone") || "UTC", calendars: calendars(),
   };
+}
+
+function body() {
+  const named = { name: text("name"), selector: selector(), enabled: field("enabled").checked };
+  if (form.dataset.kind === "expiry") return expiryBody(named);
+  const shared = { ...named, shadow: field("shadow").checked };
   if (isSchedule) {
     const apply = document.getElementById("apply-now")?.checked ? covered : [];
     return {
-      ...shared, timezone: field("timezone").value.trim(), windows: windows().map(windowBody),
+      ...shared, timezone: text("timezone"), windows: windows().map(windowBody),
       points: points(), dates: dates(), calendars: calendars(),
-      drain_minutes: Number(field("drain_minutes").value), apply_now: apply,
+      drain_minutes: Number(field("drain_minutes").value), apply_now: apply, confirm: apply.length ? confirmed : "",
     };
   }
   return {
@@ -145,7 +156,7 @@ function showSchedule(answer) {
   const share = Math.round((answer.hours_per_week / 168) * 100);
   document.getElementById("preview-hours").textContent = `${answer.hours_per_week} h a week, ${share} % of it`;
   preview.replaceChildren(weekGrid(windows()), ...[savings(answer.endpoints), effects(answer.endpoints), earlyStarts(answer.endpoints), lateStarts(answer.starts), comingWeeks(answer.weeks), findings(answer.findings)].filter(Boolean),
-    el("p", { className: "soft small" }, `Up while a window is open, at today's price; a month is ${HOURS_PER_MONTH} hours. Zone rules ${answer.tzdata}.`));
+    el("p", { className: "soft small" }, `Up while a window is open, at today's price; a month is ${HOURS_PER_MONTH} hours. Left aside: ${answer.left_aside}. Zone rules ${answer.tzdata}.`));
 }
 
 function showCovered(list) {
@@ -165,7 +176,7 @@ function showCovered(list) {
 function showPolicy(answer) {
   const rows = answer.endpoints;
   preview.replaceChildren(rows.length
-    ? el("ul", { className: "findings" }, rows.slice(0, 25).map((one) => el("li", {}, icon(one.managed ? "check" : "eye"), el("span", {}, one.name, !one.managed && el("span", { className: "soft" }, " only observed"), one.protected && el("span", { className: "soft" }, " protected: only proposes")))))
+    ? el("ul", { className: "findings" }, rows.slice(0, 25).map((one) => el("li", {}, icon(one.managed === false ? "eye" : "check"), el("span", {}, one.name, one.managed === false && el("span", { className: "soft" }, " only observed"), one.protected && el("span", { className: "soft" }, " protected: only proposes")))))
     : el("p", { className: "soft" }, "It covers no endpoint now."));
 }
 
@@ -177,19 +188,25 @@ async function rehearse() {
   const { signal } = waiting;
   const wanted = body();
   problem.replaceChildren();
+  clearFields(form);
   try {
     if (wanted.selector && document.querySelector(".form-end")) {
       const draft = { ...wanted, name: wanted.name || `preview ${key}`.slice(0, 60) };
-      if (isSchedule) draft.apply_now = [];
+      if (isSchedule) Object.assign(draft, { apply_now: [], confirm: "" });
       const answer = await call(form.dataset.method, `${form.dataset.url}?dry_run=true`, draft, { signal });
-      if (isSchedule) showCovered(answer.would.endpoints);
-      else showPolicy(answer.would);
+      if (isSchedule) {
+        confirmed = answer.would.confirm;
+        showCovered(answer.would.endpoints);
+      }
+      if (!isSchedule) showPolicy(answer.would);
     }
     if (isSchedule && wanted.timezone) {
-      showSchedule(await call("POST", form.dataset.preview, { ...wanted, name: wanted.name || "preview", apply_now: [] }, { signal }));
+      showSchedule(await call("POST", form.dataset.preview, { ...wanted, name: wanted.name || "preview", apply_now: [], confirm: "" }, { signal }));
     }
   } catch (error) {
-    if (error.name !== "AbortError") problem.replaceChildren(problemBox(error));
+    if (error.name === "AbortError") return;
+    problem.replaceChildren(problemBox(error));
+    markFields(form, error);
   }
 }
 
@@ -216,6 +233,7 @@ form.addEventListener("submit", async (event) => {
     location.assign(form.dataset.done);
   } catch (error) {
     problem.replaceChildren(problemBox(error));
+    markFields(form, error);
     problem.scrollIntoView({ block: "nearest" });
     if (error.body?.status) key = uuid();
     button.disabled = false;

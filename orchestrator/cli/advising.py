@@ -31,10 +31,9 @@ LEAST_KNOWN = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The price of a minute of waiting, the caution, and files to write."""
+    """The price of a minute of waiting, and files to write."""
 
     waiting: str
-    caution: float
     rules: Path | None
     export: Path | None
 
@@ -44,7 +43,7 @@ def advise(run: Session, wanted: trace.Wanted, given: Terms, asked: Asked) -> No
     price, minute = given.nano, trace.dollars(asked.waiting, "--waiting")
     startup, timezone = given.startup_us, _zone(given.timezone)
     found = trace.known(run, trace.read(run, wanted), LEAST_KNOWN)
-    prices = Prices(price, minute, asked.caution, found.prices)
+    prices = Prices(price, minute, found.prices)
     setting = Setting(found.origin, found.fleet.length // DAY * DAY, startup)
     fleet = [one.part(0, setting.days * 86400) for one in found.fleet.endpoints]
     try:
@@ -64,7 +63,7 @@ def calibrate(run: Session, wanted: trace.Wanted, given: Terms, asked: Asked) ->
     """Judge advice from the first week on the second, at several prices. Raises CliError."""
     price, startup = given.nano, given.startup_us
     found = trace.read(run, wanted)
-    grid = [Prices(price, minute, asked.caution) for minute in JUDGED_AT]
+    grid = [Prices(price, minute) for minute in JUDGED_AT]
     seeds = [given.seed + seed for seed in SEEDS]
     try:
         setting = judging.first_week(Setting(found.origin, found.fleet.length, startup))
@@ -104,7 +103,6 @@ def _payload(answer: Fleetwide, prices: Prices, setting: Setting) -> Json:
         "days": setting.days,
         "price_per_hour": money(prices.hour),
         "price_per_waiting_minute": money(prices.minute),
-        "caution": prices.caution,
         "week": {"cost": _cost(answer.cost), "cold_starts": _range(answer.starts)},
         "endpoints": [_advice(one, prices) for one in answer.advice],
     }
@@ -187,6 +185,8 @@ def _verdict(one: Verdict) -> Json:
         "inside": one.inside,
         "best_single": one.best,
         "beyond_best_single": round(one.beyond, 4),
+        "best_single_before": one.known,
+        "beyond_best_single_before": round(one.beyond_known, 4),
         "covered_costs": round(one.covered[0], 3),
         "covered_starts": round(one.covered[1], 3),
         "rules": one.rules,
@@ -208,6 +208,8 @@ _VERDICTS = (
     Column("inside", lambda row: "yes" if row["inside"] else "no"),
     Column("best single", lambda row: str(row["best_single"])),
     Column("beyond it", lambda row: f"{row['beyond_best_single']:+.1%}", right=True),
+    Column("best before", lambda row: str(row["best_single_before"])),
+    Column("beyond that", lambda row: f"{row['beyond_best_single_before']:+.1%}", right=True),
     Column("covered", lambda row: f"{row['covered_costs']:.0%}", right=True),
     Column("starts", lambda row: f"{row['covered_starts']:.0%}", right=True),
 )

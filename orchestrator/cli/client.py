@@ -98,23 +98,35 @@ class ApiClient:
         return self.send("GET", path, query=query).payload
 
     def send(
-        self, method: str, path: str, *, query: Query | None = None, body: Any = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Any = None,
+        timeout_s: float = _READ_TIMEOUT_S,
     ) -> Answer:
         """Send one request. Raises CliError: ApiProblemError when refused, or server unreachable.
 
         A change whose answer was lost is sent again with the same key, so it happens once.
         """
         headers = {} if method == "GET" else {"Idempotency-Key": str(uuid.uuid4())}
+        timeout = httpx2.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_TIMEOUT_S))
         for last in (False,) * (_SENDS - 1) + (True,):
             try:
                 response = self._http.request(
-                    method, path, params=_flat(query), json=body, headers=headers
+                    method,
+                    path,
+                    params=_flat(query),
+                    json=body,
+                    headers=headers,
+                    timeout=timeout,
                 )
             except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
                 raise self._unreachable(error) from None
             except httpx2.TimeoutException:
-                raise self._silent(method) from None
-            except httpx2.TransportError as error:
+                raise self._silent(method, timeout_s) from None
+            except httpx2.RequestError as error:
                 if last:
                     raise self._unreachable(error) from None
             else:
@@ -148,7 +160,7 @@ class ApiClient:
             if not query["cursor"]:
                 return
 
-    def _unreachable(self, error: httpx2.TransportError) -> CliError:
+    def _unreachable(self, error: httpx2.RequestError) -> CliError:
         reason = _redacted(str(error)) or type(error).__name__
         remedy = (
             "start it with `orchestrator serve`, or name another with --server"
@@ -159,14 +171,14 @@ class ApiClient:
             f"no answer from the server at {self.base_url}: {reason}", ExitCode.UNREACHABLE, remedy
         )
 
-    def _silent(self, method: str) -> CliError:
+    def _silent(self, method: str, timeout_s: float) -> CliError:
         remedy = (
             "try again"
             if method == "GET"
             else "the change may have been made; see `orchestrator operations list`"
         )
         return CliError(
-            f"the server at {self.base_url} did not answer within {_READ_TIMEOUT_S:.0f} s",
+            f"the server at {self.base_url} did not answer within {timeout_s:g} s",
             ExitCode.UNREACHABLE,
             remedy,
         )

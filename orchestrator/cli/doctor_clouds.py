@@ -193,17 +193,27 @@ def _quotas(name: str, offers: Sequence[HardwareOffer]) -> Check:
     return warn(name, "the cloud tells none", lost)
 
 
+# Whose counts are read: those that rules watch, and others for the record of use.
+_READ = (
+    ("endpoints", "every_seconds", ""),
+    ("recorded", "record_every_seconds", " for the record"),
+)
+
+
 def _usage(looked: Looked, provider: Provider) -> Iterator[Check]:
     """Say what counting requests costs, where the cloud charges for it."""
     each, watch = provider.capabilities.usage_nano_per_reading, looked.account.usage_watch
     if not each:
         return
     cost = f"one count of one endpoint costs {format_dollars(each, 6)}"
-    if watch.get("endpoints"):
-        every = formats.duration(watch["every_seconds"])
+    read = [
+        f"{watch[number]} endpoints every {formats.duration(watch[every])}{why}"
+        for number, every, why in _READ
+        if watch.get(number)
+    ]
+    if read:
         cost += (
-            f"; {watch['endpoints']} endpoints every {every} cost "
-            f"{format_dollars(watch['month_nano'])} a month, at most "
+            f"; {' and '.join(read)} cost {format_dollars(watch['month_nano'])} a month, at most "
             f"{format_dollars(watch['cap_nano'])}"
         )
     else:

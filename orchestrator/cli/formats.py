@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
+from orchestrator.domain.bounds import YEARS, is_within
 from orchestrator.domain.money import format_dollars, to_nano
 
 Json = Mapping[str, Any]
@@ -18,6 +20,7 @@ _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 _CENT = Decimal("0.01")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _SPAN = re.compile(r"\+?(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m(?:in)?)?")
+_TOO_FAR = "{!r} is too far away; name years from " + YEARS
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})")
 
 
@@ -97,8 +100,7 @@ def parse_instant(text: str, now: datetime, zone: tzinfo | None) -> datetime:
     """
     span = _SPAN.fullmatch(text)
     if span and any(span.groups()):
-        days, hours, minutes = (int(part or 0) for part in span.groups())
-        return now + timedelta(days=days, hours=hours, minutes=minutes)
+        return _ahead(now, span.groups(), text)
     try:
         if clock := _CLOCK.fullmatch(text):
             return _next_clock(time(int(clock[1]), int(clock[2])), now, zone)
@@ -110,12 +112,22 @@ def parse_instant(text: str, now: datetime, zone: tzinfo | None) -> datetime:
     return _aware(moment, zone)
 
 
+def _ahead(now: datetime, parts: Sequence[str | None], text: str) -> datetime:
+    days, hours, minutes = (int(part or 0) for part in parts)
+    try:
+        return _near(now + timedelta(days=days, hours=hours, minutes=minutes), text)
+    except OverflowError:
+        raise ValueError(_TOO_FAR.format(text)) from None
+
+
 def parse_month(text: str, zone: tzinfo | None) -> tuple[datetime, datetime]:
     """Return start and end of a month such as `2026-03`. Raises ValueError for anything else."""
     try:
         first = date.fromisoformat(f"{text}-01")
     except ValueError:
         raise ValueError(f"{text!r} is no month; write 2026-03") from None
+    if not is_within(first):
+        raise ValueError(_TOO_FAR.format(text))
     following = (first + timedelta(days=31)).replace(day=1)
     return _midnight(first, zone), _midnight(following, zone)
 
@@ -138,9 +150,27 @@ def _midnight(day: date, zone: tzinfo | None) -> datetime:
 
 
 def _aware(moment: datetime, zone: tzinfo | None) -> datetime:
-    if moment.tzinfo is None:
-        moment = moment.astimezone() if zone is None else moment.replace(tzinfo=zone)
-    return moment.astimezone(UTC)
+    """Return the instant; a time that the clocks skip is the first instant after it."""
+    if _near(moment, moment.isoformat()).tzinfo is not None:
+        return moment.astimezone(UTC)
+    found = (moment.astimezone() if zone is None else moment.replace(tzinfo=zone)).astimezone(UTC)
+    if _wall(found, zone) == moment:
+        return found
+    start, second = found - timedelta(days=1), timedelta(seconds=1)
+    passed = bisect_left(
+        range(2 * 86400), x=True, key=lambda step: _wall(start + step * second, zone) >= moment
+    )
+    return start + passed * second
+
+
+def _wall(moment: datetime, zone: tzinfo | None) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=None, fold=0)
+
+
+def _near(moment: datetime, text: str) -> datetime:
+    if not is_within(moment):
+        raise ValueError(_TOO_FAR.format(text))
+    return moment
 
 
 def _amount(exact: Decimal, figure: Json, places: int = 2) -> str:

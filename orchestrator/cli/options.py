@@ -40,6 +40,7 @@ ReasonOption = Annotated[
     str | None, typer.Option("--reason", metavar="TEXT", help="Why; kept with the change.")
 ]
 
+_LONGEST_S = 10**8
 _LENGTH = re.compile(r"(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s?)?")
 
 
@@ -49,6 +50,8 @@ def length(text: str) -> timedelta:
     if match is None or not any(match.groups()):
         raise CliError(f"{text!r} is no length of time", ExitCode.USAGE, "write 90s, 15m or 2h")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    if hours + minutes + seconds > _LONGEST_S:
+        raise CliError(f"{text!r} is too long", ExitCode.USAGE, "write 90s, 15m or 2h")
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-FIRST_YEAR, LAST_YEAR = 1900, 2200
 MOST_DATES = 4000
 LONGEST_NAME = 120
 # So many days off in one year are hardly meant: weekends are about 104.

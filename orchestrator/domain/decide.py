@@ -270,6 +270,10 @@ def _scheduled_and_idle(todo: _Deliberation) -> Decision | None:
         schedule = _kept(started)
     if schedule is not None and schedule.wish is not Wish.AVAILABLE:
         return schedule
+    wish = todo.facts.standing.wish if todo.facts.standing else None
+    if schedule is None and wish is Wish.PAUSED:
+        todo.note(Rule.IDLE, "no_opinion", "a person wants it paused already")
+        return None
     # Inside a window that only asks for "available", idleness may still send it to zero.
     woken = (_window_start(todo), started.point_at if started is not None else None)
     return _idle(todo, max((at for at in woken if at is not None), default=None)) or schedule

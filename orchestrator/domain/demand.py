@@ -72,12 +72,17 @@ class Count:
 
 @dataclass(frozen=True)
 class Demand:
-    """All that is known of the requests of one endpoint in `[start, end)`."""
+    """All that is known of the requests of one endpoint in `[start, end)`.
+
+    `used` is that part of what is unknown in which it was likely in use: it was seen to be awake,
+    though without requests it would have slept.
+    """
 
     start: datetime
     end: datetime
     bursts: tuple[Burst, ...] = ()
     unknown: tuple[Span, ...] = ()
+    used: tuple[Span, ...] = ()
     _starts: list[datetime] = field(init=False, repr=False, compare=False)
     _holes: list[datetime] = field(init=False, repr=False, compare=False)
 
@@ -114,10 +119,9 @@ class Demand:
             found = self.bursts[place].last_to(at)
             if found is not None:
                 break
-        if assume is not Assume.BUSY:
+        if assume is Assume.IDLE:
             return found
-        hole = bisect_right(self._holes, at) - 1
-        busy = None if hole < 0 else min(self.unknown[hole][1], at)
+        busy = _last_in(self.unknown if assume is Assume.BUSY else self.used, at)
         return max((one for one in (found, busy) if one is not None), default=None)
 
     def first_from(self, at: datetime, assume: Assume) -> datetime | None:
@@ -127,12 +131,9 @@ class Demand:
             found = self.bursts[place].first_from(at)
             if found is not None:
                 break
-        if assume is not Assume.BUSY:
+        if assume is Assume.IDLE:
             return found
-        place = bisect_left(self._holes, at)
-        inside = self.hole(at) is not None
-        ahead = self._holes[place] if place < len(self._holes) else None
-        busy = at if inside else ahead
+        busy = _first_in(self.unknown if assume is Assume.BUSY else self.used, at)
         return min((one for one in (found, busy) if one is not None), default=None)
 
     def count(self, start: datetime, end: datetime) -> Count:
@@ -151,16 +152,36 @@ class Demand:
         return sum((b - a for a, b in cut if b > a), timedelta(0))
 
 
+def _last_in(spans: Sequence[Span], at: datetime) -> datetime | None:
+    """Return the last instant of some spans that is not after another."""
+    place = bisect_right(spans, at, key=_start) - 1
+    return None if place < 0 else min(spans[place][1], at)
+
+
+def _first_in(spans: Sequence[Span], at: datetime) -> datetime | None:
+    """Return the first instant of some spans that is not before another."""
+    place = bisect_right(spans, at, key=_start)
+    if place and at < spans[place - 1][1]:
+        return at
+    return spans[place][0] if place < len(spans) else None
+
+
+def _start(span: Span) -> datetime:
+    return span[0]
+
+
 def demand_of(stretches: Iterable[Stretch], start: datetime, end: datetime) -> Demand:
     """Return what recorded stretches tell of the requests in `[start, end)`.
 
+    One without requests may stand for several whole stretches on end: by `covered_s`.
     A stretch in which a request was seen was in use: it is no hole, though more may have come.
     """
     bursts: list[Burst] = []
     known: list[Span] = []
     for one in sorted(stretches, key=lambda each: each.start):
         if one.covered_s >= WHOLE_S or one.requests:
-            known.append((one.start, one.start + STRETCH))
+            length = max(one.covered_s // STRETCH_S, 1) * STRETCH
+            known.append((one.start, one.start + length))
         if one.requests:
             last = min(one.last_request_at or one.start + STRETCH, one.start + STRETCH)
             bursts.append(Burst(min(one.start, last), last, one.requests))

@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from orchestrator.domain.bounds import YEARS, is_within
 from orchestrator.domain.schedules.walls import as_utc, first_reached, wall_at
 
 LONGEST = timedelta(days=1830)
@@ -20,6 +22,7 @@ _SATURDAY = 5
 FORMS = "write 14d, 36h, 2w, 5wd (working days), a date such as 2026-12-24, or an instant"
 
 DaysOff = Callable[[date, date], Collection[date]]
+_Moment = TypeVar("_Moment", bound=date)
 
 
 class TtlError(ValueError):
@@ -59,10 +62,7 @@ def parse_ttl(text: str) -> Ttl:
     if working is not None:
         return Ttl(working_days=_count(int(working[1]), given))
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", given):
-        try:
-            return Ttl(day=date.fromisoformat(given))
-        except ValueError:
-            raise TtlError(f"{given!r} is no date; {FORMS}") from None
+        return Ttl(day=_day(given))
     if re.match(r"[0-9]{4}-", given):
         return Ttl(instant=_instant(given))
     return Ttl(span=parse_span(given))
@@ -130,14 +130,15 @@ class Expiry:
         return max(past) if past else min(owed, default=None)
 
     def pauses_at(self) -> datetime | None:
-        """Return when it is paused: when it has expired, and the promised notice was given.
+        """Return when it is paused: expired, and as long after its last warning as was promised.
 
-        None while nobody was warned: a service that was down for long warns first.
+        None until the last warning was told: what was down when it was due warns first, whatever
+        was told before.
         """
-        if self.first_warned_at is None:
+        last = self.warnings()[-1]
+        if self.warned_at is None or self.warned_at < last:
             return None
-        notice = self.at - self.warnings()[-1]
-        return max(self.at, self.first_warned_at + notice)
+        return max(self.at, self.warned_at + (self.at - last))
 
     def told(self, now: datetime) -> str:
         """Return in words what it means at `now`."""
@@ -145,7 +146,8 @@ class Expiry:
             return f"it expires at {self.at:%Y-%m-%d %H:%M} UTC"
         pauses_at, since = self.pauses_at(), f"it expired at {self.at:%Y-%m-%d %H:%M} UTC"
         if pauses_at is None:
-            return f"{since}; nobody was warned"
+            lacking = "nobody was warned" if self.warned_at is None else "its last warning is due"
+            return f"{since}; {lacking}"
         if pauses_at > now:
             return f"{since}; people were warned, and have until {pauses_at:%Y-%m-%d %H:%M} UTC"
         return f"{since}, as {self.actor} set it: {self.reason}"
@@ -156,9 +158,24 @@ class Expiry:
 
     def assuming_warned(self, since: datetime) -> Expiry:
         """Return it as it will be if the warnings come in time from `since` on: for looks ahead."""
-        if self.first_warned_at is not None:
+        last = self.warnings()[-1]
+        if self.warned_at is not None and self.warned_at >= last:
             return self
-        return self.warned(max(self.warnings()[0], since))
+        return self.warned(max(last, since))
+
+
+def _day(text: str) -> date:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise TtlError(f"{text!r} is no date; {FORMS}") from None
+    return _near(day, text)
+
+
+def _near(found: _Moment, text: str) -> _Moment:
+    if not is_within(found):
+        raise TtlError(f"{text[:40]!r} is too far away; name years from {YEARS}")
+    return found
 
 
 def _instant(text: str) -> datetime:
@@ -168,7 +185,7 @@ def _instant(text: str) -> datetime:
         raise TtlError(f"{text[:40]!r} is no instant; {FORMS}") from None
     if found.tzinfo is None:
         raise TtlError(f"{text[:40]!r} has no zone; add Z or an offset such as +01:00")
-    return found.astimezone(UTC)
+    return _near(found, text).astimezone(UTC)
 
 
 def _count(days: int, text: str) -> int:

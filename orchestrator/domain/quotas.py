@@ -2,7 +2,8 @@
 
 Hugging Face counts accelerators by namespace and instance type, those of endpoints at zero too,
 and does not say by which number of replicas: that is found out by what it says is used. AWS counts
-instances by region and type, and says only the limit.
+instances by region and type, those of an update's second fleet too, and says only the limit: what
+is used is added up from the instances that endpoints have or are asked to have.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from orchestrator.domain.stagger import Quota
 from orchestrator.domain.status import Status
 
 _NOT_COUNTED = frozenset({Status.PAUSED, Status.DELETED})
+_COMING = frozenset({Status.PENDING, Status.INITIALIZING})
 
 
 class Basis(StrEnum):
@@ -38,7 +40,11 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """An endpoint as far as quotas look at it."""
+    """An endpoint as far as quotas look at it.
+
+    `billed_high` are the most replicas that it may have now. `starts_with` are those with which it
+    is made again where it was deleted in order to pause it, None where that is not known.
+    """
 
     id: str
     hardware_key: str
@@ -46,18 +52,26 @@ class Holder:
     min_replicas: int | None
     max_replicas: int | None
     target_replicas: int | None
+    billed_high: int = 0
+    starts_with: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class QuotaBook:
-    """The quotas of an account by name, and what each endpoint takes of which."""
+    """The quotas of an account by name, what each endpoint takes of which, and what it holds."""
 
     quotas: Mapping[str, Quota]
     takes: Mapping[str, tuple[str, int]]
+    holds: Mapping[str, int]
 
     def of(self, endpoint_id: str) -> tuple[str, int]:
         """Return the quota of an endpoint and what it takes; no name where none is known."""
         return self.takes.get(endpoint_id, ("", 0))
+
+    def freed_by(self, endpoint_id: str) -> tuple[str, int]:
+        """Return the quota that a pause of an endpoint gives back, and how much; no name for 0."""
+        held = self.holds.get(endpoint_id, 0)
+        return (self.of(endpoint_id)[0], held) if held else ("", 0)
 
 
 def quota_name(hardware_key: str) -> str:
@@ -81,15 +95,20 @@ def quota_book(
         for one in holders
         if one.hardware_key in known
     }
-    held = _held(holders, takes, zero_counts=zero_counts)
-    spared = _held([one for one in holders if one.id in but], takes, zero_counts=zero_counts)
+    holds = {
+        one.id: _holding(one, takes[one.id][1], known[one.hardware_key].each, zero_counts)
+        for one in holders
+        if one.id in takes
+    }
+    held = _sums(holds, takes)
+    spared = _sums({key: units for key, units in holds.items() if key in but}, takes)
     quotas = {}
     for one in known.values():
         name, most = quota_name(one.hardware_key), one.most
         if most is not None and name in held:
             used = held[name] if one.used is None else one.used
             quotas[name] = Quota(most, max(used - spared.get(name, 0), 0))
-    return QuotaBook(quotas, takes)
+    return QuotaBook(quotas, takes, holds)
 
 
 def counts(status: str, *, zero_counts: bool) -> bool:
@@ -97,15 +116,27 @@ def counts(status: str, *, zero_counts: bool) -> bool:
     return status not in _NOT_COUNTED and (zero_counts or status != Status.SCALED_TO_ZERO)
 
 
-def _held(
-    holders: Sequence[Holder], takes: Mapping[str, tuple[str, int]], *, zero_counts: bool
-) -> dict[str, int]:
-    """Return what is held of each quota that any of them takes of."""
+def _holding(holder: Holder, takes: int, each: int, zero_counts: bool) -> int:
+    """Return what an endpoint holds: where zero is free, the replicas that are there or asked for.
+
+    What failed holds nothing that is known, so that it keeps no start back.
+    """
+    if zero_counts:
+        return takes if counts(holder.status, zero_counts=True) else 0
+    if holder.status == Status.FAILED:
+        return 0
+    here = holder.billed_high * each
+    if holder.status in _COMING or (holder.starts_with and holder.status not in _NOT_COUNTED):
+        return max(here, takes)  # what comes back gets its other instances once it serves
+    if here:
+        return here
+    return takes if counts(holder.status, zero_counts=False) else 0
+
+
+def _sums(holds: Mapping[str, int], takes: Mapping[str, tuple[str, int]]) -> dict[str, int]:
     found: defaultdict[str, int] = defaultdict(int)
-    for one in holders:
-        if one.id in takes:
-            name, units = takes[one.id]
-            found[name] += units if counts(one.status, zero_counts=zero_counts) else 0
+    for key, units in holds.items():
+        found[takes[key][0]] += units
     return dict(found)
 
 
@@ -126,6 +157,9 @@ def _basis(known: Mapping[str, Limit], holders: Sequence[Holder], *, zero_counts
 
 
 def _units(holder: Holder, each: int, basis: Basis) -> int:
+    if basis is Basis.TARGET and (holder.starts_with or holder.billed_high):
+        # Copies of a component are no instances: what is there says more than what was asked for.
+        return max(holder.starts_with or holder.billed_high, 1) * each
     replicas = {
         Basis.MOST: holder.max_replicas,
         Basis.TARGET: holder.target_replicas or holder.min_replicas,

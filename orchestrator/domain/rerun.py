@@ -6,8 +6,9 @@ end. Changes take effect at once; a start takes its time; a pass of the engine l
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from orchestrator.domain.decide import Decision, Facts, decide
@@ -19,6 +20,7 @@ from orchestrator.domain.status import AWAKE, Status
 
 # After a change the engine looks again.
 LOOK_AGAIN = timedelta(minutes=1)
+ASLEEP = frozenset({Status.PAUSED, Status.SCALED_TO_ZERO})
 _LEAST = timedelta(seconds=1)
 
 
@@ -48,18 +50,45 @@ class Regime:
 
 
 @dataclass(frozen=True, slots=True)
+class Outage:
+    """A time in which nothing was billed though it did not sleep: it had failed, or found no room.
+
+    One that is of `starts_only` keeps back what starts, and does not touch what is up.
+    """
+
+    start: datetime
+    end: datetime
+    status: Status
+    starts_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """What happened whatever the rules were: outages, and when the cloud sent it to zero itself."""
+
+    outages: tuple[Outage, ...] = ()
+    slept: tuple[datetime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Leg:
-    """A stretch in which state, wish and rule did not change."""
+    """A stretch in which state, wish and rule did not change; in an outage nothing is `billed`."""
 
     start: datetime
     end: datetime
     status: Status
     decision: Decision
+    billed: bool = True
 
     @property
     def awake(self) -> bool:
         """Whether replicas are up or on their way up."""
-        return self.status in AWAKE
+        return self.billed and self.status in AWAKE
+
+    @property
+    def asleep(self) -> bool:
+        """Whether it sleeps because a rule or its cloud wants that; an outage is no sleep."""
+        return self.status in ASLEEP
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +119,8 @@ def rerun(
     mind: Mind,
     startup: timedelta,
     assume: Assume,
+    *,
+    witness: Witness | None = None,
 ) -> Course:
     """Return the course of an endpoint over the span of `demand`; the first regime begins it.
 
@@ -97,7 +128,8 @@ def rerun(
     """
     if not regimes:
         raise ValueError("nothing is known: there is no regime")
-    run = _Run(regimes, demand, mind, startup, assume, max(demand.start, regimes[0].at))
+    begin = max(demand.start, regimes[0].at)
+    run = _Run(regimes, demand, mind, startup, assume, begin, witness or Witness())
     while run.now < demand.end:
         run.step()
     return Course(assume, tuple(run.legs), tuple(run.starts))
@@ -111,7 +143,9 @@ class _Run:
     startup: timedelta
     assume: Assume
     now: datetime
+    witness: Witness
     place: int = 0
+    outage: Outage | None = None
     legs: list[Leg] = field(default_factory=list)
     starts: list[ColdStart] = field(default_factory=list)
 
@@ -120,6 +154,7 @@ class _Run:
         while self.place + 1 < len(self.regimes) and self.regimes[self.place + 1].at <= self.now:
             self.place += 1
         regime = self.regimes[self.place]
+        self.outage = self._outage()
         self._arrive(regime)
         facts, decision = self._decide(regime)
         acted = self._act(regime, decision)
@@ -135,20 +170,56 @@ class _Run:
 
     def _decide(self, regime: Regime) -> tuple[Facts, Decision]:
         activity = self.demand.activity(self.now, self.assume, self.mind.ready_at)
-        facts = regime.facts(self.mind, activity, self.now)
+        facts = regime.facts(replace(self.mind, status=self._status()), activity, self.now)
         return facts, decide(facts, self.now)
+
+    def _outage(self) -> Outage | None:
+        place = bisect_right(self.witness.outages, self.now, key=_begin) - 1
+        found = self.witness.outages[place] if place >= 0 else None
+        return found if found is not None and self.now < found.end else None
+
+    def _down(self) -> bool:
+        """Tell whether nothing is billed of what would be awake."""
+        outage, mind = self.outage, self.mind
+        if outage is None or mind.status not in AWAKE:
+            return False
+        return not outage.starts_only or mind.serves_at is not None
+
+    def _status(self) -> Status:
+        outage = self.outage
+        broken = outage is not None and not outage.starts_only and self._down()
+        return outage.status if outage is not None and broken else self.mind.status
 
     def _arrive(self, regime: Regime) -> None:
         """A start ends, a request wakes, or the cloud's own timer runs out."""
+        self._keep_back()
         mind = self.mind
         if mind.serves_at is not None and mind.serves_at <= self.now:
             self.mind = Mind(Status.RUNNING, self.now, self.now)
         elif mind.status is Status.SCALED_TO_ZERO and self._woken():
             self._start(by_request=True)
-        elif mind.status is Status.RUNNING:
+        elif mind.status is Status.RUNNING and not self._down():
             due = self._timer(regime)
-            if due is not None and due <= self.now:
+            if (due is not None and due <= self.now) or self._sent_to_zero(regime):
                 self.mind = Mind(Status.SCALED_TO_ZERO, self.now, mind.ready_at)
+
+    def _keep_back(self) -> None:
+        """A start that an outage meets goes on when it ends."""
+        outage, serves_at = self.outage, self.mind.serves_at
+        if outage is None or serves_at is None or serves_at > outage.end:
+            return
+        late = outage.end + max(serves_at - self.now, _LEAST)
+        self.mind = replace(self.mind, ready_at=late, serves_at=late)
+        if self.starts and self.starts[-1].serves_at == serves_at:
+            self.starts[-1] = replace(self.starts[-1], serves_at=late)
+
+    def _sent_to_zero(self, regime: Regime) -> bool:
+        """Tell whether its cloud let it go to zero now; what has a timer follows that."""
+        place = bisect_right(self.witness.slept, self.now) - 1
+        if regime.timer is not None or place < 0:
+            return False
+        at = self.witness.slept[place]
+        return self.now - at < _LEAST and self.mind.ready_at < at
 
     def _woken(self) -> bool:
         first = self.demand.first_from(self.mind.since, self.assume)
@@ -166,7 +237,7 @@ class _Run:
         self.mind = Mind(Status.INITIALIZING, self.now, serves_at, serves_at=serves_at)
 
     def _act(self, regime: Regime, decision: Decision) -> bool:
-        kind = needed(self.mind.status, decision, NOT_BILLED)
+        kind = needed(self._status(), decision, NOT_BILLED)
         if kind is None or regime.means.barrier(kind):
             return False
         match kind:
@@ -186,7 +257,7 @@ class _Run:
     def _events(self, regime: Regime, facts: Facts, decision: Decision) -> list[datetime]:
         """Return when something may be different, later than now or not."""
         mind = self.mind
-        found = [decision.next_edge, mind.serves_at]
+        found = [decision.next_edge, mind.serves_at, *self._witnessed()]
         if self.place + 1 < len(self.regimes):
             found.append(self.regimes[self.place + 1].at)
         if mind.status is Status.SCALED_TO_ZERO:
@@ -195,6 +266,15 @@ class _Run:
             found.append(self._timer(regime))
             found += self._evidence_edges(facts)
         return [at for at in found if at is not None]
+
+    def _witnessed(self) -> list[datetime]:
+        """Return when an outage ends, when the next one begins, and when it next went to zero."""
+        outages, slept = self.witness.outages, self.witness.slept
+        found = [] if self.outage is None else [self.outage.end]
+        place = bisect_right(outages, self.now, key=_begin)
+        found += [one.start for one in outages[place : place + 1]]
+        place = bisect_right(slept, self.now)
+        return found + list(slept[place : place + 1])
 
     def _evidence_edges(self, facts: Facts) -> list[datetime]:
         """Return when what is unknown ends, and when it lies further back than a timeout."""
@@ -207,14 +287,22 @@ class _Run:
         return edges
 
     def _note(self, decision: Decision, until: datetime) -> None:
-        status = self.mind.status
+        status, billed = self._status(), not self._down()
         if self.legs:
             last = self.legs[-1]
-            same = (last.status, _key(last.decision)) == (status, _key(decision))
+            same = (last.status, last.billed, _key(last.decision)) == (
+                status,
+                billed,
+                _key(decision),
+            )
             if same and last.end == self.now:
-                self.legs[-1] = Leg(last.start, until, status, last.decision)
+                self.legs[-1] = replace(last, end=until)
                 return
-        self.legs.append(Leg(self.now, until, status, decision))
+        self.legs.append(Leg(self.now, until, status, decision, billed))
+
+
+def _begin(outage: Outage) -> datetime:
+    return outage.start
 
 
 def _key(decision: Decision) -> tuple[object, ...]:

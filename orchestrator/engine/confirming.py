@@ -8,13 +8,13 @@ from orchestrator.domain.plan import STARTS, Kind
 from orchestrator.domain.status import Status
 from orchestrator.engine import outside
 from orchestrator.engine.calls import Calls, restored_scaling
-from orchestrator.engine.deciding import is_frozen
 from orchestrator.engine.goals import Progress, progress
 from orchestrator.engine.keeping import Keeper
 from orchestrator.engine.records import Records
 from orchestrator.engine.retries import capacity_wait, final
 from orchestrator.engine.steps import add_step
 from orchestrator.providers.base import Provider, ProviderError
+from orchestrator.store import freeze
 from orchestrator.store.tables import Endpoint, Operation
 
 SOON = timedelta(seconds=15)
@@ -128,7 +128,7 @@ class Confirmer:
     def _begin_step(self, operation: Operation, name: str, detail: str, now: datetime) -> bool:
         """Write that a call after the first is about to be made; False when it may not be."""
         with self._records.change(operation.id) as (session, held):
-            if held.status != "confirming" or is_frozen(session, held.account_id):
+            if held.status != "confirming" or freeze.is_on(session, held.account_id):
                 return False
             held.attempts += 1
             add_step(held, name, now, "begun", detail)

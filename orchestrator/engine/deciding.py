@@ -11,7 +11,6 @@ from sqlmodel import Session
 from orchestrator.domain.decide import DRAINING, Decision, Proposal, Rule, decide
 from orchestrator.domain.endpoints import BilledReplicas, Usage
 from orchestrator.domain.idle import Activity
-from orchestrator.domain.money import to_nano
 from orchestrator.domain.plan import Action, Limits, needed, plan
 from orchestrator.domain.status import Status
 from orchestrator.engine import idle_budget, points, tombstones
@@ -26,11 +25,11 @@ from orchestrator.engine.announcing import (
     refused,
 )
 from orchestrator.engine.apply import ENGINE
+from orchestrator.engine.counting import Counting
 from orchestrator.engine.evidence import (
     NoReadingError,
     UsageReader,
     merge_usage,
-    usage_watch,
 )
 from orchestrator.engine.observe import Look, Pass
 from orchestrator.engine.remembering import Memory
@@ -88,6 +87,7 @@ class Decider:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._usage = UsageReader()
+        self._counting = Counting(self._usage)
         self._wants = Wants()
         self._announced: set[tuple[str, str]] = set()
         self._memory = Memory()
@@ -127,7 +127,7 @@ class Decider:
                 tombstones.announce(session, ending, now)
                 for event in said.values():
                     events.record(session, at=now, actor=ENGINE, account_id=account.id, **event)
-                if not is_frozen(session, account.id):
+                if not freeze.is_on(session, account.id):
                     for item in stale:
                         self._end_stale(session, reading, item, now)
                     for action in todo.actions:
@@ -141,8 +141,10 @@ class Decider:
         evidence = tuple(_age(item, now) for item in judged if _watched(reading.book, item.row))
         return Verdicts(min(edges, default=None), _lags(changed, now), evidence)
 
-    def read_usage(self) -> Mapping[str, Usage]:
-        """Return the counts that the last pass has read, by endpoint."""
+    def count_for_record(self, work: Pass) -> Mapping[str, Usage]:
+        """Read what nothing is decided by; return all counts that this pass has read."""
+        if work.look.retry_after is None:
+            self._counting.record(work, work.context.clock.now())
         return self._usage.fresh
 
     def _judge(self, work: Pass, book: Rulebook, row: ManagedRow, now: datetime) -> _Judged:
@@ -161,24 +163,17 @@ class Decider:
         return _Judged(row, decision, _next_wish(book, row, decision), activity)
 
     def _read_usage(self, work: Pass, reading: _Reading, now: datetime) -> None:
-        """Read the counts that idle rules want, and store how often and at what cost.
+        """Read the counts that idle rules want, and those that are only recorded.
 
         A listing that tells the last use makes counting needless until a stop is at hand.
         """
-        context, account, provider = work.context, work.account, work.provider
+        untold = [row for row in reading.rows if row.id not in work.look.tells_use]
         wanted = {
             (row.id, row.name): reading.book.longest_idle_timeout(row.id)
-            for row in reading.rows
-            if _watched(reading.book, row) and row.id not in work.look.tells_use
+            for row in untold
+            if _watched(reading.book, row)
         }
-        cap = to_nano(context.settings.usage_budget_usd_per_month)
-        watch = usage_watch(len(wanted), provider.capabilities.usage_nano_per_reading, cap)
-        self._usage.refresh(provider, wanted, watch.every, now)
-        if account.usage_watch != watch.to_json():
-            with context.database.write() as session:
-                row = session.get_one(Account, account.id)
-                row.usage_watch = watch.to_json()
-                session.add(row)
+        self._counting.read(work, wanted, untold, now)
 
     def _look_again(
         self, work: Pass, key: tuple[str, str], span: timedelta, row: ManagedRow
@@ -289,7 +284,7 @@ def _read(context: Context, account: Account, now: datetime) -> _Reading:
     require = context.settings.require_delivered_warnings
     with context.database.read() as session:
         active = operations.active_in_account(session, account.id)
-        row = session.get_one(Account, account.id)
+        row = observation.account_by_id(session, account.id)
         return _Reading(
             book=Rulebook.load(session, row, now, require_warned=require),
             rows=observation.managed(session, account.id),
@@ -300,12 +295,6 @@ def _read(context: Context, account: Account, now: datetime) -> _Reading:
 
 def _listed(look: Look, row: ManagedRow) -> Activity:
     return listed_activity(row, look.asked_at if row.id in look.tells_use else None)
-
-
-def is_frozen(session: Session, account_id: str) -> bool:
-    """Tell whether the kill switch is on now, for everything or for this account."""
-    account = session.get_one(Account, account_id, populate_existing=True)
-    return freeze.everywhere(session) is not None or freeze.of_account(account) is not None
 
 
 def _unchanged(

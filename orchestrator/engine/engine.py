@@ -90,6 +90,7 @@ class Engine:
         self._held: frozenset[str] = frozenset()
         self._rates_retry: dict[str, datetime] = {}
         self._looked_at: datetime | None = None
+        self._ours_then: Sequence[str] = ()
 
     def nudge(self) -> None:
         """Make every account due at the next step; safe to call from any thread."""
@@ -102,14 +103,17 @@ class Engine:
         if self._looked_at is not None and now < self._looked_at:
             self.nudge()  # the clock was set back: what was due by it may be far off now
         self._looked_at = now
-        ours, due = self._ours(), self._due
-        found = [(due.get(one, now), one) for one in ours]
+        self._ours_then, due = self._ours(), self._due
+        found = [(due.get(one, now), one) for one in self._ours_then]
         return [account_id for at, account_id in sorted(found) if at <= now]
 
     def next_at(self, now: datetime, *, without: Collection[str] = ()) -> datetime:
-        """Return when an account is due next, but for some; at the latest after a rest."""
-        ours, due = self._ours(), self._due
-        times = [due.get(one, now) for one in ours if one not in without]
+        """Return when an account that `due` found is due next, at the latest after a rest.
+
+        Those of `without` are left aside.
+        """
+        due = self._due
+        times = [due.get(one, now) for one in self._ours_then if one not in without]
         return max(min(times, default=now + self._cadence.rest), now)
 
     def work(self, account_id: str, now: datetime) -> None:
@@ -121,7 +125,7 @@ class Engine:
             nudges = self._nudges
             self._due[account_id] = now + FIRST_BACK_OFF  # should the store fail this pass
         with self._context.database.read() as session:
-            account = session.get_one(Account, account_id)
+            account = observation.account_by_id(session, account_id)
         with self._context.instruments.passing(account.name):
             next_at = self._guarded_pass(account, now)
         with self._agenda:
@@ -201,7 +205,7 @@ class Engine:
             return self._unwell(context, account, "no_credentials", str(error), now)
         self._read_rates(context, account, provider, now)
         look = observe(context, account, provider, self._cadence.gap_limit)
-        work = Pass(context, _reload(context, account), provider, look)
+        work = Pass(context, look.account, provider, look)
         warning_at = expiries.settle(context, account)
         decider = self._deciders.setdefault(account.id, Decider(self._limits))
         recorder = self._recorders.setdefault(account.id, Recorder())
@@ -211,15 +215,16 @@ class Engine:
         context.instruments.outcome(work.account.health)
         context.instruments.decided(account.name, verdicts.lags)
         context.instruments.evidence(account.name, verdicts.evidence)
-        self._record(work, decider, recorder)
         active = Operator(work).run()
+        self._record(work, decider, recorder)
         due = [at for at in (verdicts.next_edge, warning_at) if at is not None]
         return self._next(work, active, min(due, default=None), now)
 
     def _record(self, work: Pass, decider: Decider, recorder: Recorder) -> None:
         """Keep what this pass has read of use; now and then see what is held awake."""
+        counts = decider.count_for_record(work)
         now, account_id = work.context.clock.now(), work.account.id
-        recorder.counted(decider.read_usage(), now)
+        recorder.counted(counts, now)
         if recorder.flush(work.context, now, work.look.standing):
             watch = self._watches.setdefault(account_id, AwakeWatch())
             watch.look(work.context, account_id, work.provider, recorder)
@@ -230,7 +235,7 @@ class Engine:
         """Note that an account could not be worked; tell it once, and try again later."""
         context.instruments.outcome(health)
         with context.database.write() as session:
-            row = session.get_one(Account, account.id)
+            row = observation.account_by_id(session, account.id)
             if row.health != health:
                 events.record(
                     session,
@@ -261,7 +266,7 @@ class Engine:
             return
         at = context.clock.now()
         with context.database.write() as session:
-            row = session.get_one(Account, account.id)
+            row = observation.account_by_id(session, account.id)
             changes = rates.record_offers(
                 session,
                 row.id,
@@ -303,11 +308,6 @@ class Engine:
         if edge is not None:
             times.append(edge)
         return max(min(times), now + timedelta(seconds=1))
-
-
-def _reload(context: Context, account: Account) -> Account:
-    with context.database.read() as session:
-        return session.get_one(Account, account.id)
 
 
 def _moves(context: Context, account: Account, now: datetime) -> bool:

@@ -14,11 +14,17 @@ from orchestrator.providers.base import Provider, ProviderError, RefusedError, T
 USAGE_EVERY = timedelta(minutes=5)
 # So many calls for counts in one pass; the other endpoints have their turn in the next ones.
 CALLS_PER_PASS = 40
+# Of these, no more are for the record of use alone.
+CALLS_FOR_RECORD = 10
 # Of these, so many are left for readings just before a stop.
 KEPT_FOR_STOPS = 10
 # After so many failures in one pass the rest waits: each may have taken its whole time limit.
 MOST_FAILURES = 3
 MONTH = timedelta(hours=730)
+# How often the counts are read of an endpoint that no rule watches, only to have them recorded.
+RECORD_EVERY = timedelta(hours=1)
+RECORD_SHARE = 4
+_SELDOMEST = timedelta(days=3650)
 # Counts are asked for from a little earlier, so that late or coarse ones cover the whole span.
 LEAD = timedelta(minutes=10)
 # What came since the last reading is asked for with it, as far back as this: a longer span costs
@@ -37,14 +43,18 @@ class NoReadingError(Exception):
 class UsageWatch:
     """How the counts of an account are read: of how many endpoints, how often, at what cost.
 
-    `month_nano` is what that costs a month (730 hours) in nano-dollars, at most `cap_nano`: where
-    it would be more, the counts are read less often. Readings just before a stop come on top.
+    `endpoints` are those that idle rules watch; `recorded` the others that bill, read for the
+    record of use alone. `month_nano` is what both cost a month (730 hours) in nano-dollars, at most
+    `cap_nano`: where it would be more, the counts are read less often. Readings just before a stop
+    come on top.
     """
 
     endpoints: int
     every: timedelta
     month_nano: int
     cap_nano: int
+    recorded: int = 0
+    record_every: timedelta = RECORD_EVERY
 
     def to_json(self) -> dict[str, int]:
         """Return it as it is stored with the account."""
@@ -53,23 +63,35 @@ class UsageWatch:
             "every_seconds": int(self.every.total_seconds()),
             "month_nano": self.month_nano,
             "cap_nano": self.cap_nano,
+            "recorded": self.recorded,
+            "record_every_seconds": int(self.record_every.total_seconds()),
         }
 
 
-def usage_watch(endpoints: int, nano_per_reading: int, cap_nano: int) -> UsageWatch:
-    """Return how often counts may be read, so that a month of it stays under the cap."""
-    least = _ceil_seconds(endpoints * nano_per_reading, cap_nano)
-    every = max(USAGE_EVERY, timedelta(seconds=least))
-    seconds = int(every.total_seconds())
-    month = endpoints * nano_per_reading * int(MONTH.total_seconds()) // seconds
-    return UsageWatch(endpoints, every, month, cap_nano)
+def usage_watch(
+    endpoints: int, nano_per_reading: int, cap_nano: int, recorded: int = 0
+) -> UsageWatch:
+    """Return how often counts may be read, so that a month of it stays under the cap.
+
+    The record alone gets a quarter of the cap at most; idle rules what that leaves.
+    """
+    record = _pace(RECORD_EVERY, recorded * nano_per_reading, cap_nano // RECORD_SHARE)
+    every = _pace(USAGE_EVERY, endpoints * nano_per_reading, cap_nano - record[1])
+    return UsageWatch(endpoints, every[0], every[1] + record[1], cap_nano, recorded, record[0])
+
+
+def _pace(shortest: timedelta, nano_per_round: int, cap_nano: int) -> tuple[timedelta, int]:
+    """Return how far apart rounds are, and what a month of them costs."""
+    every = max(shortest, timedelta(seconds=_ceil_seconds(nano_per_round, cap_nano)))
+    return every, nano_per_round * int(MONTH.total_seconds()) // int(every.total_seconds())
 
 
 def _ceil_seconds(nano_per_round: int, cap_nano: int) -> int:
     """Return the seconds between rounds at which a month of them costs the cap."""
     if nano_per_round == 0:
         return 0
-    return -(-nano_per_round * int(MONTH.total_seconds()) // max(cap_nano, 1))
+    least = -(-nano_per_round * int(MONTH.total_seconds()) // max(cap_nano, 1))
+    return min(least, int(_SELDOMEST.total_seconds()))
 
 
 class UsageReader:
@@ -94,15 +116,17 @@ class UsageReader:
         wanted: Mapping[Key, timedelta],
         every: timedelta,
         now: datetime,
+        most: int = CALLS_PER_PASS,
     ) -> None:
         """Read counts anew that are older than `every`, in batches, the longest not tried first.
 
-        `wanted` holds the span of each endpoint (id, name). A failure holds back no other.
+        `wanted` holds the span of each endpoint (id, name). A failure holds back no other. At most
+        `most` calls.
         """
         due = [key for key in wanted if self._older(key, every, now)]
         due.sort(key=lambda key: self._tried.get(key[0], _NEVER))
         size, failures = provider.capabilities.usage_batch, 0
-        for start in range(0, len(due), size):
+        for start in range(0, min(len(due), most * size), size):
             if self._left <= KEPT_FOR_STOPS or failures == MOST_FAILURES:
                 return
             batch = due[start : start + size]

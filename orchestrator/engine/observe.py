@@ -65,6 +65,8 @@ class Look:
     asked_at: datetime
     answered_at: datetime
     watch: Watch
+    # As the look has left it.
+    account: Account
     complete: bool = False
     usable: bool = False
     seen: set[str] = field(default_factory=set)
@@ -96,7 +98,7 @@ def observe(context: Context, account: Account, provider: Provider, gap_limit: t
     told = (listing.cloud_time, listing.asked_at, listing.answered_at)
     context.instruments.skew(account.name, *told)
     watch = Watch(gap_limit, provider.capabilities.billing_granularity_s)
-    look = Look(listing.asked_at, listing.answered_at, watch)
+    look = Look(listing.asked_at, listing.answered_at, watch, account)
     with context.database.read() as session:
         known = observation.known_endpoints(session, account.id)
     closer = look_closer(context.clock, provider, listing, known)
@@ -105,14 +107,15 @@ def observe(context: Context, account: Account, provider: Provider, gap_limit: t
     why = restored.told_by_cloud(context, account, provider, closer, gap_limit)
     listing, look.more = closer.listing, closer.postponed > 0
     with context.database.write() as session:
-        account = session.get_one(Account, account.id)
+        look.account = account = observation.account_by_id(session, account.id)
+        doubt = clocks.doubt(session, context.clock)
         forgotten = store_left(session, account, left, listing.answered_at)
         restored.freeze(session, account, why, forgotten, listing.answered_at)
         _store_listing(session, account, look, closer)
         if isinstance(listing.error, ThrottledError):
             look.retry_after = listing.error.retry_after or SHORT_WAIT
         note_health(session, account, listing, known=look.complete or look.more)
-        note_skew(session, account, listing, clocks.doubt(session, context.clock))
+        note_skew(session, account, listing, doubt)
         account.calls += listing.calls
         _count_calls(account, provider, listing.answered_at)
     absent = [] if left.owed else look.absent
@@ -321,7 +324,7 @@ def store_read(context: Context, account_id: str, reading: Reading, watch: Watch
     """Store a direct read: what it shows, or that the endpoint is gone."""
     answered_at = context.clock.now()
     with context.database.write() as session:
-        account = session.get_one(Account, account_id)
+        account = observation.account_by_id(session, account_id)
         endpoint = locks.endpoints(session, [reading.endpoint_id])[reading.endpoint_id]
         sight = _sight(session, endpoint, reading, answered_at)
         if sight is None and may_land(endpoint, answered_at):

@@ -17,7 +17,6 @@ from orchestrator.engine import adoption
 from orchestrator.engine.apply import asleep_by, keep_asked_scaling
 from orchestrator.engine.calls import Calls
 from orchestrator.engine.confirming import SOON, Confirmer
-from orchestrator.engine.deciding import is_frozen
 from orchestrator.engine.goals import Progress, progress
 from orchestrator.engine.keeping import Keeper
 from orchestrator.engine.observe import Pass
@@ -34,7 +33,7 @@ from orchestrator.providers.base import (
     RefusedError,
 )
 from orchestrator.providers.errors import EchoMismatchError
-from orchestrator.store import observation, operations
+from orchestrator.store import freeze, observation, operations
 from orchestrator.store.tables import Endpoint, Operation
 
 
@@ -60,7 +59,7 @@ class Operator:
         with context.database.read() as session:
             active = operations.active_in_account(session, account.id)
             kept = observation.with_kept(session, account.id)
-            frozen = bool(active or kept) and is_frozen(session, account.id)
+            frozen = bool(active or kept) and freeze.is_on(session, account.id)
         idle = [row for row in kept if row.id not in {op.endpoint_id for op in active}]
         if settle_kept(context, account, self._records.look.watch, idle, frozen=frozen):
             active = self._active()
@@ -120,7 +119,7 @@ class Operator:
         with self._records.change(operation_id) as (session, operation):
             if operation.status not in ("pending", "running") or "cancel" in operation.request:
                 return False
-            if is_frozen(session, operation.account_id):
+            if freeze.is_on(session, operation.account_id):
                 return False
             operation.started_at = operation.started_at or now
             operation.status = "running"

@@ -82,7 +82,7 @@ def act(
     touched = [one.row.id for one in due] + [one.hold.endpoint_id for one in loose]
     with context.database.write() as session:
         endpoints = locks.endpoints(session, touched)
-        if _is_frozen(session, account):
+        if freeze.is_on(session, account.id):
             return False
         for one in loose:
             loose_holds.mend(session, endpoints[one.hold.endpoint_id], one, now)
@@ -271,11 +271,6 @@ def _record(
             "why": due.why,
         },
     )
-
-
-def _is_frozen(session: Session, account: Account) -> bool:
-    row = session.get_one(Account, account.id, populate_existing=True)
-    return freeze.everywhere(session) is not None or freeze.of_account(row) is not None
 
 
 def _minute(at: datetime) -> str:

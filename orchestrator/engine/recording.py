@@ -37,7 +37,7 @@ REACHABLE = frozenset(
         Status.INITIALIZING,
     }
 )
-# A stretch that was read again after so long is not merged any more.
+# A stretch that was read again so long before the newest one is not merged any more.
 _SETTLED = timedelta(hours=6)
 
 
@@ -48,7 +48,7 @@ class Trail:
     `last` is the newest request that was recorded, `known_to` up to where times of last use have
     told of everything, `checked` when the listing last named the same one. `uses` are the last
     times of use, the newest first named at `named_at`; `counted` is what a cloud counted in the
-    last hours, `slept_with` the last use with which it went to zero.
+    last hours, up to `counted_to`; `slept_with` is the last use with which it went to zero.
     """
 
     last: datetime
@@ -61,6 +61,7 @@ class Trail:
     uses: deque[Use] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     named_at: datetime | None = None
     slept_with: datetime | None = None
+    counted_to: datetime | None = None
     wakes: deque[datetime] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def cover(self, until: datetime) -> None:
@@ -136,7 +137,8 @@ class Recorder:
             if trail is None:
                 trail = self._trails[endpoint_id] = Trail(at, at, at, serving=False)
             for stretch in usage.stretches:
-                self._count(trail, stretch, at)
+                self._count(trail, stretch)
+            trail.counted_to = max(trail.counted_to or usage.end, usage.end)
 
     def uses(self, endpoint_id: str) -> tuple[Use, ...]:
         """Return the last times of use that were seen, oldest first."""
@@ -200,10 +202,11 @@ class Recorder:
         if serving:
             trail.cover(at)
 
-    def _count(self, trail: Trail, stretch: Stretch, at: datetime) -> None:
+    def _count(self, trail: Trail, stretch: Stretch) -> None:
         known = trail.counted.get(stretch.start)
         empty = stretch.covered_s == 0 and not stretch.requests
-        if known == stretch or empty or at - stretch.start > _SETTLED:
+        settled = trail.counted_to is not None and trail.counted_to - stretch.start > _SETTLED
+        if known == stretch or empty or settled:
             return
         trail.counted[stretch.start] = stretch if known is None else merged(known, stretch)
         held = trail.pending.get(stretch.start)

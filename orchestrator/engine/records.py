@@ -32,7 +32,7 @@ from orchestrator.providers.base import (
     UnavailableError,
 )
 from orchestrator.store import events, observation, operations
-from orchestrator.store.tables import Account, Endpoint, Operation
+from orchestrator.store.tables import Endpoint, Operation
 
 
 class Records:
@@ -51,10 +51,12 @@ class Records:
     def load(self, operation_id: str) -> tuple[Operation, Endpoint | None]:
         """Return an operation as it is now, and its endpoint if it has one."""
         with self.context.database.read() as session:
-            operation = session.get_one(Operation, operation_id)
+            operation = operations.get(session, operation_id)
+            if operation is None:
+                raise LookupError(operation_id)
             if operation.endpoint_id is None:
                 return operation, None
-            return operation, session.get_one(Endpoint, operation.endpoint_id)
+            return operation, observation.endpoint_by_id(session, operation.endpoint_id)
 
     @contextmanager
     def change(self, operation_id: str) -> Iterator[tuple[Session, Operation]]:
@@ -80,7 +82,7 @@ class Records:
         cause: str,
     ) -> None:
         """Store what a change of ours was answered with."""
-        account = session.get_one(Account, self.account.id)
+        account = observation.account_by_id(session, self.account.id)
         endpoint = session.get_one(Endpoint, endpoint_id)
         sight = Sight(snapshot, "", asked_at, self.now())
         change = refresh(session, account, endpoint, sight, cause=cause)
@@ -91,7 +93,7 @@ class Records:
         """Store an endpoint that a create of ours has made."""
         now = self.now()
         with self.change(operation_id) as (session, operation):
-            account = session.get_one(Account, self.account.id)
+            account = observation.account_by_id(session, self.account.id)
             held = observation.live_by_name(session, account.id, snapshot.name)
             sight = Sight(snapshot, "", asked_at, now)
             if held is None:
@@ -182,7 +184,7 @@ class Records:
             return
         endpoint = session.get_one(Endpoint, operation.endpoint_id)
         if paused_by_us(endpoint) and endpoint.status == Status.PAUSED:
-            account = session.get_one(Account, self.account.id)
+            account = observation.account_by_id(session, self.account.id)
             waiting = away(endpoint, Status.WAITING_FOR_CAPACITY)
             change = refresh(
                 session, account, endpoint, Sight(waiting, "", now, now, inferred=True)

@@ -10,10 +10,9 @@ from typing import Any
 
 from sqlmodel import Session
 
+from orchestrator.services import revisions
 from orchestrator.services.remembered import (
-    IDLE,
     KEPT,
-    SCHEDULE,
     digest_of,
     digest_of_facts,
     facts_body,
@@ -25,7 +24,7 @@ from orchestrator.store import history
 from orchestrator.store.database import Database
 from orchestrator.store.holds import LEASE
 from orchestrator.store.observation import ManagedRow
-from orchestrator.store.tables import EndpointFacts, IdlePolicy, Json, RuleRevision, Schedule
+from orchestrator.store.tables import EndpointFacts, IdlePolicy, Json, Schedule
 
 Rule = Schedule | IdlePolicy
 _KEPT = attrgetter(*KEPT)
@@ -80,7 +79,7 @@ class Memory:
         }
         kept = history.kept_revisions(session, {rule_id for rule_id, _ in rules})
         missing = [
-            _revision_row(rule, days_off, key[1], now)
+            revisions.revision(rule, days_off, now, key[1])
             for key, (rule, days_off) in rules.items()
             if key not in kept
         ]
@@ -145,17 +144,4 @@ def _seen(row: ManagedRow, book: Rulebook, revision: Mapping[str, str]) -> tuple
             (one.rule_id, one.matched_at, one.acts_from, revision.get(one.rule_id))
             for one in book.bound.get(row.id, ())
         ],
-    )
-
-
-def _revision_row(
-    rule: Rule, days_off: frozenset[date], digest: str, now: datetime
-) -> RuleRevision:
-    return RuleRevision(
-        rule_id=rule.id,
-        kind=SCHEDULE if isinstance(rule, Schedule) else IDLE,
-        version=rule.version,
-        digest=digest,
-        at=now,
-        body=rule_body(rule, days_off),
     )

@@ -15,7 +15,13 @@ from orchestrator.domain.status import Status, Wish
 from orchestrator.engine.observe import Pass
 from orchestrator.providers.base import ProviderError
 from orchestrator.services.rulebook import means_of
-from orchestrator.services.storms import USED_WITHIN, paced_starts, with_use, zero_holds_quota
+from orchestrator.services.storms import (
+    USED_WITHIN,
+    kept_replicas,
+    paced_starts,
+    with_use,
+    zero_holds_quota,
+)
 from orchestrator.store import quotas, usage
 from orchestrator.store.observation import ManagedRow
 from orchestrator.store.tables import Operation
@@ -49,7 +55,8 @@ class Wants:
         with work.context.database.read() as session:
             used = usage.totals(session, ids, now - USED_WITHIN, now)
             stored = quotas.limits(session, work.account.id)
-            holders = quotas.holders(session, work.account.id)
+            kept = kept_replicas(work.account)
+            holders = quotas.holders(session, work.account.id, kept)
         zero_counts = zero_holds_quota(work.account)
         busy = list(active)
         limits = self._told(work, stored, now, moving=bool(busy))

@@ -26,7 +26,7 @@ LEAST_UP = timedelta(hours=1)
 SPAN = (FEWEST_STRETCHES + 1) * STRETCH
 # Two times between requests that differ by no more than this share are the same pace.
 SAME_PACE = 0.2
-# What went and came back within this time is not told to people again.
+# What went and came back within this time is not told to people again; what lasts is, so often.
 TOLD_FOR = timedelta(days=7)
 
 
@@ -46,7 +46,7 @@ class AwakeWatch:
         up = [row for row in rows if _is_up(row, recorder, now)]
         self._count(provider, up, recorder, now)
         found = {row.id: self._judge(row, recorder, now) for row in up}
-        changed = [row for row in rows if _differs(row.held_awake, found.get(row.id))]
+        changed = [row for row in rows if _is_news(row.held_awake, found.get(row.id), now)]
         if changed:
             with context.database.write() as session:
                 locked = locks.endpoints(session, [row.id for row in changed])
@@ -105,6 +105,14 @@ def _read(provider: Provider, name: str, now: datetime) -> Mapping[str, Usage | 
         return {}  # not known now: the other signs are left
 
 
+def _is_news(stored: Json, held: Held | None, now: datetime) -> bool:
+    """Tell whether something has changed, or lasts so long that people are reminded of it."""
+    told = stored.get("told_at") if held is not None else None
+    if told is not None and now - datetime.fromisoformat(told) >= TOLD_FOR:
+        return True
+    return _differs(stored, held)
+
+
 def _differs(stored: Json, held: Held | None) -> bool:
     """Tell whether another sign shows, or requests come at quite another pace."""
     if held is None or str(stored.get("sign", "")) != held.sign:
@@ -123,8 +131,12 @@ def _store(session: Session, endpoint: Endpoint, held: Held | None, now: datetim
         kind = "endpoint.held_awake" if fresh else "endpoint.held_awake_again"
         told = now.isoformat() if fresh else told
         data = held.to_json()
-        endpoint.held_awake = {**data, "since": now.isoformat(), "told_at": told}
+        lasting = endpoint.held_awake.get("sign") == held.sign
+        since = endpoint.held_awake["since"] if lasting else now.isoformat()
+        endpoint.held_awake = {**data, "since": since, "told_at": told}
         message = f"seems to be held awake by somebody's poller: {held.detail}; nothing is done"
+        if lasting:
+            message += f"; so since {datetime.fromisoformat(since):%Y-%m-%d %H:%M} UTC"
     session.add(endpoint)
     events.record(
         session,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
+from orchestrator.domain.endpoints import JsonObject
 from orchestrator.providers.account import ProviderAccount, ProviderHooks
 from orchestrator.providers.base import Provider
 from orchestrator.providers.credentials import SHARED_REFERENCES
 from orchestrator.providers.huggingface.factory import make_huggingface
 from orchestrator.providers.sagemaker.factory import make_sagemaker
+from orchestrator.providers.sagemaker.kept import kept_instances
 
 __all__ = [
     "CLOUDS",
@@ -33,6 +35,11 @@ class ProviderFactory(Protocol):
         ...
 
 
+def _unknown(kept: JsonObject) -> int | None:
+    del kept
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Cloud:
     """One kind of cloud: how its drivers are made, and how people name its credentials.
@@ -42,6 +49,8 @@ class Cloud:
     region in which credentials are asked who they are, empty where accounts have no region.
     `start_up_s`: how long a start usually takes until an endpoint serves, before any was measured.
     `zero_holds_quota`: endpoints at zero count against its quotas like those that run.
+    `kept_replicas`: reads how many replicas a paused endpoint starts with from what is kept of it.
+    `asks_leave`: what is created there is paused only with its owner's leave to make it again.
     """
 
     title: str
@@ -52,6 +61,8 @@ class Cloud:
     home_region: str = ""
     start_up_s: int = 900
     zero_holds_quota: bool = False
+    asks_leave: bool = False
+    kept_replicas: Callable[[JsonObject], int | None] = _unknown
 
 
 CLOUDS: Mapping[str, Cloud] = MappingProxyType(
@@ -72,6 +83,8 @@ CLOUDS: Mapping[str, Cloud] = MappingProxyType(
             reference_help="aws-default, aws-profile:NAME, aws-role:ARN, env:NAME or file:/path",
             usual_references=("aws-default",),
             home_region="us-east-1",
+            asks_leave=True,
+            kept_replicas=kept_instances,
         ),
     }
 )

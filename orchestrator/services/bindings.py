@@ -16,7 +16,7 @@ from orchestrator.domain.schedules.model import Schedule as Windows
 from orchestrator.domain.schedules.occurrences import AT_ONCE, state_at
 from orchestrator.domain.schedules.points import next_point
 from orchestrator.domain.startup import StartUps, settled_before
-from orchestrator.services import selectors
+from orchestrator.services import fleet, selectors
 from orchestrator.services.starting import load_startups, starts_early
 from orchestrator.services.windows import windows_in_full
 from orchestrator.store import endpoints, policies, schedules
@@ -134,9 +134,9 @@ def _covering(rules: Sequence[Rule], row: Endpoint, labels: Collection[Label]) -
 
 def _matching(session: Session, rule: Rule) -> list[Endpoint]:
     selector = selectors.from_json(rule.selector)
-    labels = endpoints.all_labels(session) if selector.labels else {}
-    rows = endpoints.managed(session)
-    return [row for row in rows if selector.matches(row, labels.get(row.id, ()))]
+    known = fleet.of(session)
+    labels = known.labels() if selector.labels else {}
+    return [row for row in known.managed() if selector.matches(row, labels.get(row.id, ()))]
 
 
 def _binding(rule: Rule, endpoint_id: str, at: datetime, acts_from: datetime | None) -> Binding:

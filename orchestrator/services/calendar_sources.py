@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -18,6 +20,7 @@ import holidays
 from holidays.registry import COUNTRIES
 
 from orchestrator.domain import calendars as rules
+from orchestrator.domain.bounds import YEARS, is_within
 from orchestrator.domain.calendars import Dates
 from orchestrator.domain.schedules.zones import UnknownZone, zone
 from orchestrator.services.errors import ServiceError, invalid
@@ -56,6 +59,26 @@ class Made:
 
     dates: Dates
     made_with: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A country whose holidays are known, with the codes of its parts."""
+
+    code: str
+    name: str
+    parts: Sequence[str]
+
+
+@cache
+def places() -> Sequence[Place]:
+    """Return the countries whose holidays are known, by name."""
+    names = {
+        entry[1]: re.sub(r"(?<=[a-z])(?=[A-Z])", " ", entry[0]) for entry in COUNTRIES.values()
+    }
+    parts = holidays.list_supported_countries(include_aliases=False)
+    found = [Place(code, names.get(code, code), tuple(parts[code])) for code in parts]
+    return sorted(found, key=lambda one: one.name)
 
 
 def of_holidays(
@@ -230,10 +253,8 @@ def _check_date(day: str) -> None:
         raise invalid(
             "source.dates", f"{day[:40]!r} is no date.", remedy="Write dates as 2026-12-24."
         )
-    if not rules.FIRST_YEAR <= parsed.year <= rules.LAST_YEAR:
-        raise invalid(
-            "source.dates", f"{day} is too far away.", remedy="Name years from 1900 to 2200."
-        )
+    if not is_within(parsed):
+        raise invalid("source.dates", f"{day} is too far away.", remedy=f"Name years from {YEARS}.")
 
 
 def _subdivision(known: holidays.HolidayBase, given: str, country: str) -> str:

@@ -77,6 +77,8 @@ def use(session: Session, names: Sequence[str]) -> None:
 
 def check_names(session: Session, names: Sequence[str], field: str = "calendars") -> None:
     """Raise ServiceError 422 for a calendar that does not exist, naming the nearest that does."""
+    if not names:
+        return
     known = [row.name for row in rows.known(session)]
     for place, name in enumerate(names):
         if name not in known:

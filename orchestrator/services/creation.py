@@ -17,7 +17,7 @@ from orchestrator.services import bindings, specs
 from orchestrator.services.clicks import deleting
 from orchestrator.services.context import Context, Secrets
 from orchestrator.services.errors import ServiceError, conflict, invalid, nearest
-from orchestrator.services.expiry import Wanted, at_creation
+from orchestrator.services.expiry import Wanted, at_creation, warnings_at_creation
 from orchestrator.services.requests import (
     Asked,
     busy,
@@ -100,6 +100,7 @@ def request_create(
     offers = _hardware_offers(session, account)
     warnings = (*warnings, *_check_hardware(spec.hardware, offers, spec.scaling.max_replicas))
     lives = {"expiry": at_creation(session, account.id, labels, expiry, asked)}
+    warnings += warnings_at_creation(account, spec.name, lives["expiry"])
     parcel = specs.pack(spec)
     _check_reach(parcel.secrets, engine_here)
     operation = open_operation(

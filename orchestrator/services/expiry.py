@@ -13,15 +13,20 @@ from datetime import datetime, timedelta
 from sqlmodel import Session
 
 from orchestrator.domain.expiry import LONGEST, Expiry
+from orchestrator.domain.plan import NO_LEAVE, Kind
+from orchestrator.domain.status import Status
+from orchestrator.providers.registry import CLOUDS
 from orchestrator.services import calendars, clicks, deletion, expiry_policies
 from orchestrator.services.errors import ServiceError, conflict, invalid
 from orchestrator.services.lengths import brief
 from orchestrator.services.requests import Asked, check_managed
+from orchestrator.services.rulebook import means_of
 from orchestrator.store import accounts, events
 from orchestrator.store import expiry as rows
-from orchestrator.store.tables import Endpoint, ExpiryPolicy, Json, Label, Operation
+from orchestrator.store.tables import Account, Endpoint, ExpiryPolicy, Json, Label, Operation
 
 RULE = "expired"
+_ASLEEP = (Status.PAUSED, Status.PAUSING)
 DEFAULT_WARNINGS = ("3d", "1d", "1h")
 
 
@@ -56,10 +61,13 @@ def set_expiry(
 ) -> Extended:
     """Say when an endpoint expires; later than before counts as an extension of it.
 
-    Raises ServiceError: 422 for what cannot be read or lies in the past, 409 beyond a policy.
+    Raises ServiceError: 422 for what cannot be read or lies in the past; 409 with a remedy beyond
+    a policy, and where it could not be paused then.
     """
     check_managed(session, endpoint)
     _refuse_deleting(session, endpoint)
+    if endpoint.status not in _ASLEEP and not endpoint.protected:
+        clicks.check_means(endpoint, Kind.PAUSE)  # an end that could not come is no promise
     held = rows.read(endpoint)
     at = _end(session, wanted, asked.now, asked.now, "expires")
     policies = expiry_policies.covering(session, endpoint)
@@ -165,6 +173,27 @@ def at_creation(
     return {"expires_at": at.isoformat(), "grace_s": seconds}
 
 
+def warnings_at_creation(account: Account, name: str, lives: Json) -> tuple[str, ...]:
+    """Return what stands against the expiry that is asked for with a create."""
+    cloud = CLOUDS.get(account.provider)
+    if not lives or cloud is None or not cloud.asks_leave:
+        return ()
+    return (f"it expires, and cannot be paused then as it is: {NO_LEAVE}; {_allow(name)}",)
+
+
+def obstacle(endpoint: Endpoint) -> str:
+    """Return what stands against pausing it when it expires, with the remedy; empty if nothing."""
+    barrier = means_of(endpoint).barrier(Kind.PAUSE)
+    if not barrier or endpoint.status in _ASLEEP:
+        return ""
+    remedy = f"; {_allow(endpoint.name)}" if barrier == NO_LEAVE else ""
+    return f"as it is, it cannot be paused then: {barrier}{remedy}"
+
+
+def _allow(name: str) -> str:
+    return f"allow it: `orchestrator endpoints allow-recreate {name}`"
+
+
 def give_at_birth(session: Session, endpoint: Endpoint, order: Json, asked: Asked) -> None:
     """Let a new endpoint of ours expire as its create asked, else as the policies over it say."""
     policies = expiry_policies.covering(session, endpoint)
@@ -190,7 +219,8 @@ def give_at_birth(session: Session, endpoint: Endpoint, order: Json, asked: Aske
     warn = _warnings(policies)
     _write(session, endpoint, Expiry(at, asked.now, asked.actor, asked.why, warn, grace=grace), 0)
     told = f"{endpoint.name} expires at {_at(at)}, as {asked.actor} set it: {asked.why}"
-    _record(session, endpoint, asked, "endpoint.expiry_set", told + _then(grace))
+    told += f"; {against}" if (against := obstacle(endpoint)) else _then(grace)
+    _record(session, endpoint, asked, "endpoint.expiry_set", told)
 
 
 def _end(session: Session, wanted: Wanted, start: datetime, now: datetime, field: str) -> datetime:

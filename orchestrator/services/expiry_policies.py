@@ -12,10 +12,11 @@ from orchestrator.domain.expiry import TtlError, parse_span, parse_ttl
 from orchestrator.domain.schedules.errors import ScheduleError
 from orchestrator.domain.schedules.zones import zone
 from orchestrator.services import calendars, selectors
-from orchestrator.services.errors import conflict, invalid, not_found
+from orchestrator.services.errors import invalid
+from orchestrator.services.named_rules import Register, renewed
 from orchestrator.services.requests import Asked
 from orchestrator.services.selectors import Selector
-from orchestrator.store import endpoints, events
+from orchestrator.store import endpoints
 from orchestrator.store import expiry as rows
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Endpoint, ExpiryPolicy, Label
@@ -51,12 +52,13 @@ class Described:
     covered: Sequence[Endpoint]
 
 
-def find(session: Session, ref: str) -> ExpiryPolicy:
-    """Return a policy by id or name. Raises ServiceError 404."""
-    found = rows.policy(session, ref) or rows.policy_by_name(session, ref)
-    if found is None:
-        raise not_found("expiry policy", ref, "List them with GET /v1/expiry-policies.")
-    return found
+REGISTER = Register(
+    *("expiry policy", "expiry policy", "/v1/expiry-policies", "policy"),
+    rows.policy,
+    rows.policy_by_name,
+    rows.name_taken,
+)
+find = REGISTER.find
 
 
 def create(session: Session, draft: Draft, asked: Asked) -> Described:
@@ -79,17 +81,13 @@ def replace(session: Session, policy: ExpiryPolicy, draft: Draft, asked: Asked) 
 
     Raises ServiceError: 409 for a taken name, 422 for a length, zone or calendar.
     """
-    policy.version += 1
-    policy.updated_at = asked.now
+    renewed(policy, asked.now)
     return _store(session, policy, draft, asked)
 
 
 def remove(session: Session, policy: ExpiryPolicy, asked: Asked) -> None:
     """Remove a policy; what was set by it stays set."""
-    policy.removed_at, policy.enabled = asked.now, False
-    _record(session, policy, "policy.removed", asked, "removed")
-    policy.name = f"{policy.name} ({policy.id})"
-    session.add(policy)
+    REGISTER.remove(session, policy, asked)
 
 
 def describe(session: Session, policy: ExpiryPolicy) -> Described:
@@ -129,7 +127,9 @@ def end_of(
     except ScheduleError as error:
         raise invalid("timezone", str(error)) from error
     except TtlError as error:
-        raise invalid(field, f"{error}.") from error
+        problem, _, remedy = str(error).partition("; ")
+        told = f"{remedy[:1].upper()}{remedy[1:]}." if remedy else None
+        raise invalid(field, f"{problem}.", remedy=told) from error
 
 
 def grace_of(text: str, field: str) -> timedelta | None:
@@ -167,14 +167,7 @@ def _span(text: str, field: str) -> timedelta:
 
 
 def _store(session: Session, policy: ExpiryPolicy, draft: Draft, asked: Asked) -> Described:
-    with session.no_autoflush:
-        if rows.name_taken(session, draft.name, policy.id):
-            raise conflict(
-                "name_taken",
-                f"An expiry policy named {draft.name!r} exists.",
-                remedy="Choose another name, or change that one.",
-                field="name",
-            )
+    REGISTER.check_name(session, draft.name, policy.id)
     _check(session, draft, asked.now)
     for name in ("name", "default_ttl", "max_ttl", "max_extension", "max_extensions"):
         setattr(policy, name, getattr(draft, name))
@@ -183,7 +176,7 @@ def _store(session: Session, policy: ExpiryPolicy, draft: Draft, asked: Asked) -
     policy.selector, policy.enabled = draft.selector.to_json(), draft.enabled
     session.add(policy)
     session.flush()
-    _record(session, policy, "policy.saved", asked, f"saved, version {policy.version}")
+    REGISTER.saved(session, policy, asked)
     return describe(session, policy)
 
 
@@ -219,14 +212,3 @@ def _check_relative(text: str, field: str) -> None:
             "A policy says how long, not until which day.",
             remedy="Write 14d, 2w, or 10wd for working days.",
         )
-
-
-def _record(session: Session, policy: ExpiryPolicy, kind: str, asked: Asked, what: str) -> None:
-    events.record(
-        session,
-        at=asked.now,
-        kind=kind,
-        actor=asked.actor,
-        message=f"the expiry policy {policy.name} was {what} by {asked.actor}",
-        data={"policy": policy.id, "enabled": policy.enabled},
-    )

@@ -12,11 +12,14 @@ from orchestrator.domain.money import amount_for
 from orchestrator.domain.status import Wish
 from orchestrator.services.errors import ServiceError, conflict, invalid
 from orchestrator.services.requests import Asked
+from orchestrator.services.starting import load_startups
 from orchestrator.store import events, holds, ledger
 from orchestrator.store.ids import new_id
-from orchestrator.store.tables import Endpoint, Hold
+from orchestrator.store.tables import Account, Endpoint, Hold
 
 LONGEST_HOLD = timedelta(days=30)
+SHORTEST_HOLD = timedelta(minutes=1)
+TOO_SHORT = "A hold lasts a minute at least."
 CLICK = "click"
 PERSON = "hold"
 LEASE = holds.LEASE
@@ -28,11 +31,17 @@ def is_persons(hold: Hold) -> bool:
 
 
 def check_end(until: datetime | None, now: datetime, longest: timedelta = LONGEST_HOLD) -> None:
-    """Refuse an end that lies in the past or too far ahead. Raises ServiceError 422."""
+    """Refuse an end that is past, too soon or too far ahead. Raises ServiceError 422."""
     if until is None:
         return
     if until <= now:
         raise invalid("until", "The end lies in the past.", remedy="Give a later instant.")
+    if until - now < SHORTEST_HOLD:
+        raise invalid(
+            "until",
+            TOO_SHORT,
+            remedy="Give a later end, such as 1h from now.",
+        )
     if until - now > longest:
         raise invalid(
             "until",
@@ -80,7 +89,8 @@ def cost(
 ) -> int | None:
     """Return nano-dollars for keeping it so: rate x replicas x time.
 
-    None where the price of its hardware, or of what is billed beside it, is not known.
+    What is asleep is billed from its start on, so for as long as it usually takes to start at
+    least. None where the price of its hardware, or of what is billed beside it, is not known.
     """
     if wish is Wish.PAUSED:
         return 0
@@ -93,7 +103,14 @@ def cost(
     if rate.nano is None or rate.unpriced:
         return None
     replicas = max(endpoint.min_replicas or 0, 1)
-    return amount_for(rate.nano * replicas, int((end - begin).total_seconds()))
+    billed_to = end if endpoint.billed_high else max(end, _served_at(session, endpoint, begin))
+    return amount_for(rate.nano * replicas, int((billed_to - begin).total_seconds()))
+
+
+def _served_at(session: Session, endpoint: Endpoint, begin: datetime) -> datetime:
+    account = session.get_one(Account, endpoint.account_id)
+    usual = load_startups(session, account, begin)
+    return begin + usual.of(endpoint.id, endpoint.hardware_key, begin).time
 
 
 def end_all(session: Session, endpoint: Endpoint, asked: Asked, *, leases: bool) -> list[str]:
@@ -114,7 +131,14 @@ def end(session: Session, endpoint: Endpoint, hold: Hold, *, actor: str, now: da
         kind, message = "lease.released", f"{actor} released its lease on {endpoint.name}"
     elif hold.source == LEASE:
         kind, message = "lease.revoked", f"{actor} ended {hold.actor}'s lease on {endpoint.name}"
+    message += times_renewed(hold)
     record(session, endpoint, hold, Asked(actor, now), kind=kind, message=message)
+
+
+def times_renewed(hold: Hold) -> str:
+    """Return how often a lease was renewed, as the end of a sentence."""
+    times = f"{hold.renewals} time{'' if hold.renewals == 1 else 's'}"
+    return f"; it was renewed {times}" if hold.renewals else ""
 
 
 def record(
@@ -134,7 +158,8 @@ def record(
             "wish": hold.wish,
             "until": hold.until.isoformat(),
             "cost_nano": hold.cost_nano,
-        },
+        }
+        | ({"renewals": hold.renewals} if hold.source == LEASE else {}),
     )
 
 

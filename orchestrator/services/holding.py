@@ -13,9 +13,10 @@ from orchestrator.domain.decide import Rule, decide
 from orchestrator.domain.endpoints import BilledReplicas
 from orchestrator.domain.plan import Kind, needed
 from orchestrator.domain.status import Status, Wish
+from orchestrator.domain.supersede import Turn
 from orchestrator.services import clicks, hold_rows
 from orchestrator.services.errors import not_found
-from orchestrator.services.requests import Asked, check_changeable, open_operation, under_way
+from orchestrator.services.requests import Asked, answer_to, check_changeable, open_operation
 from orchestrator.services.rulebook import means_of
 from orchestrator.store import endpoints, holds, operations
 from orchestrator.store.tables import Account, Endpoint, Hold, Json, Operation
@@ -86,7 +87,7 @@ def begin(
 ) -> Operation | None:
     """Begin at once what a new hold or lease needs; None where it is so already.
 
-    Raises ServiceError 409 where that has to wait for the operation under way.
+    What is under way and must not be lost goes first, and is returned: the rules begin the rest.
     """
     session.flush()
     decision = decide(clicks.facts_of(session, account, endpoint, asked.now), asked.now)
@@ -103,9 +104,10 @@ def begin(
         "ended": list(ended),
         "hold": hold.id,
     }
-    return under_way(session, endpoint, kind) or open_operation(
-        session, account, endpoint, kind, asked, request=memory
-    )
+    locked = operations.lock_active(session, endpoint.id)
+    if locked is not None and answer_to(locked, endpoint, kind).turn is not Turn.SUPERSEDE:
+        return locked
+    return open_operation(session, account, endpoint, kind, asked, request=memory)
 
 
 def find(session: Session, hold_id: str) -> tuple[Hold, Endpoint]:

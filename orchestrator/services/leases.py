@@ -118,11 +118,14 @@ def renew(session: Session, lease_id: str, ttl: timedelta, asked: Asked, bounds:
             f"This lease has lasted as long as it may: it ends at {_at(longest)}.",
             remedy="Finish by then, or acquire a new lease: POST /v1/leases.",
         )
+    told = lease.renewals == 0 or asked.actor != lease.actor
     lease.until, lease.renewals = until, lease.renewals + 1
     lease.cost_nano = hold_rows.cost(session, endpoint, Wish.RUNNING, lease.starts_at, until)
     session.add(lease)
-    message = f"{asked.actor} renewed its lease on {endpoint.name} until {_at(until)}"
-    hold_rows.record(session, endpoint, lease, asked, kind="lease.renewed", message=message)
+    if told:  # the others are counted: its end tells how many there were
+        whose = "its" if asked.actor == lease.actor else f"{lease.actor}'s"
+        message = f"{asked.actor} renewed {whose} lease on {endpoint.name} until {_at(until)}"
+        hold_rows.record(session, endpoint, lease, asked, kind="lease.renewed", message=message)
     return view(session, lease, endpoint, asked.now)
 
 

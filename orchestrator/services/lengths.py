@@ -9,8 +9,11 @@ from orchestrator.services.errors import invalid
 
 _LENGTH = re.compile(r"(?:([0-9]{1,4})d)?(?:([0-9]{1,5})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,8})s)?")
 
+OR_NONE = "Write 24h, 7d, 1h30m, or 0 for none."
+NOT_NONE = "Write 24h, 7d or 1h30m."
 
-def parse(text: str, field: str) -> timedelta:
+
+def parse(text: str, field: str, remedy: str = OR_NONE) -> timedelta:
     """Read `24h`, `7d`, `1h30m`, `90s` or `0`. Raises ServiceError 422 that names `field`."""
     if text.strip() == "0":
         return timedelta(0)
@@ -19,7 +22,7 @@ def parse(text: str, field: str) -> timedelta:
         raise invalid(
             field,
             f"{text[:40]!r} is no length of time.",
-            remedy="Write 24h, 7d, 1h30m, or 0 for none.",
+            remedy=remedy,
         )
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)

@@ -6,10 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from orchestrator.domain.expiry import Expiry
 from orchestrator.domain.schedules.model import Schedule as Windows
 from orchestrator.services.remembered import IDLE, SCHEDULE, Remembered
 from orchestrator.services.rulebook import Rulebook
 from orchestrator.services.schedule_book import CRON, ScheduleBook, actor_of
+from orchestrator.store import expiry as expiries
+from orchestrator.store.observation import ManagedRow
 from orchestrator.store.tables import Binding, Hold, IdlePolicy, Schedule
 
 Rule = Schedule | IdlePolicy
@@ -20,7 +23,8 @@ class Others:
     """What is different: rules that are `added`, all others but these gone, or some `without`.
 
     `windows` are those of the schedules that are added; each acts from `since`. A rule in
-    `earnest` acts where it was only in shadow.
+    `earnest` acts where it was only in shadow. `ends` are other expiries, by endpoint, in the place
+    of those that were set; ends that an actor of `unended` set are gone.
     """
 
     since: datetime
@@ -29,6 +33,8 @@ class Others:
     without: frozenset[str] = frozenset()
     earnest: frozenset[str] = frozenset()
     instead: bool = False
+    ends: Mapping[str, Expiry] = field(default_factory=dict)
+    unended: frozenset[str] = frozenset()
 
 
 def with_others(known: Remembered, others: Others) -> Remembered:
@@ -59,7 +65,17 @@ def with_others(known: Remembered, others: Others) -> Remembered:
         holds={known.row.id: _holds(known, gone - set(added))},
     )
     ahead = _again(timetable, others.since) if drafted else None
-    return replace(known, book=book, drafted=ahead)
+    return replace(known, row=_ending(known.row, others), book=book, drafted=ahead)
+
+
+def _ending(row: ManagedRow, others: Others) -> ManagedRow:
+    """Return the columns with the other end, where there is one."""
+    end = others.ends.get(row.id)
+    if end is not None:
+        return replace(row, expires_at=end.at, expiry=expiries.stored(end))
+    if row.expires_at is not None and row.expiry["actor"] in others.unended:
+        return replace(row, expires_at=None, expiry={})
+    return row
 
 
 def _schedules(book: Rulebook, gone: Collection[str], others: Others) -> dict[str, Schedule]:

@@ -10,14 +10,15 @@ from sqlmodel import Session
 from orchestrator.domain.schedules.errors import ScheduleError
 from orchestrator.domain.schedules.model import Schedule as Windows
 from orchestrator.domain.schedules.model import Window
-from orchestrator.services import bindings, selectors
-from orchestrator.services.errors import conflict, invalid, not_found
+from orchestrator.services import bindings, revisions, selectors
+from orchestrator.services.errors import invalid
+from orchestrator.services.named_rules import Register, renewed
 from orchestrator.services.requests import Asked
 from orchestrator.services.scheduling import Covered, of_schedule_error
 from orchestrator.services.selectors import Selector
 from orchestrator.services.windows import window_to_json
-from orchestrator.store import events, schedules
 from orchestrator.store import policies as rows
+from orchestrator.store import schedules
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Binding, IdlePolicy, Json
 
@@ -55,12 +56,10 @@ class Described:
     covered: Sequence[Covered]
 
 
-def find(session: Session, ref: str) -> IdlePolicy:
-    """Return a policy by id or name. Raises ServiceError 404."""
-    found = rows.get(session, ref) or rows.by_name(session, ref)
-    if found is None:
-        raise not_found("policy", ref, "List them with GET /v1/policies.")
-    return found
+REGISTER = Register(
+    "idle policy", "policy", "/v1/policies", "policy", rows.get, rows.by_name, rows.name_taken
+)
+find = REGISTER.find
 
 
 def create(session: Session, draft: Draft, asked: Asked) -> Described:
@@ -82,18 +81,15 @@ def replace(session: Session, policy: IdlePolicy, draft: Draft, asked: Asked) ->
 
     Raises ServiceError 409 for a taken name.
     """
-    policy.version += 1
-    policy.updated_at = policy.effective_from = asked.now
+    renewed(policy, asked.now)
+    policy.effective_from = asked.now
     return _store(session, policy, draft, asked)
 
 
 def remove(session: Session, policy: IdlePolicy, asked: Asked) -> None:
     """Remove a policy."""
     schedules.unbind(session, policy.id)
-    policy.removed_at, policy.enabled = asked.now, False
-    _record(session, policy, "policy.removed", asked, "removed")
-    policy.name = f"{policy.name} ({policy.id})"
-    session.add(policy)
+    REGISTER.remove(session, policy, asked)
 
 
 def describe(session: Session, policy: IdlePolicy) -> Described:
@@ -103,14 +99,7 @@ def describe(session: Session, policy: IdlePolicy) -> Described:
 
 
 def _store(session: Session, policy: IdlePolicy, draft: Draft, asked: Asked) -> Described:
-    with session.no_autoflush:
-        if rows.name_taken(session, draft.name, policy.id):
-            raise conflict(
-                "name_taken",
-                f"A policy named {draft.name!r} exists.",
-                remedy="Choose another name, or change that one.",
-                field="name",
-            )
+    REGISTER.check_name(session, draft.name, policy.id)
     if draft.action not in (SCALE_TO_ZERO, PAUSE):
         raise invalid("action", f"{draft.action!r} is no action.", remedy="scale_to_zero or pause.")
     policy.name, policy.timeout_minutes = draft.name, draft.timeout_minutes
@@ -121,7 +110,8 @@ def _store(session: Session, policy: IdlePolicy, draft: Draft, asked: Asked) -> 
     session.add(policy)
     session.flush()
     bound = bindings.sync_rule(session, policy, asked.now)
-    _record(session, policy, "policy.saved", asked, f"saved, version {policy.version}")
+    REGISTER.saved(session, policy, asked)
+    revisions.keep(session, policy, asked.now)
     by_endpoint = {binding.endpoint_id: binding for binding in bound}
     return Described(policy, _covered(session, policy, by_endpoint))
 
@@ -146,14 +136,3 @@ def quiet_fields(hours: QuietHours | None) -> tuple[str, list[Json]]:
 def _covered(session: Session, policy: IdlePolicy, bound: dict[str, Binding]) -> list[Covered]:
     selector = selectors.from_json(policy.selector)
     return [Covered(row, bound.get(row.id)) for row in selectors.covered(session, selector)]
-
-
-def _record(session: Session, policy: IdlePolicy, kind: str, asked: Asked, what: str) -> None:
-    events.record(
-        session,
-        at=asked.now,
-        kind=kind,
-        actor=asked.actor,
-        message=f"the idle policy {policy.name} was {what} by {asked.actor}",
-        data={"policy": policy.id, "shadow": policy.shadow, "enabled": policy.enabled},
-    )

@@ -14,22 +14,25 @@ from orchestrator.domain.demand import Assume, Demand, demand_of
 from orchestrator.domain.endpoints import Stop, Stretch
 from orchestrator.domain.idle import Activity
 from orchestrator.domain.plan import Means
-from orchestrator.domain.rerun import Course, Mind, Regime, rerun
+from orchestrator.domain.rerun import Course, Mind, Regime, Witness, rerun
 from orchestrator.domain.startup import ENOUGH, SHORTEST
-from orchestrator.domain.status import AWAKE, Status
+from orchestrator.domain.status import Status
+from orchestrator.services.lengths import brief
 from orchestrator.services.remembered import Remembered
 from orchestrator.services.starting import HISTORY, MOST_STARTS, default_start_up
 from orchestrator.services.use_then import FARTHEST
-from orchestrator.store import startups, usage
+from orchestrator.store import retrospect, startups
 from orchestrator.store.observation import ManagedRow
-from orchestrator.store.tables import Account, Endpoint, UsageSample
+from orchestrator.store.tables import Account, Endpoint
 
-_AS_RUNNING = AWAKE | {Status.STOPPING}
+_STARTING = (Status.PENDING, Status.INITIALIZING)
 
 
 @dataclass(frozen=True, slots=True)
 class StartUpTime:
     """How long a start takes: the middle of what was measured, else what its cloud usually takes.
+
+    Its own starts are resumes and, where it goes to zero, starts by request.
 
     `measured` counts the starts that it rests on.
     """
@@ -37,6 +40,15 @@ class StartUpTime:
     time: timedelta
     measured: int
     alike: bool = False
+
+    @property
+    def words(self) -> str:
+        """Return how long a start takes and what that rests on, in words."""
+        takes = f"a start takes {brief(self.time)}"
+        if not self.measured:
+            return f"{takes}, as it usually does at its cloud: none was measured here"
+        whose = "others on its hardware" if self.alike else "its own"
+        return f"{takes}, the middle of {self.measured} measured ({whose})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +62,32 @@ class Courses:
     startup: StartUpTime
 
 
-def run(known: Sequence[Remembered], demand: Demand, startup: StartUpTime) -> Courses:
-    """Run what is known again; where nothing is unknown, once for all three."""
-    regimes = [_regime(one) for one in known]
+def run(
+    known: Sequence[Remembered],
+    demand: Demand,
+    startup: StartUpTime,
+    witness: Witness | None = None,
+) -> Courses:
+    """Run what is known again; where nothing is unknown, once for all three.
+
+    `witness` is what happened whatever the rules were.
+    """
+    regimes = regimes_of(known)
     first = known[0]
-    mind = _mind(first.row, max(demand.start, first.at))
-    expected = rerun(regimes, demand, mind, startup.time, Assume.UNKNOWN)
+    mind = _mind(first.row, max(demand.start, first.at), startup.time)
+
+    def course(assume: Assume) -> Course:
+        return rerun(regimes, demand, mind, startup.time, assume, witness=witness)
+
+    expected = course(Assume.UNKNOWN)
     if not demand.unknown:
         return Courses(expected, expected, expected, demand, startup)
-    low = rerun(regimes, demand, mind, startup.time, Assume.IDLE)
-    high = rerun(regimes, demand, mind, startup.time, Assume.BUSY)
-    return Courses(low, expected, high, demand, startup)
+    return Courses(course(Assume.IDLE), expected, course(Assume.BUSY), demand, startup)
+
+
+def regimes_of(known: Sequence[Remembered]) -> list[Regime]:
+    """Return what was known, as it is run again."""
+    return [_regime(one) for one in known]
 
 
 def demand_between(session: Session, endpoint_id: str, start: datetime, end: datetime) -> Demand:
@@ -69,8 +96,8 @@ def demand_between(session: Session, endpoint_id: str, start: datetime, end: dat
     What came shortly before is known too, so that idleness may begin before `start`.
     """
     since = start - FARTHEST
-    found = usage.samples(session, [endpoint_id], since, end).get(endpoint_id, [])
-    whole = demand_of([_stretch(one) for one in found], since, end)
+    rows = retrospect.usage_rows(session, endpoint_id, since, end)
+    whole = demand_of([Stretch(*row) for row in rows], since, end)
     return replace(whole, start=start)
 
 
@@ -80,12 +107,31 @@ def start_up_of(session: Session, endpoint: Endpoint, now: datetime) -> StartUpT
     rows = startups.resumes(session, account.provider, now - HISTORY, MOST_STARTS)
     lengths = [(row[0], row[1], row[3] - row[2]) for row in rows if row[3] - row[2] >= SHORTEST]
     own = [length for key, _, length in lengths if key == endpoint.id]
+    own += wakes(startups.statuses(session, endpoint.id, now - HISTORY, now))
     if own:
         return StartUpTime(_middle(own), len(own))
     alike = [length for _, hardware, length in lengths if hardware == endpoint.hardware_key]
     if len(alike) >= ENOUGH:
         return StartUpTime(_middle(alike), len(alike), alike=True)
     return StartUpTime(default_start_up(account), 0)
+
+
+def wakes(seen: Sequence[tuple[datetime, str]]) -> list[timedelta]:
+    """Return how long starts by request took, from the statuses that were seen, oldest first.
+
+    From leaving zero until it ran; what went another way in between, or was not seen, says nothing.
+    """
+    found: list[timedelta] = []
+    left_at: datetime | None = None
+    before = ""
+    for at, status in seen:
+        if status in _STARTING:
+            left_at = at if before == Status.SCALED_TO_ZERO else left_at
+        elif status == Status.RUNNING and left_at is not None and at - left_at >= SHORTEST:
+            found.append(at - left_at)
+        left_at = left_at if status in _STARTING else None
+        before = status
+    return found
 
 
 def _middle(lengths: Sequence[timedelta]) -> timedelta:
@@ -118,18 +164,17 @@ def _facts(known: Remembered, mind: Mind, activity: Activity, now: datetime) -> 
     return found if coming is None else replace(found, holds=(*found.holds, coming))
 
 
-def _mind(row: ManagedRow, at: datetime) -> Mind:
+def _mind(row: ManagedRow, at: datetime, startup: timedelta) -> Mind:
+    """Return its state at the start; what had failed is up but for the outages that were seen."""
     status = Status(row.status)
-    asleep = Status.PAUSED if status in (Status.PAUSED, Status.PAUSING) else Status.SCALED_TO_ZERO
-    sleeping = status in (Status.PAUSED, Status.PAUSING, Status.SCALED_TO_ZERO)
     started = max(
         (t for t in (row.ready_at, row.managed_since, row.resumed_at) if t is not None),
         default=at,
     )
-    if not sleeping:
-        return Mind(Status.RUNNING, at, min(started, at))
-    return Mind(asleep, at, min(started, at), row.asleep_rule, row.asleep_since or at)
-
-
-def _stretch(row: UsageSample) -> Stretch:
-    return Stretch(row.start, row.requests, row.covered_s, row.last_request_at)
+    if status in (Status.PAUSED, Status.PAUSING, Status.SCALED_TO_ZERO):
+        zero = status is Status.SCALED_TO_ZERO
+        asleep = Status.SCALED_TO_ZERO if zero else Status.PAUSED
+        return Mind(asleep, at, min(started, at), row.asleep_rule, row.asleep_since or at)
+    if status in _STARTING or status is Status.WAITING_FOR_CAPACITY:
+        return Mind(Status.INITIALIZING, at, at + startup, serves_at=at + startup)
+    return Mind(Status.RUNNING, at, min(started, at))

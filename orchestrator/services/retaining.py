@@ -30,6 +30,7 @@ def rules(settings: Settings) -> Iterator[Rule]:
     """Yield what is dropped after a time; 0 days keep a table for ever."""
     every = (
         Rule("event", settings.keep_events_days, retention.drop_events),
+        Rule("hold", settings.keep_events_days, retention.drop_holds),
         Rule("endpoint_facts", settings.keep_events_days, retention.drop_facts),
         Rule("operation", settings.keep_operations_days, retention.drop_operations),
         Rule("meter_interval", settings.keep_meter_days, retention.drop_intervals),

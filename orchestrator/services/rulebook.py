@@ -57,17 +57,20 @@ class Rulebook:
     ) -> Rulebook:
         """Read the rules of `account`, or of one endpoint of it, that are in force at `now`."""
         bound: dict[str, list[Binding]] = defaultdict(list)
+        of_kind: dict[str, set[str]] = defaultdict(set)
         for binding in observation.bindings(session, account.id, endpoint_id):
             bound[binding.endpoint_id].append(binding)
+            of_kind[binding.rule_kind].add(binding.rule_id)
         holds: dict[str, list[Hold]] = defaultdict(list)
         for hold in observation.holds_in_force(session, account.id, now, endpoint_id):
             holds[hold.endpoint_id].append(hold)
-        schedules = observation.schedules_in_force(session)
+        schedules = observation.schedules_in_force(session, of_kind["schedule"])
+        policies = observation.idle_policies_in_force(session, of_kind["idle"])
         return cls(
             frozen=_frozen(session, account),
             schedules={row.id: row for row in schedules},
             timetable=ScheduleBook.load(session, account, schedules, bound, now),
-            policies={row.id: row for row in observation.idle_policies_in_force(session)},
+            policies={row.id: row for row in policies},
             bound=bound,
             holds=holds,
             held_back=_held_back(session, account, now, require=require_warned),

@@ -15,14 +15,18 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from sqlmodel import Session
 
-from orchestrator.services.errors import ServiceError, conflict
+from orchestrator.services import fleet
+from orchestrator.services.errors import ServiceError, conflict, invalid
 from orchestrator.services.requests import Asked
+from orchestrator.services.rules_differences import FieldChange, differences
 from orchestrator.services.rules_yaml import Loaded, Path
 from orchestrator.store import events
 from orchestrator.store import rules as marks
 from orchestrator.store.tables import AppliedRule, Json
 
 MOST_PROBLEMS = 50
+# What one file may bind in one transaction, all of whose rows are written with the store locked.
+MOST_COVERED = 20_000
 DEFAULT_SET = "default"
 CONFLICT = 409
 T = TypeVar("T")
@@ -44,15 +48,6 @@ class Action(StrEnum):
 
 
 CHANGES = (Action.CREATE, Action.CHANGE, Action.REMOVE)
-
-
-@dataclass(frozen=True, slots=True)
-class FieldChange:
-    """A field by its dotted name, with what it was and what it becomes; None where absent."""
-
-    field: str
-    old: Any
-    new: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +156,18 @@ class Run:
     owner: str = DEFAULT_SET
     raw: Json = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    covered: int = 0
+
+    def count(self, item: Item) -> None:
+        """Raise ServiceError 422 where what is changed so far covers too much."""
+        self.covered += len(item.covered)
+        if self.covered > MOST_COVERED:
+            raise invalid(
+                "text",
+                f"What this file changes covers endpoints more than {MOST_COVERED:,} times.",
+                remedy="Nothing was changed. Give its rules narrower selectors, or split it "
+                "into several files, each with a `set` of its own.",
+            )
 
     def attempt(self, place: Callable[[str], Path], work: Callable[[], T]) -> T | None:
         """Do a part in a savepoint; what refuses it becomes a problem."""
@@ -198,6 +205,7 @@ class RuleSection(Generic[Row]):
         for name, given in wanted.items():
             item = self._save(run, name, given, known.get(name))
             if item is not None:
+                run.count(item)
                 yield item
 
     def rest(self, run: Run) -> Iterator[Item]:
@@ -285,8 +293,11 @@ def apply(run: Run, sections: Sequence[Section], loaded: Loaded, confirm: str = 
     Raises ServiceError 422, or 409 where only the present state is in the way, which names every
     problem with its line; and 409 where `confirm` stands for something else.
     """
-    items = [item for section in sections for item in section.apply(run)]
-    items += [item for section in reversed(sections) for item in section.rest(run)]
+    items: list[Item] = []
+    for section in sections:
+        items += _worked(run, section.apply)
+    for section in reversed(sections):
+        items += _worked(run, section.rest)
     if run.problems:
         raise refused(run.problems, loaded)
     applied = Applied(items, _digest(items))
@@ -300,6 +311,12 @@ def apply(run: Run, sections: Sequence[Section], loaded: Loaded, confirm: str = 
     if applied.changed:
         _record(run, applied)
     return applied
+
+
+def _worked(run: Run, work: Callable[[Run], Iterator[Item]]) -> list[Item]:
+    """Do the work of a section, all of whose rules look at the same endpoints."""
+    with fleet.kept(run.session):
+        return list(work(run))
 
 
 def problem_of(error: ServiceError, place: Callable[[str], Path]) -> Problem:
@@ -325,30 +342,9 @@ def refused(problems: Collection[Problem], loaded: Loaded) -> ServiceError:
     )
 
 
-def differences(old: Json, new: Json) -> list[FieldChange]:
-    """Return the fields that differ, by dotted name; lists count as one value."""
-    before, after = _flat(old), _flat(new)
-    return [
-        FieldChange(name, before.get(name), after.get(name))
-        for name in dict.fromkeys((*before, *after))
-        if before.get(name) != after.get(name)
-    ]
-
-
 def dotted(path: Path) -> str:
     """Return a path as people write it."""
     return ".".join(str(part) for part in path) or "the file"
-
-
-def _flat(value: Json, prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, item in value.items():
-        name = f"{prefix}{key}"
-        if isinstance(item, dict) and item:
-            found |= _flat(item, f"{name}.")
-        else:
-            found[name] = item
-    return found
 
 
 def _mark(run: Run, section: str, rule_id: str, before: Json | None, after: Json) -> None:

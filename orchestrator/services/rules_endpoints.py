@@ -21,13 +21,12 @@ from orchestrator.services.errors import ServiceError, conflict, invalid, neares
 from orchestrator.services.requests import busy
 from orchestrator.services.rules_as_code import (
     Action,
-    FieldChange,
     Item,
     Problem,
     Run,
-    differences,
     problem_of,
 )
+from orchestrator.services.rules_differences import FieldChange, differences
 from orchestrator.services.rules_specs import (
     alike,
     hides,

@@ -12,22 +12,23 @@ from sqlmodel import Session
 
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.schedules.errors import ScheduleError
-from orchestrator.domain.schedules.lint import lint
 from orchestrator.domain.schedules.model import CronPoint, DateRule, Window
 from orchestrator.domain.schedules.model import Schedule as Windows
 from orchestrator.domain.schedules.occurrences import state_at
 from orchestrator.domain.schedules.points import next_point
 from orchestrator.domain.schedules.zones import UnknownZone
 from orchestrator.domain.status import Wish
-from orchestrator.services import bindings, calendars, selectors
+from orchestrator.services import bindings, calendars, revisions, selectors, shown
 from orchestrator.services.bindings import NEVER
-from orchestrator.services.errors import conflict, invalid, not_found
+from orchestrator.services.errors import invalid
 from orchestrator.services.lengths import brief
+from orchestrator.services.linting import findings
+from orchestrator.services.named_rules import Register, renewed
 from orchestrator.services.requests import Asked
 from orchestrator.services.rulebook import means_of
 from orchestrator.services.selectors import Selector
 from orchestrator.services.windows import date_to_json, full, points_to_json, window_to_json
-from orchestrator.store import events, schedules
+from orchestrator.store import schedules
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Binding, Endpoint, Schedule
 
@@ -70,16 +71,18 @@ class Draft:
     shadow: bool = False
     enabled: bool = True
     apply_now: Collection[str] = field(default_factory=tuple)
+    confirm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A schedule with what it covers and what is odd about it."""
+    """A schedule with what it covers and what is odd about it; `confirm` stands for all that."""
 
     schedule: Schedule
     covered: Sequence[Covered]
     remarks: Sequence[Remark]
     wish_now: Wish | None = None
+    confirm: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,17 +146,18 @@ def of_schedule_error(error: ScheduleError | UnknownZone, prefix: str = "") -> E
     return invalid(where, f"{problem[:1].upper()}{problem[1:]}.", remedy=remedy or None)
 
 
-def find(session: Session, ref: str) -> Schedule:
-    """Return a schedule by id or name. Raises ServiceError 404."""
-    found = schedules.get(session, ref) or schedules.by_name(session, ref)
-    if found is None:
-        raise not_found("schedule", ref, "List them with GET /v1/schedules.")
-    return found
+REGISTER = Register(
+    *("schedule", "schedule", "/v1/schedules", "schedule"),
+    schedules.get,
+    schedules.by_name,
+    schedules.name_taken,
+)
+find = REGISTER.find
 
 
 def create(session: Session, draft: Draft, asked: Asked) -> Described:
     """Store a new schedule. Raises ServiceError 409 for a taken name, 422 for `apply_now`."""
-    _check_name(session, draft.name, None)
+    REGISTER.check_name(session, draft.name, "")
     schedule = Schedule(
         id=new_id("sch", asked.now),
         name=draft.name,
@@ -171,20 +175,16 @@ def replace(session: Session, schedule: Schedule, draft: Draft, asked: Asked) ->
 
     Raises ServiceError 409 for a taken name, 422 for `apply_now`.
     """
-    _check_name(session, draft.name, schedule.id)
+    REGISTER.check_name(session, draft.name, schedule.id)
     before = full(session, schedule, asked.now)
-    schedule.version += 1
-    schedule.updated_at = asked.now
+    renewed(schedule, asked.now)
     return _store(session, schedule, draft, asked, before=before)
 
 
 def remove(session: Session, schedule: Schedule, asked: Asked) -> None:
     """Remove a schedule; its endpoints then follow what a person last asked for."""
     schedules.unbind(session, schedule.id)
-    schedule.removed_at, schedule.enabled = asked.now, False
-    _record(session, schedule, "schedule.removed", asked, "removed")
-    schedule.name = f"{schedule.name} ({schedule.id})"
-    session.add(schedule)
+    REGISTER.remove(session, schedule, asked)
 
 
 def describe(session: Session, schedule: Schedule, now: datetime) -> Described:
@@ -198,7 +198,7 @@ def remarks(windows: Windows, covered: Sequence[Covered], now: datetime) -> list
     """Return what a person should know: of the windows, then of what they cover."""
     found = [
         Remark(item.code, item.message, item.when.isoformat() if item.when else None, item.window)
-        for item in lint(windows, now)
+        for item in findings(windows, now)
     ]
     return [*found[:MOST_FINDINGS], *_remarks_on_cover(covered)]
 
@@ -266,8 +266,11 @@ def _store(
     by_endpoint = {binding.endpoint_id: binding for binding in bound}
     covered = _covered(session, draft.selector, by_endpoint)
     check_apply_now(draft.apply_now, by_endpoint)
-    _record(session, schedule, "schedule.saved", asked, f"saved, version {schedule.version}")
-    return _described(session, schedule, covered, asked.now)
+    described = _described(session, schedule, covered, asked.now)
+    shown.check(draft.confirm, described.confirm)
+    REGISTER.saved(session, schedule, asked)
+    revisions.keep(session, schedule, asked.now)
+    return described
 
 
 def _described(
@@ -278,11 +281,13 @@ def _described(
     state, wish = state_at(windows, now), Wish.PAUSED
     if state.inside:
         wish = Wish.RUNNING if state.keep_running else Wish.AVAILABLE
+    wish_now = None if windows.only_points else wish
     return Described(
         schedule,
         covered,
         [*remarks(windows, covered, now), *(Remark("calendar_ends", text) for text in unknown)],
-        None if windows.only_points else wish,
+        wish_now,
+        shown.digest(schedule, windows, [one.endpoint for one in covered], wish_now),
     )
 
 
@@ -299,24 +304,3 @@ def check_apply_now(apply_now: Collection[str], bound: Collection[str]) -> None:
 
 def _covered(session: Session, selector: Selector, bound: dict[str, Binding]) -> list[Covered]:
     return [Covered(row, bound.get(row.id)) for row in selectors.covered(session, selector)]
-
-
-def _check_name(session: Session, name: str, but: str | None) -> None:
-    if schedules.name_taken(session, name, but):
-        raise conflict(
-            "name_taken",
-            f"A schedule named {name!r} exists.",
-            remedy="Choose another name, or change that one.",
-            field="name",
-        )
-
-
-def _record(session: Session, schedule: Schedule, kind: str, asked: Asked, what: str) -> None:
-    events.record(
-        session,
-        at=asked.now,
-        kind=kind,
-        actor=asked.actor,
-        message=f"the schedule {schedule.name} was {what} by {asked.actor}",
-        data={"schedule": schedule.id, "shadow": schedule.shadow, "enabled": schedule.enabled},
-    )

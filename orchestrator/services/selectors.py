@@ -8,9 +8,8 @@ from typing import Any
 
 from sqlmodel import Session
 
-from orchestrator.services import find
+from orchestrator.services import find, fleet
 from orchestrator.services.errors import ServiceError, invalid
-from orchestrator.store import endpoints
 from orchestrator.store.tables import Endpoint, Label
 
 CLOUD_PREFIX = "cloud:"
@@ -80,10 +79,11 @@ def resolve(
 
 def covered(session: Session, selector: Selector) -> list[Endpoint]:
     """Return the endpoints that a selector covers now, managed or not, by name."""
-    labels = endpoints.all_labels(session) if selector.labels else {}
+    known = fleet.of(session)
+    labels = known.labels() if selector.labels else {}
     return [
         endpoint
-        for endpoint in endpoints.all_live(session)
+        for endpoint in known.live()
         if selector.matches(endpoint, labels.get(endpoint.id, ()))
     ]
 

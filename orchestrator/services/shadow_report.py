@@ -15,8 +15,9 @@ from sqlmodel import Session
 from orchestrator.costs.figures import Figure
 from orchestrator.domain.demand import Count
 from orchestrator.domain.rerun import Leg
+from orchestrator.domain.spans import common
 from orchestrator.domain.status import Status
-from orchestrator.services import remembered, whatif
+from orchestrator.services import differences, remembered, whatif, worth
 from orchestrator.services.other_rules import Others, Rule, with_others
 from orchestrator.services.remembered import Remembered
 from orchestrator.services.reruns import Courses
@@ -30,11 +31,15 @@ MOST_STRETCHES = 200
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """A time in which it would have slept and did not; requests that came in it."""
+    """A time in which it would have slept; requests that came in it.
+
+    In so many `seconds` of it, which are what is `saved`, it is awake without the rule.
+    """
 
     start: datetime
     end: datetime
     paused: bool
+    seconds: int
     saved: Figure
     requests: Count
 
@@ -134,25 +139,28 @@ def _line(  # noqa: PLR0917 - the parts of one line
         compared=compared,
         sleeps=tuple(sleeps[:MOST_STRETCHES]),
         sleep_count=len(sleeps),
-        slept_s=sum(int((one.end - one.start).total_seconds()) for one in sleeps),
+        slept_s=sum(one.seconds for one in sleeps),
     )
 
 
 def _sleeps(compared: Comparison) -> list[Sleep]:
-    """Return when it would have slept while it was billed."""
+    """Return when it would have slept while it is awake without the rule."""
     found = []
     courses, ledger = compared.courses, compared.ledger
+    awake = worth.joined_legs(compared.before.expected.legs)
     for start, end, status in _asleep(courses.expected.legs):
-        if ledger.awake_seconds(start, end):
+        spared = list(common([(start, end)], awake))
+        if spared:
+            seconds = sum(int((stop - begin).total_seconds()) for begin, stop in spared)
             requests = _requests(courses, start, end)
-            paused = status is Status.PAUSED
-            found.append(Sleep(start, end, paused, ledger.metered(start, end), requests))
+            cost = differences.cost(ledger, spared)
+            found.append(Sleep(start, end, status is Status.PAUSED, seconds, cost, requests))
     return found
 
 
 def _asleep(legs: Sequence[Leg]) -> Iterator[tuple[datetime, datetime, Status]]:
     """Yield the time in which it sleeps: paused and at zero apart, whatever rule decides."""
-    sleeping = (leg for leg in legs if not leg.awake)
+    sleeping = (leg for leg in legs if leg.asleep)
     run: tuple[datetime, datetime, Status] | None = None
     for leg in sleeping:
         if run is not None and (run[1], run[2]) == (leg.start, leg.status):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -30,7 +30,7 @@ from orchestrator.services.starting import load_startups
 from orchestrator.services.windows import full
 from orchestrator.store import observation, quotas, schedules, usage
 from orchestrator.store.observation import ManagedRow
-from orchestrator.store.tables import Account, Endpoint
+from orchestrator.store.tables import Account, Endpoint, Json
 
 # "Most used" is by the requests recorded in this time, for the engine too.
 USED_WITHIN = timedelta(days=14)
@@ -38,6 +38,7 @@ USED_WITHIN = timedelta(days=14)
 TOGETHER = timedelta(minutes=30)
 # A pass that begins a start waits for the pace of its calls no longer than this, in seconds.
 PACED_S, CALLS_PER_START = 30, 2
+_LEAVING = frozenset({Status.SCALED_TO_ZERO, Status.PAUSING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,12 @@ def paced_starts(most: int, paces: Sequence[PaceReport], account: str) -> int:
 
 
 def with_use(item: Wanted, book: QuotaBook, used: int | None, now: datetime) -> Wanted:
-    """Return it with its quota and its requests; a last use long ago means that there were none."""
-    name, takes = book.of(item.endpoint_id)
+    """Return it with its quota and its requests; a last use long ago means that there were none.
+
+    Of one that is at zero or on its way to sleep, the quota is what it gives back.
+    """
+    stays = item.status in _LEAVING and item.decision.wish is not Wish.RUNNING
+    name, takes = (book.freed_by if stays else book.of)(item.endpoint_id)
     if used is None and item.last_used_at is not None and now - item.last_used_at > USED_WITHIN:
         used = 0
     return replace(item, used=used, quota=name, takes=takes)
@@ -93,6 +98,17 @@ def zero_holds_quota(account: Account) -> bool:
     """Tell whether endpoints at zero count against the quotas of an account's cloud."""
     cloud = CLOUDS.get(account.provider)
     return cloud is not None and cloud.zero_holds_quota
+
+
+def kept_replicas(account: Account) -> Callable[[Json], int | None]:
+    """Return what reads the replicas of a paused endpoint from what its cloud's driver keeps."""
+    cloud = CLOUDS.get(account.provider)
+    return _not_told if cloud is None else cloud.kept_replicas
+
+
+def _not_told(kept: Json) -> int | None:
+    del kept
+    return None
 
 
 def late_starts(
@@ -139,7 +155,7 @@ class _Desk:
         self._used = usage.totals(session, ids, now - USED_WITHIN, now)
         self._start_ups = load_startups(session, account, now)
         self._limits = quotas.limits(session, account.id)
-        self._holders = quotas.holders(session, account.id)
+        self._holders = quotas.holders(session, account.id, kept_replicas(account))
         self._zero_counts = zero_holds_quota(account)
 
     def forecast(

@@ -16,21 +16,25 @@ from orchestrator.costs.figures import Figure
 from orchestrator.domain.demand import Burst, Demand
 from orchestrator.domain.rerun import Course
 from orchestrator.domain.status import Status
-from orchestrator.services import remembered, reruns, use_then, worth
+from orchestrator.services import remembered, reruns, storms, use_then, worth
 from orchestrator.services.remembered import Remembered
 from orchestrator.services.reruns import Courses
 from orchestrator.services.rulebook import Rulebook
 from orchestrator.services.worth import Ledger
 from orchestrator.store import accounts, history, ledger
 from orchestrator.store.ledger import COMPUTE
-from orchestrator.store.tables import Endpoint, Event, MeterInterval
+from orchestrator.store.tables import Account, Endpoint, Event, MeterInterval
 
 ASSUMPTION = (
-    "the rules and holds of today, no click, starts as long as they usually were; the likely "
+    "the rules and holds of today, no click; starts that many want at once, or that find no room "
+    "in the quota, are told as late, and cost as if they were in time; the likely "
     "figure takes it that what is awake stays in use and what sleeps at zero is not woken, the low "
     "one that no request comes, the high one that they never cease"
 )
 UNCONFIRMED = "unconfirmed"
+UNMEASURED = frozenset({"", UNCONFIRMED})
+# Of so many starts ahead it is told whether they will be late.
+MOST_STARTS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Stretch:
 
     `status` is empty where nothing was metered. `evidence` is that of the meter, `unconfirmed`
     since the last look, or `expected` ahead; there `may_sleep` tells that it sleeps then if no
-    request comes.
+    request comes. `cost` is None where nobody looked yet, before the first look and since the last.
     """
 
     phase: Literal["past", "future"]
@@ -51,19 +55,22 @@ class Stretch:
     rule: str
     reason: str
     replicas: int
-    cost: Figure
+    cost: Figure | None
     may_sleep: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The stretches of a span in order, with what they cost together so far and ahead."""
+    """The stretches of a span in order, with what they cost together so far and ahead.
+
+    `past` is None where nothing of it was measured, `future` where nothing can be told of it.
+    """
 
     start: datetime
     end: datetime
     stretches: tuple[Stretch, ...]
-    past: Figure
-    future: Figure
+    past: Figure | None
+    future: Figure | None
     assumption: str
 
 
@@ -73,15 +80,20 @@ def timeline(
     """Return `[start, end)` of an endpoint: metered up to `now`, expected from then on."""
     until = max(start, min(end, now))
     past = _past(session, row, start, until) if start < until else []
-    ahead = _ahead(session, row, max(start, now), end, now) if end > now else []
+    ahead, starts = _ahead(session, row, max(start, now), end, now) if end > now else ([], "")
     return Timeline(
         start=start,
         end=end,
         stretches=(*past, *ahead),
-        past=sum((one.cost for one in past), Figure()),
-        future=sum((one.cost for one in ahead), Figure()),
-        assumption=ASSUMPTION if end > now else "",
+        past=_together(past),
+        future=_together(ahead),
+        assumption=f"{ASSUMPTION}{starts}" if end > now else "",
     )
+
+
+def _together(stretches: Sequence[Stretch]) -> Figure | None:
+    known = [one.cost for one in stretches if one.cost is not None]
+    return sum(known, Figure()) if known else None
 
 
 def _past(session: Session, row: Endpoint, start: datetime, end: datetime) -> list[Stretch]:
@@ -92,7 +104,9 @@ def _past(session: Session, row: Endpoint, start: datetime, end: datetime) -> li
     stretches = []
     for begin, stop in pairwise(bounds):
         interval, told = _interval(intervals, begin), _told(decided, begin)
-        stretches.append(_stretch(interval, told, metered, begin, stop))
+        one = _stretch(interval, told, metered, begin, stop)
+        gone = row.deleted_at is not None and begin >= row.deleted_at
+        stretches.append(replace(one, cost=Figure()) if gone else one)
     return _joined(stretches, metered)
 
 
@@ -153,7 +167,7 @@ def _stretch(
         rule=rule,
         reason="" if told is None else told.message.partition(", ")[2],
         replicas=0 if interval is None else interval.replicas,
-        cost=metered.metered(start, end),
+        cost=None if evidence in UNMEASURED else metered.metered(start, end),
     )
 
 
@@ -161,7 +175,7 @@ def _joined(stretches: Iterable[Stretch], metered: Ledger) -> list[Stretch]:
     found: list[Stretch] = []
     for one in stretches:
         if found and _key(found[-1]) == _key(one):
-            whole = metered.metered(found[-1].start, one.end)
+            whole = None if one.cost is None else metered.metered(found[-1].start, one.end)
             found[-1] = replace(found[-1], end=one.end, cost=whole)
         else:
             found.append(one)
@@ -169,15 +183,19 @@ def _joined(stretches: Iterable[Stretch], metered: Ledger) -> list[Stretch]:
 
 
 def _key(one: Stretch) -> tuple[object, ...]:
-    return one.status, one.evidence, one.wish, one.rule, one.reason, one.replicas
+    unmeasured = one.cost is None
+    return one.status, one.evidence, one.wish, one.rule, one.reason, one.replicas, unmeasured
 
 
 def _ahead(
     session: Session, row: Endpoint, start: datetime, end: datetime, now: datetime
-) -> list[Stretch]:
-    """Run the rules of today forward; what is unknown is all use to come."""
+) -> tuple[list[Stretch], str]:
+    """Run the rules of today forward; what is unknown is all use to come.
+
+    Returns in words too on what the length of starts rests.
+    """
     if row.deleted_at is not None or row.status in (Status.FAILED, Status.UNKNOWN):
-        return []
+        return [], ""
     account = accounts.by_ids(session, [row.account_id])[row.account_id]
     book = Rulebook.load(session, account, now, row.id)
     known = Remembered(now, remembered.row_of(row), book, managed=row.managed)
@@ -185,8 +203,9 @@ def _ahead(
     used = () if last is None or last > now else (Burst(last, last, 1),)
     demand = Demand(now, end, used, ((now, end),))
     courses = reruns.run([known], demand, reruns.start_up_of(session, row, now))
+    late = _late(session, account, row, courses.expected, now)
     priced = worth.ledger_of(session, row, now, now)
-    return [
+    stretches = [
         Stretch(
             phase="future",
             start=max(leg.start, start),
@@ -195,7 +214,7 @@ def _ahead(
             evidence="expected",
             wish=leg.decision.wish or "",
             rule=f"{leg.decision.rule}:{leg.decision.rule_id}".rstrip(":"),
-            reason=leg.decision.reason,
+            reason=leg.decision.reason + late.get(leg.start, ""),
             replicas=priced.replicas if leg.awake else 0,
             cost=_cost(priced, courses, max(leg.start, start), leg.end),
             may_sleep=leg.awake and not _awake_all(courses.low, max(leg.start, start), leg.end),
@@ -203,6 +222,17 @@ def _ahead(
         for leg in courses.expected.legs
         if leg.end > start
     ]
+    return stretches, f"; {courses.startup.words}"
+
+
+def _late(
+    session: Session, account: Account, row: Endpoint, course: Course, now: datetime
+) -> dict[datetime, str]:
+    """Return what is said of the starts by rules that will be late, by when they are wanted."""
+    starts = [(row.id, one.at) for one in course.starts if not one.by_request and one.at > now]
+    how = storms.Forecasting(open_now=True)  # the course knows already that it sleeps before each
+    found = storms.late_starts(session, account, starts[:MOST_STARTS], now, how)
+    return {one.wanted_at: f"; late: {one.words}" for one in found}
 
 
 def _cost(priced: Ledger, courses: Courses, start: datetime, end: datetime) -> Figure:

@@ -20,20 +20,32 @@ FARTHEST = timedelta(days=8)
 DECIDED = frozenset({"decision.changed"})
 
 
-def activity_then(
-    session: Session, endpoint: Endpoint, row: ManagedRow, at: datetime, now: datetime
-) -> Activity:
-    """Return the evidence of use at an instant.
+def activity_then(session: Session, endpoint: Endpoint, row: ManagedRow, at: datetime) -> Activity:
+    """Return the evidence of use at an instant, as it was then.
 
-    What the latest decision rested on, with the stretches recorded from then to `at`.
+    What the latest decision rested on, with the stretches recorded from then to `at`. What a cloud
+    named later is no part of it: see `named_since`.
     """
     decided = history.last_event(session, endpoint.id, DECIDED, at)
     base = _of_event(decided)
     if decided is not None and decided.at == at and base is not None:
         return base
     found = usage.samples(session, [endpoint.id], at - FARTHEST, at).get(endpoint.id, [])
-    then = _later(base, known(found, at), row)
-    return _named_since(then, endpoint, at, now)
+    return _later(base, known(found, at), row)
+
+
+def named_since(endpoint: Endpoint, then: Activity, at: datetime) -> str:
+    """Return what the cloud's time of last use, read after `at`, tells of then; empty for nothing.
+
+    It was not known then, so no decision of then rests on it.
+    """
+    last, read_at = endpoint.last_used_at, endpoint.confirmed_at
+    if last is None or read_at <= at or (then.covered_to is not None and then.covered_to >= at):
+        return ""
+    read = f"at {read_at:%Y-%m-%d %H:%M} UTC its cloud named {last:%Y-%m-%d %H:%M} UTC as its last"
+    if last > at:
+        return f"{read} use: it may have been in use then too, which was not known then"
+    return f"{read} use: it was not in use then, which was not known then"
 
 
 def known(samples: Sequence[UsageSample], at: datetime) -> Activity:
@@ -103,16 +115,6 @@ def _later(base: Activity | None, seen: Activity, row: ManagedRow) -> Activity:
     )
     since = base.covered_from if joins else seen.covered_from
     return replace(seen, last_request_at=last, covered_from=since)
-
-
-def _named_since(then: Activity, endpoint: Endpoint, at: datetime, now: datetime) -> Activity:
-    """A time of last use that the cloud named since then tells that nothing came up to it."""
-    last = endpoint.last_used_at
-    if last is None or last > at or not at <= endpoint.confirmed_at <= now:
-        return then
-    if then.covered_to is not None and then.covered_to >= at:
-        return then
-    return replace(then, last_request_at=last, covered_from=None, covered_to=at)
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -16,9 +16,8 @@ from sqlmodel import Session
 from orchestrator.costs.days import epoch
 from orchestrator.costs.figures import Figure
 from orchestrator.domain.demand import Count
-from orchestrator.domain.rerun import Course
 from orchestrator.domain.status import Status
-from orchestrator.services import remembered, reruns, worth
+from orchestrator.services import differences, remembered, reruns, witnessed, worth
 from orchestrator.services.other_rules import Others, with_others
 from orchestrator.services.remembered import Remembered
 from orchestrator.services.reruns import Courses, StartUpTime
@@ -32,6 +31,8 @@ ASSUMPTIONS = (
     "changes are made at once, and the cloud refuses none",
     "requests of ten minutes are spread evenly up to the last one that is known",
     "where it is not known whether requests came, the bounds take it as none and as many",
+    "that it was at zero tells that no request came, and that it woke by itself, that one did",
+    "what had failed, or found no room, would have under other rules too",
 )
 _RELEASED = frozenset({"endpoint.released"})
 _SECOND = timedelta(seconds=1)
@@ -69,8 +70,9 @@ class Comparison:
     """What is known of `[start, end)`, under other rules.
 
     `metered` is what the ledger says, `again` the same rules run again, which shows how far the
-    model is off, and `other` the other rules. `waited` are requests that would have waited for a
-    start, `refused` those that would have met a paused endpoint.
+    model is off, and `other` the other rules. `saved` is `again` less `other`: what the model gets
+    wrong is on both sides, and never counts as saved. `waited` are requests that would have waited
+    for a start, `refused` those that would have met a paused endpoint.
     """
 
     start: datetime
@@ -83,6 +85,7 @@ class Comparison:
     refused: Count
     unknown: timedelta
     startup: StartUpTime
+    before: Courses
     courses: Courses
     ledger: Ledger
 
@@ -130,20 +133,24 @@ def compare(
     begin = span[0]
     ledger = worth.ledger_of(session, endpoint, *span)
     until = ledger.measured_until
-    demand = reruns.demand_between(session, endpoint.id, begin, until)
-    startup = reruns.start_up_of(session, endpoint, until)
-    other = reruns.run(changed, demand, startup)
+    seen = witnessed.read(session, endpoint.id, begin, until)
+    recorded = reruns.demand_between(session, endpoint.id, begin, until)
+    demand = witnessed.informed(recorded, seen, reruns.regimes_of(known))
+    startup, witness = reruns.start_up_of(session, endpoint, until), witnessed.witness(seen)
+    again = reruns.run(known, demand, startup, witness)
+    other = reruns.run(changed, demand, startup, witness)
     return Comparison(
         start=begin,
         end=until,
         metered=_metered(ledger, begin, until),
-        again=_side(ledger, reruns.run(known, demand, startup)),
+        again=_side(ledger, again),
         other=_side(ledger, other),
-        saved=saved(ledger, other, begin, until),
+        saved=differences.saved(ledger, again, other),
         waited=waited(other),
         refused=refused(other),
         unknown=demand.unknown_in(begin, until),
         startup=startup,
+        before=again,
         courses=other,
         ledger=ledger,
     )
@@ -168,48 +175,6 @@ def refused(courses: Courses) -> Count:
         if leg.status is Status.PAUSED:
             total += courses.demand.count(leg.start, leg.end)
     return total
-
-
-def saved(ledger: Ledger, courses: Courses, start: datetime, end: datetime) -> Figure:
-    """Return what would have been saved: what it cost while it would have slept, less the extra.
-
-    Time in which both are awake is in neither, so its uncertainty is not counted.
-    """
-    every = (courses.low, courses.expected, courses.high)
-    found = [_saved(ledger, one, start, end) for one in every]
-    return Figure(
-        found[1].nano,
-        min(one.low for one in found),
-        max(one.high for one in found),
-        max(one.unpriced_seconds for one in found),
-    )
-
-
-def asleep(course: Course, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
-    """Return the time in which a course sleeps."""
-    found, reached = [], start
-    for begin, stop in worth.joined_legs(course.legs):
-        if begin > reached:
-            found.append((reached, begin))
-        reached = stop
-    if reached < end:
-        found.append((reached, end))
-    return found
-
-
-def _saved(ledger: Ledger, course: Course, start: datetime, end: datetime) -> Figure:
-    slept = Figure()
-    for begin, stop in asleep(course, start, end):
-        slept += ledger.metered(begin, stop)
-    extra = Figure()
-    for begin, stop in worth.joined_legs(course.legs):
-        extra += ledger.unmetered(begin, stop)
-    return Figure(
-        slept.nano - extra.nano,
-        slept.low - extra.high,
-        slept.high - extra.low,
-        slept.unpriced_seconds + extra.unpriced_seconds,
-    )
 
 
 def _side(ledger: Ledger, courses: Courses) -> Side:

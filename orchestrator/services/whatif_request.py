@@ -9,10 +9,18 @@ from datetime import date, datetime, timedelta
 from sqlmodel import Session
 
 from orchestrator.domain.schedules.model import Schedule as Windows
-from orchestrator.services import policies, scheduling, selectors
+from orchestrator.services import (
+    expiry_policies,
+    policies,
+    scheduling,
+    selectors,
+    whatif,
+    whatif_expiry,
+)
 from orchestrator.services.errors import ServiceError, invalid
 from orchestrator.services.other_rules import Others, Rule
 from orchestrator.services.selectors import Selector
+from orchestrator.services.whatif_expiry import DraftExpiry
 from orchestrator.services.windows import (
     full,
     named_days_off,
@@ -20,7 +28,7 @@ from orchestrator.services.windows import (
     united,
     window_to_json,
 )
-from orchestrator.store.tables import Endpoint, IdlePolicy, Schedule
+from orchestrator.store.tables import Endpoint, ExpiryPolicy, IdlePolicy, Schedule
 
 LONGEST = timedelta(days=400)
 MOST_ENDPOINTS = 200
@@ -56,6 +64,7 @@ class Wanted:
     selector: Selector | None = None
     schedule: DraftSchedule | None = None
     policy: DraftPolicy | None = None
+    expiry: DraftExpiry | None = None
     rules: Sequence[str] = ()
     without: Sequence[str] = ()
     instead: bool = False
@@ -67,26 +76,35 @@ def prepared(session: Session, wanted: Wanted, now: datetime) -> tuple[Others, l
     Raises ServiceError 422, which names the field.
     """
     check_span(wanted.start, wanted.end, now)
-    saved = [_rule(session, "rules", ref) for ref in wanted.rules]
-    gone = [_rule(session, "without", ref) for ref in wanted.without]
+    saved, saved_ends = _rules(session, "rules", wanted.rules)
+    gone, gone_ends = _rules(session, "without", wanted.without)
     drafts = _drafts(wanted)
-    if not (saved or gone or drafts or wanted.instead):
+    terms = whatif_expiry.drafts_of(session, wanted.expiry, saved_ends)
+    if not (saved or gone or drafts or terms or gone_ends or wanted.instead):
         raise invalid(
             "schedule",
             "Nothing is different: no draft, no saved rule, none left out.",
-            remedy="Give `schedule`, `policy`, `rules`, `without`, or `instead`.",
+            remedy="Give `schedule`, `policy`, `expiry`, `rules`, `without`, or `instead`.",
         )
     windows = {row.id: full(session, row, now) for row in saved if isinstance(row, Schedule)}
     if wanted.schedule is not None:
         windows[_DRAFT_SCHEDULE] = _with_days_off(session, wanted.schedule, now)
+    rows = _endpoints(session, wanted, [*saved, *gone, *saved_ends, *gone_ends])
     others = Others(
         since=wanted.start,
         added=(*(_in_force(row) for row in saved), *drafts),
         windows=windows,
         without=frozenset(row.id for row in gone),
         instead=wanted.instead,
+        ends=whatif_expiry.ends(session, terms, rows, now),
+        unended=frozenset(f"policy {row.name}" for row in gone_ends),
     )
-    return others, _endpoints(session, wanted, [*saved, *gone])
+    return others, rows
+
+
+def assumptions(others: Others) -> tuple[str, ...]:
+    """Return what a comparison takes for granted."""
+    return (*whatif.ASSUMPTIONS, *((whatif_expiry.ASSUMPTION,) if others.ends else ()))
 
 
 def check_span(start: datetime, end: datetime, now: datetime) -> None:
@@ -99,7 +117,9 @@ def check_span(start: datetime, end: datetime, now: datetime) -> None:
         raise invalid("from", f"A span is at most {LONGEST.days} days long.")
 
 
-def _endpoints(session: Session, wanted: Wanted, rules: Sequence[Rule]) -> list[Endpoint]:
+def _endpoints(
+    session: Session, wanted: Wanted, rules: Sequence[Rule | ExpiryPolicy]
+) -> list[Endpoint]:
     selector = wanted.selector
     if selector is None:
         if len(rules) != 1:
@@ -119,19 +139,25 @@ def _endpoints(session: Session, wanted: Wanted, rules: Sequence[Rule]) -> list[
     return found
 
 
-def _rule(session: Session, name: str, ref: str) -> Rule:
-    try:
-        return scheduling.find(session, ref)
-    except ServiceError:
-        pass  # a policy may bear that name
-    try:
-        return policies.find(session, ref)
-    except ServiceError as error:
-        raise invalid(
-            name,
-            f"There is no schedule or idle policy {ref!r}.",
-            remedy="List them with GET /v1/schedules and GET /v1/policies.",
-        ) from error
+def _rules(
+    session: Session, name: str, refs: Sequence[str]
+) -> tuple[list[Rule], list[ExpiryPolicy]]:
+    found = [_rule(session, name, ref) for ref in refs]
+    ends = [row for row in found if isinstance(row, ExpiryPolicy)]
+    return [row for row in found if not isinstance(row, ExpiryPolicy)], ends
+
+
+def _rule(session: Session, name: str, ref: str) -> Rule | ExpiryPolicy:
+    for find in (scheduling.find, policies.find, expiry_policies.find):
+        try:
+            return find(session, ref)
+        except ServiceError:
+            continue  # a rule of another kind may bear that name
+    raise invalid(
+        name,
+        f"There is no schedule and no policy {ref!r}.",
+        remedy="List them with GET /v1/schedules, /v1/policies and /v1/expiry-policies.",
+    )
 
 
 def _in_force(row: Rule) -> Rule:

@@ -19,6 +19,7 @@ from orchestrator.domain.idle import Activity
 from orchestrator.domain.plan import Means, needed
 from orchestrator.domain.status import Status, Wish
 from orchestrator.services import clicks, remembered, use_then, why_inputs
+from orchestrator.services.remembered import Remembered
 from orchestrator.services.rulebook import Rulebook, means_of
 from orchestrator.services.why_past import Unknown, unknown_then
 from orchestrator.store import accounts, history, ledger
@@ -83,7 +84,7 @@ class Why:
 def explain(session: Session, row: Endpoint, at: datetime, now: datetime) -> Why:
     """Return why an endpoint is wanted so at `at`, as known at `now`."""
     if at < now:
-        return _past(session, row, at, now)
+        return _past(session, row, at)
     return _ahead(session, row, at, now)
 
 
@@ -94,7 +95,7 @@ def _ahead(session: Session, row: Endpoint, at: datetime, now: datetime) -> Why:
     activity = looked
     if looked.covered_to is None and row.managed:
         columns = remembered.row_of(row)
-        activity = use_then.activity_then(session, row, columns, now, now)
+        activity = use_then.activity_then(session, row, columns, now)
 
     def facts(instant: datetime) -> Facts:
         found = clicks.facts_of(session, account, row, instant, book)
@@ -106,7 +107,7 @@ def _ahead(session: Session, row: Endpoint, at: datetime, now: datetime) -> Why:
     return replace(why, known_at=now, barrier=_barrier(row, why.decision))
 
 
-def _past(session: Session, row: Endpoint, at: datetime, now: datetime) -> Why:
+def _past(session: Session, row: Endpoint, at: datetime) -> Why:
     reason = unknown_then(session, row, at)
     if isinstance(reason, Decision):
         lines = tuple(Line(one.rule, one.outcome, one.detail) for one in _in_order(reason))
@@ -116,7 +117,7 @@ def _past(session: Session, row: Endpoint, at: datetime, now: datetime) -> Why:
         because = reason.because if isinstance(reason, Unknown) else ""
         return Why(at, "past", None, unknown_because=because)
     then = found
-    activity = use_then.activity_then(session, row, then.row, at, now)
+    activity = use_then.activity_then(session, row, then.row, at)
 
     def facts(instant: datetime) -> Facts:
         return then.book.facts(then.row, activity, instant)
@@ -128,7 +129,7 @@ def _past(session: Session, row: Endpoint, at: datetime, now: datetime) -> Why:
         known_at=then.at,
         recorded=recorded,
         barrier=_barrier_then(then.row, why.decision),
-        doubts=tuple(_doubts(session, row, why, recorded)),
+        doubts=(*_doubts(session, row, why, recorded), *_read_later(row, then, activity, at)),
     )
 
 
@@ -218,6 +219,12 @@ def _doubts(session: Session, row: Endpoint, why: Why, recorded: Recorded | None
             f"{recorded.wish or 'nothing'} was wanted: it had not asked again"
         )
     return list(dict.fromkeys(found))
+
+
+def _read_later(row: Endpoint, then: Remembered, activity: Activity, at: datetime) -> list[str]:
+    """Return what was read of its use only later, where an idle policy asked for it then."""
+    told = use_then.named_since(row, activity, at) if then.book.has_idle_rule(row.id) else ""
+    return [told] if told else []
 
 
 __all__ = ("Activity", "Line", "Recorded", "Why", "explain")

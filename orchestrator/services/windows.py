@@ -48,15 +48,16 @@ def named_days_off(
     session: Session, names: Collection[str], now: datetime
 ) -> dict[str, dict[date, str]]:
     """Return the days off near `now` of each calendar, with what they are called."""
-    first, last = date(now.year - YEARS_BEFORE, 1, 1), date(now.year + YEARS_AFTER, 12, 31)
-    low, high = first.isoformat(), last.isoformat()
     return {
-        row.name: {
-            date.fromisoformat(day): str(called)
-            for day, called in row.dates.items()
-            if low <= day <= high
-        }
-        for row in calendars.by_names(session, sorted(set(names)))
+        row.name: near(row.dates, now) for row in calendars.by_names(session, sorted(set(names)))
+    }
+
+
+def near(names: Mapping[str, str], now: datetime) -> dict[date, str]:
+    """Return the dates of a calendar that schedules look at, with what they are called."""
+    low, high = f"{now.year - YEARS_BEFORE:04d}-01-01", f"{now.year + YEARS_AFTER:04d}-12-31"
+    return {
+        date.fromisoformat(day): str(called) for day, called in names.items() if low <= day <= high
     }
 
 

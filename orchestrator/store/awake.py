@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, exists, or_
+from sqlalchemy import and_, bindparam, exists, or_
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.status import Status
 from orchestrator.store.tables import Binding, Endpoint, Json
 
-_IDLE = "idle"
+_LIVE = (Endpoint.account_id == bindparam("account_id"), col(Endpoint.deleted_at).is_(None))
+_BOUND = exists().where(
+    col(Binding.endpoint_id) == col(Endpoint.id), col(Binding.rule_kind) == "idle"
+)
+_TIMER = and_(col(Endpoint.scale_to_zero_minutes).is_not(None), col(Endpoint.min_replicas) == 0)
+_TIMED = select(Endpoint).where(*_LIVE, Endpoint.status == Status.RUNNING, or_(_TIMER, _BOUND))
+_SAID = select(Endpoint).where(*_LIVE, col(Endpoint.held_awake)["sign"].as_string().is_not(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +34,8 @@ class AwakeRow:
 
 def watched(session: Session, account_id: str) -> list[AwakeRow]:
     """Return those that run and should sleep when unused, and those said to be held awake."""
-    bound = exists().where(
-        col(Binding.endpoint_id) == col(Endpoint.id), col(Binding.rule_kind) == _IDLE
-    )
-    timed = and_(col(Endpoint.scale_to_zero_minutes).is_not(None), col(Endpoint.min_replicas) == 0)
-    query = select(Endpoint).where(
-        Endpoint.account_id == account_id,
-        col(Endpoint.deleted_at).is_(None),
-        Endpoint.status == Status.RUNNING,
-        or_(timed, bound),
-    )
-    found = {row.id: _row(row) for row in session.exec(query)}
-    asleep = select(Endpoint).where(
-        Endpoint.account_id == account_id,
-        col(Endpoint.deleted_at).is_(None),
-        col(Endpoint.held_awake)["sign"].as_string().is_not(None),
-    )
-    for row in session.exec(asleep):
+    found = {row.id: _row(row) for row in session.exec(_TIMED, params={"account_id": account_id})}
+    for row in session.exec(_SAID, params={"account_id": account_id}):
         found.setdefault(row.id, _gone(row))
     return list(found.values())
 

@@ -6,11 +6,24 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.expiry import Expiry
 from orchestrator.store.paging import Key, Position, beyond
 from orchestrator.store.tables import Endpoint, ExpiryPolicy, Json
+
+_EXPIRING = (
+    select(Endpoint)
+    .where(
+        Endpoint.account_id == bindparam("account_id"),
+        col(Endpoint.expires_at).is_not(None),
+        col(Endpoint.managed).is_(True),
+        col(Endpoint.deleted_at).is_(None),
+        col(Endpoint.delete_after).is_(None),
+    )
+    .order_by(Endpoint.id)
+)
 
 
 class Bearer(Protocol):
@@ -45,8 +58,12 @@ def read(row: Bearer) -> Expiry | None:
 
 def write(endpoint: Endpoint, expiry: Expiry, *, extensions: int) -> None:
     """Store when an endpoint expires; `extensions` is how often it was put off so far."""
-    endpoint.expires_at = expiry.at
-    endpoint.expiry = {
+    endpoint.expires_at, endpoint.expiry = expiry.at, stored(expiry, extensions)
+
+
+def stored(expiry: Expiry, extensions: int = 0) -> Json:
+    """Return what is stored of an expiry beside its instant."""
+    return {
         "set_at": expiry.set_at.isoformat(),
         "actor": expiry.actor,
         "reason": expiry.reason,
@@ -78,14 +95,7 @@ def extensions(endpoint: Endpoint) -> int:
 
 def expiring(session: Session, account_id: str) -> Sequence[Endpoint]:
     """Return the managed live endpoints of an account that expire, but those to be deleted."""
-    query = select(Endpoint).where(
-        Endpoint.account_id == account_id,
-        col(Endpoint.expires_at).is_not(None),
-        col(Endpoint.managed).is_(True),
-        col(Endpoint.deleted_at).is_(None),
-        col(Endpoint.delete_after).is_(None),
-    )
-    return session.exec(query.order_by(Endpoint.id)).all()
+    return session.exec(_EXPIRING, params={"account_id": account_id}).all()
 
 
 def policy(session: Session, policy_id: str) -> ExpiryPolicy | None:

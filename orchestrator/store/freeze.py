@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlmodel import Session
+from sqlalchemy import bindparam
+from sqlmodel import Session, col, select
 
 from orchestrator.store.tables import Account, Setting
 
 KEY = "freeze"
+_EVERYWHERE = select(Setting.value).where(Setting.key == KEY)
+_FROZEN = select(col(Account.frozen_at), _EVERYWHERE.scalar_subquery()).where(
+    Account.id == bindparam("account_id")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +28,17 @@ class Freeze:
 
 def everywhere(session: Session) -> Freeze | None:
     """Return the global freeze, if it is on."""
-    row = session.get(Setting, KEY)
-    if row is None or not row.value:
+    value = session.exec(_EVERYWHERE).first()
+    if not value:
         return None
-    return Freeze(
-        datetime.fromisoformat(row.value["at"]).astimezone(UTC),
-        row.value["by"],
-        row.value["reason"],
-    )
+    at = datetime.fromisoformat(value["at"]).astimezone(UTC)
+    return Freeze(at, value["by"], value["reason"])
+
+
+def is_on(session: Session, account_id: str) -> bool:
+    """Tell whether anything freezes an account now, whatever was read of it before."""
+    of_account, value = session.execute(_FROZEN, {"account_id": account_id}).one()
+    return of_account is not None or bool(value)
 
 
 def of_account(account: Account) -> Freeze | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, case, func
+from sqlalchemy import ColumnElement, bindparam, exists
 from sqlmodel import Session, col, select
 
 from orchestrator.store.paging import Key, Position, beyond
@@ -16,6 +17,42 @@ from orchestrator.store.types import UtcDateTime
 LEASE = "lease"
 # The idle clock looks no further back than the longest timeout of a policy.
 REMEMBERED = timedelta(days=31)
+
+
+def _latest(end: Any, *among: Any) -> Any:
+    """Return the latest end of the leases of an endpoint, as one step into the index of ends."""
+    since, now = bindparam("since", type_=UtcDateTime()), bindparam("now", type_=UtcDateTime())
+    of_lease = select(end).where(Hold.endpoint_id == Endpoint.id, Hold.source == LEASE, *among)
+    found = of_lease.where(end > since, end <= now).order_by(end.desc()).limit(1)
+    return found.scalar_subquery()
+
+
+_LEASE_ENDS = (
+    select(
+        Endpoint.id,
+        _latest(col(Hold.until), col(Hold.ended_at).is_(None)),
+        _latest(col(Hold.ended_at)),
+    )
+    .where(Endpoint.account_id == bindparam("account_id"), col(Endpoint.deleted_at).is_(None))
+    .where(exists().where(col(Hold.endpoint_id) == col(Endpoint.id)))
+)
+_LEASE_ENDS_OF_ONE = _LEASE_ENDS.where(Endpoint.id == bindparam("endpoint_id"))
+_LAPSED = (
+    select(Hold)
+    .join(Endpoint, col(Endpoint.id) == col(Hold.endpoint_id))
+    .where(Endpoint.account_id == bindparam("account_id"), Hold.until <= bindparam("now"))
+    .where(col(Hold.ended_at).is_(None), col(Hold.noted_at).is_(None))
+    .order_by(col(Hold.id))
+)
+_ACTIVE_OF = (
+    select(Hold)
+    .where(
+        col(Hold.endpoint_id).in_(bindparam("ids", expanding=True)),
+        col(Hold.ended_at).is_(None),
+        col(Hold.until) > bindparam("now"),
+    )
+    .order_by(col(Hold.id))
+)
 
 
 def get(session: Session, hold_id: str) -> Hold | None:
@@ -33,8 +70,7 @@ def active_of(
     """Return the holds in force at `now`, by endpoint, oldest first."""
     found: dict[str, list[Hold]] = defaultdict(list)
     if endpoint_ids:
-        query = select(Hold).where(col(Hold.endpoint_id).in_(endpoint_ids), *_active(now))
-        for hold in session.exec(query.order_by(col(Hold.id))):
+        for hold in session.exec(_ACTIVE_OF, params={"ids": list(endpoint_ids), "now": now}):
             found[hold.endpoint_id].append(hold)
     return found
 
@@ -79,28 +115,18 @@ def lease_ends(
     session: Session, account_id: str, now: datetime, endpoint_id: str | None = None
 ) -> dict[str, datetime]:
     """Return when the last lease of each endpoint of an account ended, at most a month ago."""
-    end = case((col(Hold.ended_at) < col(Hold.until), col(Hold.ended_at)), else_=col(Hold.until))
-    query = (
-        select(Hold.endpoint_id, func.max(end, type_=UtcDateTime()))
-        .join(Endpoint, col(Endpoint.id) == col(Hold.endpoint_id))
-        .where(Endpoint.account_id == account_id, Hold.source == LEASE)
-        .where(Hold.until > now - REMEMBERED, end <= now)
-        .group_by(col(Hold.endpoint_id))
-    )
+    given = {"account_id": account_id, "since": now - REMEMBERED, "now": now}
+    query = _LEASE_ENDS
     if endpoint_id is not None:
-        query = query.where(Hold.endpoint_id == endpoint_id)
-    return dict(session.exec(query).all())
+        query, given["endpoint_id"] = _LEASE_ENDS_OF_ONE, endpoint_id
+    found = {row[0]: row[1:] for row in session.execute(query, given)}
+    ends = {key: [at for at in both if at is not None] for key, both in found.items()}
+    return {key: max(both) for key, both in ends.items() if both}
 
 
 def lapsed(session: Session, account_id: str, now: datetime) -> Sequence[Hold]:
     """Return the holds and leases of an account that ended by themselves, not yet written down."""
-    query = (
-        select(Hold)
-        .join(Endpoint, col(Endpoint.id) == col(Hold.endpoint_id))
-        .where(Endpoint.account_id == account_id, Hold.until <= now)
-        .where(col(Hold.ended_at).is_(None), col(Hold.noted_at).is_(None))
-    )
-    return session.exec(query.order_by(col(Hold.id))).all()
+    return session.exec(_LAPSED, params={"account_id": account_id, "now": now}).all()
 
 
 def end_all(session: Session, endpoint_id: str, at: datetime, by: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, delete
-from sqlmodel import Field, Session, SQLModel, col
+from sqlalchemy import JSON, Column, bindparam, delete
+from sqlmodel import Field, Session, SQLModel, col, select
 
 from orchestrator.store.tables import instant
 
@@ -25,9 +25,14 @@ class IdempotentAnswer(SQLModel, table=True):
     created_at: datetime = instant(index=True)
 
 
+_OF_KEY = select(IdempotentAnswer).where(
+    IdempotentAnswer.actor == bindparam("actor"), IdempotentAnswer.key == bindparam("key")
+)
+
+
 def find(session: Session, actor: str, key: str) -> IdempotentAnswer | None:
     """Return the answer that `actor` got under `key`, if any."""
-    return session.get(IdempotentAnswer, (actor, key))
+    return session.exec(_OF_KEY, params={"actor": actor, "key": key}).first()
 
 
 def keep(session: Session, answer: IdempotentAnswer) -> None:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -34,6 +35,19 @@ CHUNK = 500  # ids per IN list, well under the parameter limits of both database
 _METER: Table = SQLModel.metadata.tables["meter_interval"]
 _RATE: Table = SQLModel.metadata.tables["rate"]
 _M = _METER.c
+_MOST_REPLICAS = select(col(Endpoint.id), col(Endpoint.max_replicas)).where(
+    col(Endpoint.id).in_(bindparam("ids", expanding=True)), col(Endpoint.max_replicas).is_not(None)
+)
+_ON = select(_M.endpoint_id, _M.component).where(
+    _M.account_id == bindparam("account_id"), _M.hardware_key == bindparam("hardware_key")
+)
+_OPEN_ON = _ON.where(_M.ended_at.is_(None))
+_ENDED_ON = _ON.where(_M.ended_at > bindparam("since"))
+_RATES = (
+    sm_select(Rate)
+    .where(Rate.account_id == bindparam("account_id"))
+    .order_by(col(Rate.effective_at), col(Rate.id))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,11 +128,13 @@ def tails(
 
     By component; `components` leaves out all others.
     """
+    given: dict[str, Any] = {} if since is None else {"since": since}
+    given |= {} if components is None else {"components": sorted(components)}
+    queries = _tail_queries(ended=since is not None, some=components is not None)
     found: dict[str, Tails] = defaultdict(lambda: defaultdict(list))
     for ids in _chunks(endpoint_ids):
-        for query in _tail_queries(since, components):
-            wanted = query.where(_M.endpoint_id.in_(ids))
-            for row in session.connection().execute(wanted):
+        for query in queries:
+            for row in session.connection().execute(query, {**given, "ids": ids}):
                 found[row.endpoint_id][row.component].append(_stretch(row))
     for streams in found.values():
         for stretches in streams.values():
@@ -126,15 +142,19 @@ def tails(
     return {key: dict(streams) for key, streams in found.items()}
 
 
-def _tail_queries(since: datetime | None, components: Collection[str] | None) -> list[Select[Any]]:
-    base = select(_METER, _RATE.c.nano_per_hour).select_from(
-        _METER.outerjoin(_RATE, _M.rate_id == _RATE.c.id)
+@cache
+def _tail_queries(*, ended: bool, some: bool) -> list[Select[Any]]:
+    """Return the statements for open intervals and, apart for the sake of indexes, ended ones."""
+    base = (
+        select(_METER, _RATE.c.nano_per_hour)
+        .select_from(_METER.outerjoin(_RATE, _M.rate_id == _RATE.c.id))
+        .where(_M.endpoint_id.in_(bindparam("ids", expanding=True)))
     )
-    if components is not None:
-        base = base.where(_M.component.in_(sorted(components)))
+    if some:
+        base = base.where(_M.component.in_(bindparam("components", expanding=True)))
     queries = [base.where(_M.ended_at.is_(None))]
-    if since is not None:
-        queries.append(base.where(_M.ended_at > since))
+    if ended:
+        queries.append(base.where(_M.ended_at > bindparam("since")))
     return queries
 
 
@@ -159,10 +179,7 @@ def max_replicas(session: Session, endpoint_ids: Collection[str]) -> dict[str, i
     """Return the stored upper bound of replicas of those endpoints that have one."""
     found: dict[str, int] = {}
     for ids in _chunks(endpoint_ids):
-        query = select(col(Endpoint.id), col(Endpoint.max_replicas)).where(
-            col(Endpoint.id).in_(ids), col(Endpoint.max_replicas).is_not(None)
-        )
-        for endpoint_id, most in session.connection().execute(query):
+        for endpoint_id, most in session.connection().execute(_MOST_REPLICAS, {"ids": ids}):
             found[endpoint_id] = most or 0
     return found
 
@@ -172,11 +189,10 @@ def streams_on(
 ) -> list[tuple[str, str]]:
     """Return endpoint and component of what was billed, or could be, by this key after `since`."""
     found: set[tuple[str, str]] = set()
-    for still in (_M.ended_at.is_(None), _M.ended_at > since):
-        query = select(_M.endpoint_id, _M.component).where(
-            _M.account_id == account_id, _M.hardware_key == hardware_key, still
-        )
-        found.update((row[0], row[1]) for row in session.connection().execute(query))
+    given = {"account_id": account_id, "hardware_key": hardware_key}
+    for query, more in ((_OPEN_ON, {}), (_ENDED_ON, {"since": since})):
+        rows = session.connection().execute(query, {**given, **more})
+        found.update((row[0], row[1]) for row in rows)
     return sorted(found)
 
 
@@ -254,13 +270,8 @@ class Price:
 
 def newest_prices(session: Session, account_id: str) -> dict[str, Price]:
     """Return the newest rate of every hardware of the account, by hardware key."""
-    query = (
-        sm_select(Rate)
-        .where(Rate.account_id == account_id)
-        .order_by(col(Rate.effective_at), col(Rate.id))
-    )
     newest: dict[str, Price] = {}
-    for rate in session.exec(query):
+    for rate in session.exec(_RATES, params={"account_id": account_id}):
         last = newest.get(rate.hardware_key)
         before = None if last is None else last.nano_per_hour
         newest[rate.hardware_key] = _price(rate, before)

@@ -8,12 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from sqlalchemy import bindparam
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col, select
 
 from orchestrator.store.tables import Endpoint, Operation
 
 CHUNK = 500
+_ENDPOINTS = (
+    select(Endpoint)
+    .where(col(Endpoint.id).in_(bindparam("ids", expanding=True)))
+    .order_by(col(Endpoint.id))
+    .with_for_update(key_share=True)
+    .execution_options(populate_existing=True)
+)
+_OWNER = select(Operation.endpoint_id).where(Operation.id == bindparam("id"))
+_OWNER_HELD = (
+    select(Endpoint.id).where(Endpoint.id == bindparam("id")).with_for_update(key_share=True)
+)
+_OPERATION = (
+    select(Operation)
+    .where(Operation.id == bindparam("id"))
+    .with_for_update(key_share=True)
+    .execution_options(populate_existing=True)
+)
 _HELD = "locked_endpoints"
 # Deadlock, lock not to be had in time, serialization failure.
 _CONTENTION = ("40P01", "55P03", "40001")
@@ -27,14 +45,8 @@ def endpoints(session: Session, ids: Iterable[str]) -> dict[str, Endpoint]:
     wanted = sorted(set(ids))
     found: dict[str, Endpoint] = {}
     for start in range(0, len(wanted), CHUNK):
-        query = (
-            select(Endpoint)
-            .where(col(Endpoint.id).in_(wanted[start : start + CHUNK]))
-            .order_by(col(Endpoint.id))
-            .with_for_update(key_share=True)
-            .execution_options(populate_existing=True)
-        )
-        found.update((row.id, row) for row in session.exec(query))
+        rows = session.exec(_ENDPOINTS, params={"ids": wanted[start : start + CHUNK]})
+        found.update((row.id, row) for row in rows)
     if not session.in_nested_transaction():
         session.info.setdefault(_HELD, set()).update(found)
     return found
@@ -53,13 +65,11 @@ def refresh(session: Session, row: Endpoint) -> None:
 
 def operation(session: Session, operation_id: str) -> Operation | None:
     """Return an operation, read anew, locked, and its endpoint before it."""
-    owner = session.exec(select(Operation.endpoint_id).where(Operation.id == operation_id)).first()
-    if owner is not None:
-        query = select(Endpoint.id).where(Endpoint.id == owner)
-        session.exec(query.with_for_update(key_share=True)).first()
-    return session.get(
-        Operation, operation_id, with_for_update={"key_share": True}, populate_existing=True
-    )
+    if session.get_bind().dialect.name != "sqlite":
+        owner = session.exec(_OWNER, params={"id": operation_id}).first()
+        if owner is not None:
+            session.exec(_OWNER_HELD, params={"id": owner}).first()
+    return session.exec(_OPERATION, params={"id": operation_id}).first()
 
 
 def is_contention(error: DBAPIError) -> bool:

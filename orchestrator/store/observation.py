@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -96,6 +96,61 @@ class ManagedRow:
 _KNOWN_COLUMNS = tuple(getattr(Endpoint, name) for name in Known.__dataclass_fields__)
 _MANAGED_COLUMNS = tuple(getattr(Endpoint, name) for name in ManagedRow.__dataclass_fields__)
 
+# What every pass asks is built once: building a statement takes longer than running it.
+_LIVE = (Endpoint.account_id == bindparam("account_id"), col(Endpoint.deleted_at).is_(None))
+_ACCOUNT = select(Account).where(Account.id == bindparam("account_id"))
+_ENDPOINT = select(Endpoint).where(Endpoint.id == bindparam("endpoint_id"))
+_ENDPOINTS = select(Endpoint).where(col(Endpoint.id).in_(bindparam("ids", expanding=True)))
+_CLOUD_LABELS = select(Label).where(
+    Label.endpoint_id == bindparam("endpoint_id"), Label.source == "cloud"
+)
+_ACTIVE_IDS = select(Account.id).where(col(Account.removed_at).is_(None)).order_by(Account.id)
+_KNOWN = select(*_KNOWN_COLUMNS).where(*_LIVE)
+_MANAGED = select(*_MANAGED_COLUMNS).where(*_LIVE, col(Endpoint.managed).is_(True))
+_WITH_KEPT = select(Endpoint).where(*_LIVE, col(Endpoint.kept_at).is_not(None))
+_DUE_DELETIONS = select(Endpoint.id).where(*_LIVE, col(Endpoint.delete_after) <= bindparam("now"))
+_MOVING = (
+    select(Endpoint.id)
+    .where(
+        *_LIVE,
+        col(Endpoint.status).in_(bindparam("statuses", expanding=True)),
+        Endpoint.status_since > bindparam("since"),
+    )
+    .limit(1)
+)
+_BURNS = select(MeterInterval.endpoint_id, MeterInterval.burn).where(
+    MeterInterval.account_id == bindparam("account_id"),
+    col(MeterInterval.ended_at).is_(None),
+    col(MeterInterval.burn).is_not(None),
+)
+_BINDINGS = (
+    select(Binding)
+    .join(Endpoint, col(Endpoint.id) == col(Binding.endpoint_id))
+    .where(Endpoint.account_id == bindparam("account_id"), col(Endpoint.managed).is_(True))
+)
+_BINDINGS_OF_ONE = _BINDINGS.where(Binding.endpoint_id == bindparam("endpoint_id"))
+_HOLDS = (
+    select(Hold)
+    .join(Endpoint, col(Endpoint.id) == col(Hold.endpoint_id))
+    .where(
+        Endpoint.account_id == bindparam("account_id"),
+        col(Hold.ended_at).is_(None),
+        Hold.until > bindparam("now"),
+    )
+    .order_by(col(Hold.starts_at))
+)
+_HOLDS_OF_ONE = _HOLDS.where(Hold.endpoint_id == bindparam("endpoint_id"))
+_SCHEDULES = select(Schedule).where(
+    col(Schedule.id).in_(bindparam("ids", expanding=True)),
+    col(Schedule.removed_at).is_(None),
+    col(Schedule.enabled).is_(True),
+)
+_IDLE_POLICIES = select(IdlePolicy).where(
+    col(IdlePolicy.id).in_(bindparam("ids", expanding=True)),
+    col(IdlePolicy.removed_at).is_(None),
+    col(IdlePolicy.enabled).is_(True),
+)
+
 
 def active_accounts(session: Session) -> Sequence[Account]:
     """Return all accounts that are connected, in a stable order."""
@@ -103,19 +158,24 @@ def active_accounts(session: Session) -> Sequence[Account]:
     return session.exec(query).all()
 
 
+def account_by_id(session: Session, account_id: str) -> Account:
+    """Return an account, removed ones too."""
+    return session.exec(_ACCOUNT, params={"account_id": account_id}).one()
+
+
+def endpoint_by_id(session: Session, endpoint_id: str) -> Endpoint:
+    """Return an endpoint, deleted ones too."""
+    return session.exec(_ENDPOINT, params={"endpoint_id": endpoint_id}).one()
+
+
 def active_account_ids(session: Session) -> Sequence[str]:
     """Return the ids of all accounts that are connected, in a stable order."""
-    query = select(Account.id).where(col(Account.removed_at).is_(None)).order_by(Account.id)
-    return session.exec(query).all()
+    return session.exec(_ACTIVE_IDS).all()
 
 
 def known_endpoints(session: Session, account_id: str) -> dict[str, Known]:
     """Return what is known of an account's live endpoints, by name."""
-    rows = session.execute(
-        select(*_KNOWN_COLUMNS).where(
-            Endpoint.account_id == account_id, col(Endpoint.deleted_at).is_(None)
-        )
-    )
+    rows = session.execute(_KNOWN, {"account_id": account_id})
     return {row.name: Known(*row) for row in rows}
 
 
@@ -161,8 +221,7 @@ def endpoints_by_id(session: Session, ids: Iterable[str]) -> dict[str, Endpoint]
     wanted = list(ids)
     found: dict[str, Endpoint] = {}
     for start in range(0, len(wanted), 500):
-        chunk = wanted[start : start + 500]
-        rows = session.exec(select(Endpoint).where(col(Endpoint.id).in_(chunk)))
+        rows = session.exec(_ENDPOINTS, params={"ids": wanted[start : start + 500]})
         found.update((row.id, row) for row in rows)
     return found
 
@@ -193,13 +252,7 @@ def confirm(session: Session, ids: Sequence[str], at: datetime) -> None:
 
 def managed(session: Session, account_id: str) -> list[ManagedRow]:
     """Return the managed live endpoints of an account."""
-    rows = session.execute(
-        select(*_MANAGED_COLUMNS).where(
-            Endpoint.account_id == account_id,
-            col(Endpoint.managed).is_(True),
-            col(Endpoint.deleted_at).is_(None),
-        )
-    )
+    rows = session.execute(_MANAGED, {"account_id": account_id})
     return [ManagedRow(*row) for row in rows]
 
 
@@ -207,101 +260,60 @@ def holds_in_force(
     session: Session, account_id: str, now: datetime, endpoint_id: str | None = None
 ) -> Sequence[Hold]:
     """Return the holds of an account, or of one endpoint, that have begun and not ended."""
-    query = (
-        select(Hold)
-        .join(Endpoint, col(Endpoint.id) == col(Hold.endpoint_id))
-        .where(
-            Endpoint.account_id == account_id,
-            col(Hold.ended_at).is_(None),
-            Hold.until > now,
-        )
-        .order_by(col(Hold.starts_at))
-    )
-    if endpoint_id is not None:
-        query = query.where(Hold.endpoint_id == endpoint_id)
-    return session.exec(query).all()
+    given = {"account_id": account_id, "now": now}
+    if endpoint_id is None:
+        return session.exec(_HOLDS, params=given).all()
+    return session.exec(_HOLDS_OF_ONE, params={**given, "endpoint_id": endpoint_id}).all()
 
 
-def schedules_in_force(session: Session) -> Sequence[Schedule]:
-    """Return the enabled schedules."""
-    query = select(Schedule).where(
-        col(Schedule.removed_at).is_(None), col(Schedule.enabled).is_(True)
-    )
-    return session.exec(query).all()
+def schedules_in_force(session: Session, ids: Collection[str]) -> Sequence[Schedule]:
+    """Return those of these rules that are enabled schedules."""
+    return session.exec(_SCHEDULES, params={"ids": sorted(ids)}).all() if ids else []
 
 
-def idle_policies_in_force(session: Session) -> Sequence[IdlePolicy]:
-    """Return the enabled idle policies."""
-    query = select(IdlePolicy).where(
-        col(IdlePolicy.removed_at).is_(None), col(IdlePolicy.enabled).is_(True)
-    )
-    return session.exec(query).all()
+def idle_policies_in_force(session: Session, ids: Collection[str]) -> Sequence[IdlePolicy]:
+    """Return those of these rules that are enabled idle policies."""
+    return session.exec(_IDLE_POLICIES, params={"ids": sorted(ids)}).all() if ids else []
 
 
 def bindings(
     session: Session, account_id: str, endpoint_id: str | None = None
 ) -> Sequence[Binding]:
     """Return which rules cover which endpoints of an account, or one endpoint of it."""
-    query = (
-        select(Binding)
-        .join(Endpoint, col(Endpoint.id) == col(Binding.endpoint_id))
-        .where(Endpoint.account_id == account_id, col(Endpoint.managed).is_(True))
-    )
-    if endpoint_id is not None:
-        query = query.where(Binding.endpoint_id == endpoint_id)
-    return session.exec(query).all()
+    if endpoint_id is None:
+        return session.exec(_BINDINGS, params={"account_id": account_id}).all()
+    given = {"account_id": account_id, "endpoint_id": endpoint_id}
+    return session.exec(_BINDINGS_OF_ONE, params=given).all()
 
 
 def any_moving(session: Session, account_id: str, statuses: Iterable[str], since: datetime) -> bool:
     """Tell whether a live endpoint of the account entered one of these statuses after `since`."""
-    query = select(Endpoint.id).where(
-        Endpoint.account_id == account_id,
-        col(Endpoint.status).in_(list(statuses)),
-        Endpoint.status_since > since,
-        col(Endpoint.deleted_at).is_(None),
-    )
-    return session.exec(query.limit(1)).first() is not None
+    given = {"account_id": account_id, "statuses": list(statuses), "since": since}
+    return session.exec(_MOVING, params=given).first() is not None
 
 
 def burns(session: Session, account_id: str) -> dict[str, int]:
     """Return what each endpoint costs now, in nano-dollars per hour, as far as that is known."""
-    rows = session.execute(
-        select(MeterInterval.endpoint_id, MeterInterval.burn).where(
-            MeterInterval.account_id == account_id,
-            col(MeterInterval.ended_at).is_(None),
-            col(MeterInterval.burn).is_not(None),
-        )
-    )
     found: dict[str, int] = {}
-    for endpoint_id, burn in rows:
+    for endpoint_id, burn in session.execute(_BURNS, {"account_id": account_id}):
         found[endpoint_id] = found.get(endpoint_id, 0) + burn
     return found
 
 
 def due_deletions(session: Session, account_id: str, now: datetime) -> Sequence[str]:
     """Return the endpoints of an account that are to be deleted by now, their grace being over."""
-    query = select(Endpoint.id).where(
-        Endpoint.account_id == account_id,
-        col(Endpoint.delete_after) <= now,
-        col(Endpoint.deleted_at).is_(None),
-    )
-    return session.exec(query).all()
+    return session.exec(_DUE_DELETIONS, params={"account_id": account_id, "now": now}).all()
 
 
 def with_kept(session: Session, account_id: str) -> Sequence[Endpoint]:
     """Return the live endpoints of an account of which something is kept to make them again."""
-    query = select(Endpoint).where(
-        Endpoint.account_id == account_id,
-        col(Endpoint.kept_at).is_not(None),
-        col(Endpoint.deleted_at).is_(None),
-    )
-    return session.exec(query).all()
+    return session.exec(_WITH_KEPT, params={"account_id": account_id}).all()
 
 
 def replace_cloud_labels(session: Session, endpoint_id: str, labels: Mapping[str, str]) -> bool:
     """Make the imported labels of an endpoint equal to `labels`; tell whether any changed."""
-    query = select(Label).where(Label.endpoint_id == endpoint_id, Label.source == "cloud")
-    held = {row.key: row for row in session.exec(query)}
+    rows = session.exec(_CLOUD_LABELS, params={"endpoint_id": endpoint_id})
+    held = {row.key: row for row in rows}
     changed = {key: row.value for key, row in held.items()} != dict(labels)
     if changed:
         for key, row in held.items():

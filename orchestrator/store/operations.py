@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, or_
+from sqlalchemy import bindparam, func, or_
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.decide import Rule
@@ -17,6 +17,16 @@ from orchestrator.store.tables import Account, Endpoint, Json, Operation
 ACTIVE = ("pending", "running", "confirming")
 ENDED = ("succeeded", "failed", "superseded", "cancelled")
 STEPS_KEPT = 40
+_BY_ID = select(Operation).where(Operation.id == bindparam("id"))
+_IN_ACCOUNT = (
+    select(Operation)
+    .where(Operation.account_id == bindparam("account_id"), col(Operation.status).in_(ACTIVE))
+    .order_by(col(Operation.created_at), col(Operation.id))
+)
+_OF_ENDPOINTS = select(Operation).where(
+    col(Operation.endpoint_id).in_(bindparam("ids", expanding=True)),
+    col(Operation.status).in_(ACTIVE),
+)
 # The step of a start whose request may have reached the cloud, and the one that rules it out.
 POSTED, NOT_RECEIVED = "posted", "not received"
 
@@ -35,7 +45,7 @@ class OperationFilter:
 
 def get(session: Session, operation_id: str) -> Operation | None:
     """Return an operation by id."""
-    return session.get(Operation, operation_id)
+    return session.exec(_BY_ID, params={"id": operation_id}).first()
 
 
 def by_key(session: Session, actor: str, key: str) -> Operation | None:
@@ -48,10 +58,8 @@ def active_of(session: Session, endpoint_ids: Collection[str]) -> dict[str, Oper
     """Return the operation under way for each endpoint, where one is."""
     if not endpoint_ids:
         return {}
-    query = select(Operation).where(
-        col(Operation.endpoint_id).in_(endpoint_ids), col(Operation.status).in_(ACTIVE)
-    )
-    return {row.endpoint_id: row for row in session.exec(query) if row.endpoint_id is not None}
+    rows = session.exec(_OF_ENDPOINTS, params={"ids": list(endpoint_ids)})
+    return {row.endpoint_id: row for row in rows if row.endpoint_id is not None}
 
 
 def active_for(session: Session, endpoint_id: str) -> Operation | None:
@@ -78,12 +86,7 @@ def active_create(session: Session, account_id: str, name: str) -> Operation | N
 
 def active_in_account(session: Session, account_id: str) -> Sequence[Operation]:
     """Return the operations under way in an account, oldest first."""
-    query = (
-        select(Operation)
-        .where(Operation.account_id == account_id, col(Operation.status).in_(ACTIVE))
-        .order_by(col(Operation.created_at), col(Operation.id))
-    )
-    return session.exec(query).all()
+    return session.exec(_IN_ACCOUNT, params={"account_id": account_id}).all()
 
 
 def page(

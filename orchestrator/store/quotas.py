@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.quotas import Holder, Limit
-from orchestrator.store.tables import Endpoint, Offer
+from orchestrator.store.tables import Endpoint, Json, Offer
 
-_COLUMNS = tuple(getattr(Endpoint, name) for name in Holder.__dataclass_fields__)
+_OTHER = "starts_with"
+_NAMES = [name for name in Holder.__dataclass_fields__ if name != _OTHER]
+_COLUMNS = (*(getattr(Endpoint, name) for name in _NAMES), col(Endpoint.kept))
 
 
 def limits(session: Session, account_id: str) -> list[Limit]:
@@ -19,9 +24,18 @@ def limits(session: Session, account_id: str) -> list[Limit]:
     ]
 
 
-def holders(session: Session, account_id: str) -> list[Holder]:
-    """Return the endpoints of an account that are not deleted."""
+def holders(
+    session: Session, account_id: str, starts_with: Callable[[Json], int | None]
+) -> list[Holder]:
+    """Return the endpoints of an account that are not deleted.
+
+    `starts_with` reads, of what is kept of a paused one, with how many replicas it comes back.
+    """
     query = select(*_COLUMNS).where(
         Endpoint.account_id == account_id, col(Endpoint.deleted_at).is_(None)
     )
-    return [Holder(*row) for row in session.execute(query)]
+    found = []
+    for *values, kept in session.execute(query):
+        holder = Holder(**dict(zip(_NAMES, values, strict=True)))
+        found.append(replace(holder, starts_with=starts_with(kept)) if kept else holder)
+    return found

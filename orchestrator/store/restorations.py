@@ -24,6 +24,7 @@ from orchestrator.store.tables import (
 NAME_KEY = "store"
 BACKUP_KEY = "backup"
 CLOCK_KEY = "clock"
+_NEWEST_EVENT = select(func.max(Event.at))
 
 
 def name_of(session: Session) -> str:
@@ -62,7 +63,7 @@ def newest_event(session: Session) -> int:
 
 def newest_event_instant(session: Session) -> datetime | None:
     """Return the latest time that an event bears."""
-    return session.exec(select(func.max(Event.at))).one()
+    return session.exec(_NEWEST_EVENT).one()
 
 
 def database_now(session: Session) -> datetime | None:

@@ -15,6 +15,7 @@ from orchestrator.store.operations import ACTIVE
 from orchestrator.store.tables import (
     EndpointFacts,
     Event,
+    Hold,
     MeterInterval,
     Operation,
     Setting,
@@ -172,6 +173,24 @@ def drop_facts(session: Session, limits: Limits, after: Any, size: int) -> Step:
     )
     older = (col(EndpointFacts.id), col(EndpointFacts.at) < limits.before)
     return _step(session, rows, size, dropped, older)
+
+
+def drop_holds(session: Session, limits: Limits, after: Any, size: int) -> Step:
+    """Drop holds and leases that are over, but for the newest of each source of an endpoint."""
+    query = select(Hold.id).where(Hold.id > (after or "")).order_by(Hold.id).limit(size)
+    rows = session.execute(query).all()
+    over = func.coalesce(col(Hold.ended_at), col(Hold.noted_at)) < limits.before
+    newer: Any = aliased(Hold)
+    dropped = _delete(
+        session,
+        Hold,
+        col(Hold.id).in_([row[0] for row in rows]),
+        over,
+        exists().where(
+            newer.endpoint_id == Hold.endpoint_id, newer.source == Hold.source, newer.id > Hold.id
+        ),
+    )
+    return _step(session, rows, size, dropped, (col(Hold.id), over))
 
 
 def _grouped(keys: Sequence[tuple[str, datetime]]) -> dict[str, list[datetime]]:

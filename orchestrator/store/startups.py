@@ -7,9 +7,23 @@ from datetime import datetime
 
 from sqlmodel import Session, col, select
 
-from orchestrator.store.tables import Account, Endpoint, Operation
+from orchestrator.domain.notices import STATUS_CHANGED
+from orchestrator.store.tables import Account, Endpoint, Event, Operation
 
 Row = tuple[str, str, datetime, datetime]
+
+
+def statuses(
+    session: Session, endpoint_id: str, since: datetime, until: datetime
+) -> Sequence[tuple[datetime, str]]:
+    """Return when an endpoint was seen in which status, as far as that changed, oldest first."""
+    query = (
+        select(Event.at, Event.data)
+        .where(Event.endpoint_id == endpoint_id, Event.kind == STATUS_CHANGED)
+        .where(col(Event.at) >= since, col(Event.at) <= until)
+        .order_by(col(Event.id))
+    )
+    return [(row[0], str(row[1].get("to", ""))) for row in session.execute(query)]
 
 
 def resumes(session: Session, provider: str, since: datetime, limit: int) -> Sequence[Row]:

@@ -399,9 +399,13 @@ class Hold(SQLModel, table=True):
     """
 
     __tablename__ = "hold"
+    __table_args__ = (
+        Index("ix_hold_ends", "endpoint_id", "ended_at", "until"),
+        Index("ix_hold_lapsing", "ended_at", "noted_at", "until"),
+    )
 
     id: str = Field(primary_key=True)
-    endpoint_id: str = Field(foreign_key="endpoint.id", index=True)
+    endpoint_id: str = Field(foreign_key="endpoint.id")
     wish: str
     starts_at: datetime = instant()
     until: datetime = instant()

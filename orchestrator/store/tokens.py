@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, update
+from sqlalchemy import bindparam, delete, update
 from sqlmodel import Session, col, select
 
 from orchestrator.store.paging import Key, Position, beyond
 from orchestrator.store.tables import ApiToken, WebSession
+
+_BY_DIGEST = select(ApiToken).where(ApiToken.digest == bindparam("digest"))
 
 
 def get(session: Session, token_id: str) -> ApiToken | None:
@@ -19,7 +21,7 @@ def get(session: Session, token_id: str) -> ApiToken | None:
 
 def by_digest(session: Session, digest: str) -> ApiToken | None:
     """Return the token of a digest, revoked ones too."""
-    return session.exec(select(ApiToken).where(ApiToken.digest == digest)).first()
+    return session.exec(_BY_DIGEST, params={"digest": digest}).first()
 
 
 def by_name(session: Session, name: str) -> ApiToken | None:

@@ -37,6 +37,14 @@ __all__ = (
 LONGEST_RUN = timedelta(days=1)
 _CHUNK = 500
 _TABLE: Table = SQLModel.metadata.tables["usage_sample"]
+_ROWS = (
+    select(UsageSample)
+    .where(
+        col(UsageSample.endpoint_id).in_(bindparam("ids", expanding=True)),
+        col(UsageSample.start) > bindparam("since"),
+    )
+    .order_by(col(UsageSample.endpoint_id), col(UsageSample.start))
+)
 
 
 def samples(
@@ -206,14 +214,9 @@ def replace(
 def _rows(
     session: Session, endpoint_ids: Collection[str], since: datetime, end: datetime | None
 ) -> Iterator[UsageSample]:
+    query = _ROWS if end is None else _ROWS.where(col(UsageSample.start) < end)
     for chunk in _chunks(endpoint_ids):
-        query = select(UsageSample).where(
-            col(UsageSample.endpoint_id).in_(chunk), col(UsageSample.start) > since
-        )
-        if end is not None:
-            query = query.where(col(UsageSample.start) < end)
-        order = (col(UsageSample.endpoint_id), col(UsageSample.start))
-        yield from session.exec(query.order_by(*order))
+        yield from session.exec(query, params={"ids": chunk, "since": since})
 
 
 def _chunks(ids: Collection[str]) -> Iterator[list[str]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.expiry import Expiry
+from orchestrator.providers.registry import CLOUDS
 from orchestrator.services.tokens import Scope
 from orchestrator.store import expiry
 from orchestrator.store.tables import Endpoint, Hold, Operation
@@ -98,10 +99,38 @@ def test_a_newer_hold_of_the_same_person_takes_the_place_of_the_older(lab: Site)
 def test_an_end_is_compulsory_and_within_the_limit(lab: Site, hours: int, told: str) -> None:
     body = problem(hold(lab, "running", hours), 422, "invalid")
     assert told in body["detail"]
-    missing = {"endpoint": "lab/search", "wish": "running"}
+    missing = {"endpoint": "lab/search", "wish": "running", "reason": "demo"}
     assert problem(lab.post(HOLDS, missing), 422, "invalid")["field"] == "until"
     would = lab.post(HOLDS, missing | {"for": "90m"}, params={"dry_run": "true"}).json()["would"]
     assert would["until"] == "2026-03-02T13:30:00Z"
+
+
+@pytest.mark.parametrize("length", ["0", "1s", "59s", "-3h", "soon"])
+def test_a_hold_lasts_a_minute_at_least(lab: Site, length: str) -> None:
+    body = {"endpoint": "lab/search", "wish": "paused", "for": length, "reason": "demo"}
+    told = problem(lab.post(HOLDS, body), 422, "invalid")
+    assert (told["field"], "0 for none" in told["remedy"]) == ("for", False)
+    until = (lab.clock.now() + timedelta(seconds=59)).isoformat()
+    body = {"endpoint": "lab/search", "wish": "paused", "until": until, "reason": "demo"}
+    assert problem(lab.post(HOLDS, body), 422, "invalid")["field"] == "until"
+    assert lab.get(HOLDS, state="all")["items"] == []
+
+
+@pytest.mark.parametrize("reason", [{}, {"reason": ""}, {"reason": "  "}])
+def test_a_hold_has_a_reason(lab: Site, reason: dict[str, str]) -> None:
+    body = {"endpoint": "lab/search", "wish": "running", "for": "3h", **reason}
+    assert problem(lab.post(HOLDS, body), 422, "invalid")["errors"][0]["field"] == "reason"
+    assert lab.get(HOLDS, state="all")["items"] == []
+
+
+def test_what_sleeps_costs_as_much_as_its_start_at_least(lab: Site) -> None:
+    """The account's kind of cloud usually takes longer to start than this hold lasts."""
+    change(lab, status="paused", wish="paused", billed_low=0, billed_expected=0, billed_high=0)
+    body = {"endpoint": "lab/search", "wish": "running", "for": "1m", "reason": "demo"}
+    told = lab.post(HOLDS, body, params={"dry_run": "true"}).json()["would"]
+    start_up = CLOUDS["huggingface"].start_up_s
+    assert start_up > 60
+    assert float(told["cost"]["amount"]) == pytest.approx(0.8 * start_up / 3600)
 
 
 def test_what_has_expired_is_not_held_running(lab: Site) -> None:

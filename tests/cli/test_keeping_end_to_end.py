@@ -12,18 +12,21 @@ __all__ = ["house", "live"]
 class TestKeeping:
     def test_a_hold_says_its_cost_first_and_is_ended_by_its_id(self, live: Live) -> None:
         live.ok("endpoints", "adopt", "chat")
-        unsaid = live("hold", "chat", "running", "--for", "3h")
+        why = ("--reason", "load test")
+        unsaid = live("hold", "chat", "running", "--for", "3h", *why)
         assert unsaid.code == ExitCode.USAGE
         assert "Hold it running until 2026-11-16 03:03 UTC, costs $" in unsaid.err
-        told = live.ok("hold", "chat", "paused", "--for", "3h", "--dry-run").out
+        told = live.ok("hold", "chat", "paused", "--for", "3h", "--dry-run", *why).out
         assert "it would be held paused until 2026-11-16 03:03 UTC, costs nothing" in told
         assert live.json("holds", "list")["items"] == []
-        made = live.ok("hold", "chat", "paused", "--for", "3h", "--yes", "--wait").out
+        made = live.ok("hold", "chat", "paused", "--for", "3h", "--yes", "--wait", *why).out
         assert "pause of chat: succeeded" in made
         (held,) = live.json("holds", "list", "--endpoint", "chat")["items"]
         live.ok("holds", "end", held["id"])
         assert live.json("holds", "list")["items"] == []
-        assert live("hold", "chat", "running").code == ExitCode.USAGE
+        assert live("hold", "chat", "running", *why).code == ExitCode.USAGE
+        unasked = live("hold", "chat", "running", "--for", "3h", "--yes")
+        assert (unasked.code, "--reason" in unasked.err) == (ExitCode.USAGE, True)
 
     def test_a_life_is_set_extended_and_found(self, live: Live) -> None:
         live.ok("endpoints", "adopt", "chat")

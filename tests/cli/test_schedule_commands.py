@@ -20,7 +20,7 @@ COVERED = [
 
 
 def rehearsal(wish: str | None = "paused") -> dict[str, Any]:
-    would = {**SCHEDULE, "endpoints": COVERED, "wish_now": wish}
+    would = {**SCHEDULE, "endpoints": COVERED, "wish_now": wish, "confirm": "5f0c"}
     return {"dry_run": True, "would": would}
 
 
@@ -106,6 +106,7 @@ def test_what_was_listed_is_what_is_sent(api_cli: Cli, stub: StubApi) -> None:
     result = api_cli(*BASE, "--window", "daily 08:00-09:00", "--apply-now", "all", "--yes")
     assert result.code == ExitCode.OK
     assert sent(stub)["apply_now"] == ["ep_1", "ep_2"]
+    assert sent(stub)["confirm"] == "5f0c"
     assert stub.seen[-1].param("dry_run") == []
 
 

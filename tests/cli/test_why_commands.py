@@ -141,13 +141,14 @@ def test_what_if_sends_the_question(api_cli: Cli, stub: StubApi, tmp_path: Path)
     }
     stub.on("POST", "/v1/reports/what-if", found)
     given = ("--from", "-7d", "--idle", "30", "--match", "team=search", "--without", "Nap")
-    done = api_cli("what-if", *given, "--window", "mon-fri 08:00-18:00", "--utc")
+    done = api_cli("what-if", *given, "--window", "mon-fri 08:00-18:00", "--ttl", "14d", "--utc")
     assert done.code == 0, done.err
     assert stub.last("POST", "/v1/reports/what-if").body == {
         "from": "2026-02-23T12:00:00Z",
         "selector": {"labels": {"team": "search"}},
         "schedule": {"timezone": "UTC", "windows": ["mon-fri 08:00-18:00"]},
         "policy": {"timeout_minutes": 30, "action": "scale_to_zero"},
+        "expiry": {"ttl": "14d", "timezone": "UTC"},
         "without": ["Nap"],
     }
     assert "2.0 (1.0 to 3.0)" in done.out

@@ -69,7 +69,19 @@ def test_calendars_that_leave_no_days_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "soon", "0d", "0wd", "-1d", "3", "2026-02-30", "2026-03-01T10:00", "9999d", "2000wd"],
+    [
+        "",
+        "soon",
+        "0d",
+        "0wd",
+        "-1d",
+        "3",
+        "2026-02-30",
+        "2026-03-01T10:00",
+        "9999d",
+        "2000wd",
+        "9999-12-31",
+    ],
 )
 def test_what_is_no_time_to_live(text: str) -> None:
     with pytest.raises(TtlError):
@@ -95,7 +107,9 @@ def test_warnings_come_in_order_and_each_once() -> None:
 def test_it_is_not_paused_before_the_promised_notice() -> None:
     one = expiry(0, 24, 2)
     assert one.pauses_at() is None
-    assert one.warned(AT - 24 * HOUR).pauses_at() == AT
+    assert one.warned(AT - 24 * HOUR).pauses_at() is None
+    assert one.warned(AT - 24 * HOUR).warned(AT - 2 * HOUR).pauses_at() == AT
+    assert one.warned(AT - 24 * HOUR).warned(AT - HOUR).pauses_at() == AT + HOUR
     assert one.warned(AT + HOUR).pauses_at() == AT + 3 * HOUR
     short = expiry(1, 24, set_before=1)
     assert short.warnings() == (AT,)

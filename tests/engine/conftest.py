@@ -20,4 +20,6 @@ def stage(sqlite_database: Database) -> Stage:
 @pytest.fixture
 def calm(sqlite_database: Database) -> Stage:
     """Return a stage that is looked at every fifteen minutes, for tests over days."""
-    return open_stage(sqlite_database, cadence=Cadence(rest=timedelta(minutes=15)))
+    return open_stage(
+        sqlite_database, cadence=Cadence(rest=timedelta(minutes=15), rates=timedelta(days=1))
+    )

@@ -17,7 +17,7 @@ from orchestrator.store.database import Database
 from tests.support.stage import MONDAY, NAMESPACE, OFFICE, Stage, open_stage
 
 # For stories over days, in which nothing but the rules' edges happens.
-HOURLY = Cadence(rest=timedelta(minutes=30))
+HOURLY = Cadence(rest=timedelta(minutes=30), rates=timedelta(days=1))
 
 
 def managed(stage: Stage, name: str = "chat", **payload: Any) -> None:

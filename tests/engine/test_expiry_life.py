@@ -28,7 +28,7 @@ from orchestrator.store.database import Database
 from orchestrator.store.tables import Account, Endpoint
 from tests.support.stage import Stage, open_stage
 
-CALM = Cadence(rest=timedelta(minutes=30), transition=timedelta(minutes=3))
+CALM = Cadence(rest=timedelta(minutes=30), transition=timedelta(minutes=3), rates=timedelta(days=1))
 HOUR = timedelta(hours=1)
 L4 = Hardware("aws", "us-east-1", "nvidia-l4", "x1", "gpu")
 

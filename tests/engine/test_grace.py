@@ -19,7 +19,7 @@ from tests.support.aws_stage import AWS_ACCOUNT, REGION, AwsStage, open_aws_stag
 from tests.support.stage import NAMESPACE, Stage, open_stage
 
 LONG = timedelta(hours=8)
-CALM = Cadence(rest=timedelta(minutes=30))
+CALM = Cadence(rest=timedelta(minutes=30), rates=timedelta(days=1))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from orchestrator.sandbox.traffic import Traffic
 from orchestrator.store.database import Database
 from tests.support.stage import NAMESPACE, Stage, open_stage
 
-LOOKS = Cadence(rest=timedelta(minutes=2), transition=timedelta(minutes=1))
+LOOKS = Cadence(rest=timedelta(minutes=2), transition=timedelta(minutes=1), rates=timedelta(days=1))
 
 
 @pytest.fixture
@@ -76,7 +76,9 @@ def test_a_poller_that_stopped_vetoes_no_more(sqlite_database: Database) -> None
 def test_a_job_that_comes_more_seldom_than_the_timeout_is_told_and_no_veto(
     sqlite_database: Database,
 ) -> None:
-    cadence = Cadence(rest=timedelta(minutes=10), transition=timedelta(minutes=1))
+    cadence = Cadence(
+        rest=timedelta(minutes=10), transition=timedelta(minutes=1), rates=timedelta(days=1)
+    )
     stage = open_stage(sqlite_database, cadence=cadence)
     stage.add("batch", min_replica=1)
     stage.run(minutes=1)
@@ -114,3 +116,17 @@ def test_people_hold_nothing_awake(sqlite_database: Database) -> None:
     stage.idle_policy(25)
     stage.run(hours=3)
     assert stage.events("endpoint.held_awake") == []
+
+
+def test_what_lasts_is_told_again_each_week(polled: Stage) -> None:
+    polled.world.add_poller(NAMESPACE, "chat", 600, shows=False, counted=False)
+    polled.run(hours=2)
+    (first,) = polled.events("endpoint.held_awake")
+    for days in (6, 7, 8):
+        polled.clock.set(first.at + timedelta(days=days))
+        polled.run(minutes=5)
+    told = polled.events("endpoint.held_awake")
+    assert [(one.kind, one.data["sign"]) for one in told] == [("endpoint.held_awake", "timer")] * 2
+    assert told[1].at == first.at + timedelta(days=7)
+    assert polled.endpoint("chat").held_awake["since"] == first.at.isoformat()
+    assert f"so since {first.at:%Y-%m-%d %H:%M} UTC" in told[1].message

@@ -15,7 +15,9 @@ from orchestrator.store.tables import Hold
 from tests.support.aws_stage import AwsStage, open_aws_stage
 from tests.support.stage import MONDAY, Stage, open_stage
 
-SELDOM = Cadence(rest=timedelta(minutes=30), transition=timedelta(minutes=1))
+SELDOM = Cadence(
+    rest=timedelta(minutes=30), transition=timedelta(minutes=1), rates=timedelta(days=1)
+)
 
 
 @pytest.fixture

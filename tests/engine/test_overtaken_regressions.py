@@ -24,7 +24,9 @@ from tests.engine.test_superseding import MINUTELY, Late, cancel, delete, manage
 from tests.support.aws_stage import AwsStage, open_aws_stage
 from tests.support.stage import MONDAY, NAMESPACE, Stage, open_stage
 
-TWO_MINUTES = Cadence(rest=timedelta(minutes=2), transition=timedelta(minutes=2))
+TWO_MINUTES = Cadence(
+    rest=timedelta(minutes=2), transition=timedelta(minutes=2), rates=timedelta(days=1)
+)
 
 
 @pytest.fixture

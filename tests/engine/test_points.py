@@ -23,7 +23,7 @@ from tests.support.stage import Killed, Stage, open_stage
 DAY = timedelta(days=1)
 EVENING = datetime(2026, 11, 16, 18, 40, tzinfo=UTC)  # a Monday
 STOP = "stop 0 19 * * *"
-SLOW = Cadence(rest=timedelta(hours=2), transition=timedelta(minutes=3))
+SLOW = Cadence(rest=timedelta(hours=2), transition=timedelta(minutes=3), rates=timedelta(days=1))
 
 
 def at(hour: int, minute: int = 0, days: int = 0) -> datetime:

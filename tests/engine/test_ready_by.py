@@ -21,7 +21,9 @@ from tests.support.stage import Stage, open_stage
 DAWN = datetime(2026, 11, 16, 6, 0, tzinfo=UTC)  # a Monday
 OPENS = DAWN.replace(hour=8)
 MINUTE = timedelta(minutes=1)
-SLOW = Cadence(rest=timedelta(minutes=20), transition=timedelta(seconds=30))
+SLOW = Cadence(
+    rest=timedelta(minutes=20), transition=timedelta(seconds=30), rates=timedelta(days=1)
+)
 
 
 @pytest.fixture

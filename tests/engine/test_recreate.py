@@ -34,8 +34,12 @@ TRACKING = {
 
 
 # Looked at less often than in life, for tests over hours.
-BRISK = Cadence(rest=timedelta(minutes=4), transition=timedelta(seconds=50))
-CALM = Cadence(rest=timedelta(minutes=10), transition=timedelta(seconds=50))
+BRISK = Cadence(
+    rest=timedelta(minutes=4), transition=timedelta(seconds=50), rates=timedelta(days=1)
+)
+CALM = Cadence(
+    rest=timedelta(minutes=10), transition=timedelta(seconds=50), rates=timedelta(days=1)
+)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from orchestrator.store.tables import Account
 from tests.support.aws_stage import AwsStage, open_aws_stage
 from tests.support.stage import MONDAY, NAMESPACE, Stage, open_stage
 
-SLOW = Cadence(transition=timedelta(minutes=1))
+SLOW = Cadence(transition=timedelta(minutes=1), rates=timedelta(days=1))
 
 
 class Past:

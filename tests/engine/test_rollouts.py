@@ -28,7 +28,9 @@ from orchestrator.store.tables import Endpoint, MeterInterval
 from tests.support.aws_stage import AWS_ACCOUNT, REGION, AwsStage, open_aws_stage
 from tests.support.stage import NAMESPACE, Stage, open_stage
 
-MINUTES = Cadence(rest=timedelta(seconds=60), transition=timedelta(seconds=20))
+MINUTES = Cadence(
+    rest=timedelta(seconds=60), transition=timedelta(seconds=20), rates=timedelta(days=1)
+)
 # A history takes a second or two.
 EXAMPLES = 3
 FEW = settings(

@@ -24,7 +24,7 @@ L4 = Hardware("aws", "us-east-1", "nvidia-l4", "x1", "gpu")
 LOST = [faults.drop_after(), faults.timeout_before()]
 
 
-MINUTELY = Cadence(transition=timedelta(seconds=60))
+MINUTELY = Cadence(transition=timedelta(seconds=60), rates=timedelta(days=1))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from orchestrator.store.tables import (
     ApiToken,
     EndpointFacts,
     Event,
+    Hold,
     MeterInterval,
     Operation,
     UsageSample,
@@ -45,7 +46,7 @@ def context(database: Database) -> Context:
     return Context(database, ManualClock(NOW), Settings(), pool)
 
 
-Row = Operation | MeterInterval | Event | IdempotentAnswer | EndpointFacts
+Row = Operation | MeterInterval | Event | Hold | IdempotentAnswer | EndpointFacts
 
 
 def add(context: Context, *rows: Row) -> None:
@@ -158,7 +159,7 @@ def test_what_was_dropped_is_told_with_the_instant(context: Context) -> None:
     assert before is not None
     assert told.data["before"] == before.isoformat()
     assert NOW - timedelta(days=401) < before <= NOW - timedelta(days=400)
-    empty = {"endpoint_facts": 0, "event": 0, "operation": 0, "usage_sample": 0}
+    empty = {"endpoint_facts": 0, "event": 0, "hold": 0, "operation": 0, "usage_sample": 0}
     assert drop(context) == empty
 
 
@@ -237,3 +238,27 @@ def test_recorded_use_goes_when_all_of_its_day_is_old(context: Context) -> None:
     with context.database.read() as session:
         left = session.exec(select(UsageSample)).all()
     assert sorted((NOW - row.start).days for row in left) == [9, 10, 11]
+
+
+def test_holds_that_are_over_go_but_the_newest_of_an_endpoint_stays(context: Context) -> None:
+    def hold(name: str, source: str = "lease", **values: Any) -> Hold:
+        given = {"starts_at": OLD, "until": OLD + timedelta(hours=1), "wish": "running"}
+        by = {"actor": "ci", "reason": "eval", "endpoint_id": "ep_search", "source": source}
+        return Hold(id=name, **{**given, **by, **values})
+
+    young = NOW - timedelta(days=3)
+    add(
+        context,
+        hold("lse_1", ended_at=OLD),
+        hold("lse_2", noted_at=OLD),
+        hold("lse_3", ended_at=young),
+        hold("lse_4", until=NOW + timedelta(days=1)),
+        hold("hld_1", "click", ended_at=OLD),
+        hold("hld_2", "click", ended_at=OLD),
+        hold("lse_5", ended_at=OLD, endpoint_id="ep_other"),
+    )
+    assert drop(context)["hold"] == 3
+    assert drop(context)["hold"] == 0
+    with context.database.read() as session:
+        kept = session.exec(select(Hold.id).order_by(Hold.id)).all()
+    assert kept == ["hld_2", "lse_3", "lse_4", "lse_5"]

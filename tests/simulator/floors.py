@@ -16,6 +16,7 @@ ORDER = (
     "faults",
     "switches",
     "rules that acted",
+    "ends",
     "operations",
     "hand-overs",
     "late",
@@ -28,13 +29,25 @@ ORDER = (
     "bills compared",
     "passes to rest",
 )
-# `make test` plays the first of all chunks, `make soak` begins with the others.
-CHUNKS = 10
-HISTORIES = 500
+CHUNKS = 40
+HISTORIES = 2000
 STEPS = 20
 # Kinds of operations that must have succeeded, and rules that must have acted.
 OPERATIONS = ("create", "delete", "pause", "resume", "scale_to_zero", "update")
-RULES = ("schedule", "idle")
+RULES = ("schedule", "idle", "hold", "expired", "deletion")
+# What has an end or a time.
+ENDS = (
+    "calendar.saved",
+    "endpoint.expired",
+    "endpoint.expiry_set",
+    "endpoint.expiry_warned",
+    "expired at rest",
+    "lease.acquired",
+    "lease.expired",
+    "lease.released",
+    "point.dropped",
+    "point.fired",
+)
 
 
 def shortfalls(tally: Tally) -> list[str]:
@@ -61,6 +74,7 @@ def _wanted() -> dict[str, list[str]]:
         "switches": switches,
         "operations": [f"{kind} succeeded" for kind in OPERATIONS],
         "rules that acted": list(RULES),
+        "ends": list(ENDS),
         "hand-overs": ["taken"],
         "late": ["landed"],
         "clock": ["downtime", "set back", "set forward"],

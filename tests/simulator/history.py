@@ -12,10 +12,10 @@ from tests.simulator import menu
 from tests.simulator.bystander import Bystander, Row
 from tests.simulator.deaths import MortalDatabase
 from tests.simulator.hands import Hands
+from tests.simulator.lasting import LastingRequests
 from tests.simulator.menu import Planned
 from tests.simulator.person import Answer, Asked
 from tests.simulator.places import Cloud, Template
-from tests.simulator.requests import Requests
 from tests.simulator.tally import TALLY
 from tests.simulator.universe import Universe
 from tests.simulator.watch_calls import CallWatch
@@ -31,6 +31,8 @@ CONFLICT, UNPROCESSABLE = 409, 422
 # Points that every pass comes to.
 ALWAYS_MET = ("call before", "call middle", "call after", "commit before", "commit after")
 MOST_LOOKS = 20
+# The longest life, an extension of it, the notice, the grace and the notice before its end.
+RIPE = timedelta(hours=8)
 
 
 class History:
@@ -50,7 +52,7 @@ class History:
         self.store = StoreWatch(book)
         self.universe = Universe(template, database, world, self.calls)
         self.calls.clock = self._wall
-        self.requests = Requests(self.universe, self.clouds, book)
+        self.requests = LastingRequests(self.universe, self.clouds, book)
         self.hands = Hands(self.universe, self.calls.removed_by_hand)
         self.asked: list[tuple[Asked, Answer | None]] = []
         self.steps = 0
@@ -203,6 +205,14 @@ class History:
             self.send(getattr(self.requests, what)(row, *given, **named))
         self.universe.step()
 
+    def on_managed(
+        self, place: int, which: int, what: str, *given: Any, expiring: bool = False
+    ) -> None:
+        row = self.requests.managed(self.cloud(place), which, expiring=expiring)
+        if row is not None:
+            self.send(getattr(self.requests, what)(row, *given))
+        self.universe.step()
+
     def adopt(self, place: int, which: int) -> None:
         """Adopting changes nothing: the pass after it asks for nothing."""
         found = self._endpoint(place, which)
@@ -251,6 +261,11 @@ class History:
             body = {**wanted.body, "confirm": rehearsed.body["would"]["confirm"]}
             self.send(replace(wanted, body=body))
         self.universe.step()
+
+    def day_off(self, place: int, which: int, number: int, *, now: bool) -> None:
+        """Say which days are off, and let a schedule heed it."""
+        self.send(self.requests.calendar(number))
+        self.on_endpoint(place, which, "days_off", number, now=now)
 
     def drop_rule(self, number: int) -> None:
         self.send(self.requests.drop_rule(number))
@@ -325,13 +340,26 @@ class History:
         self.set_clock(timedelta(0))
         for cloud in self._frozen():
             self.send(self.requests.thaw(cloud))
+        self._ripen()
         rest = Rest(universe, self.clouds, self.book)
         rest.reach()
         self.check()
         rest.check()
+        rest.check_claims(self.calls.created)
         if not universe.wrong:
             check_edges(self.book)
+            self.calls.ends.check_rest(self._wall())
+        self.calls.ends.check_points()
         check_bill(universe, self.clouds)
+
+    def _ripen(self) -> None:
+        """Live on until what is to be deleted after it has expired is gone."""
+        query = (
+            "SELECT count(*) FROM endpoint WHERE managed AND deleted_at IS NULL"
+            " AND json_extract(expiry, '$.grace_s') IS NOT NULL"
+        )
+        if self.book.value(query):
+            self.universe.run(RIPE, most=30)
 
     def _frozen(self) -> list[Cloud | None]:
         """Return what people have frozen: accounts, or everything (None)."""
@@ -345,6 +373,7 @@ class History:
         assert self._struck(), "no fault struck"
         assert self.universe.reaper.deaths, "nobody died"
         TALLY.add("histories", "all")
+        self.calls.ends.count()
         TALLY.add("steps", str(self.steps))
         for fault in self.faults:
             TALLY.add("faults", fault.fault.kind, fault.fired)

@@ -154,7 +154,32 @@ class Histories(RuleBasedStateMachine):
     def bulk(self, place: int, number: int, action: str) -> None:
         self.told.bulk(place, number, action)
 
-    @rule(what=st.sampled_from(("cancel", "end_hold")))
+    @rule(place=numbers, which=numbers, number=numbers)
+    def lease(self, place: int, which: int, number: int) -> None:
+        self.told.on_managed(place, which, "lease", number)
+
+    @rule(place=numbers, which=numbers, number=numbers)
+    def expire(self, place: int, which: int, number: int) -> None:
+        self.told.on_managed(place, which, "expire", number)
+
+    @rule(place=numbers, which=numbers, number=numbers)
+    def extend(self, place: int, which: int, number: int) -> None:
+        if number == 0:
+            self.told.on_managed(place, which, "live_on", expiring=True)
+        else:
+            self.told.on_managed(place, which, "extend", number, expiring=True)
+
+    @rule(
+        place=numbers, which=numbers, number=numbers, shadow=st.sampled_from((False,) * 3 + (True,))
+    )
+    def points(self, place: int, which: int, number: int, shadow: bool) -> None:
+        self.told.on_endpoint(place, which, "points", number, shadow=shadow)
+
+    @rule(place=numbers, which=numbers, number=numbers, now=flags)
+    def day_off(self, place: int, which: int, number: int, now: bool) -> None:
+        self.told.day_off(place, which, number, now=now)
+
+    @rule(what=st.sampled_from(("cancel", "end_hold", "end_lease", "renew_lease")))
     def take_back(self, what: str) -> None:
         self.told.take_back(what)
 
@@ -180,7 +205,10 @@ class Histories(RuleBasedStateMachine):
         place=numbers, which=numbers, number=numbers, shadow=st.sampled_from((False, False, True))
     )
     def policy(self, place: int, which: int, number: int, shadow: bool) -> None:
-        self.told.on_endpoint(place, which, "policy", number, shadow=shadow)
+        if number % 4 == 1:
+            self.told.on_endpoint(place, which, "quiet_nap", number)
+        else:
+            self.told.on_endpoint(place, which, "policy", number, shadow=shadow)
 
     @rule(number=numbers)
     def drop_rule(self, number: int) -> None:

@@ -16,6 +16,7 @@ from orchestrator.sandbox.world import World
 from tests.simulator.bystander import Bystander, Row
 from tests.simulator.tally import TALLY
 from tests.simulator.watch_deletions import Deletions
+from tests.simulator.watch_ends import Ends
 
 # The operations that each change of an endpoint may belong to, by the cloud's word for it.
 BELONGS = {
@@ -31,7 +32,7 @@ BELONGS = {
     "UpdateEndpointWeightsAndCapacities": {"update"},
 }
 # Rules that a protected endpoint is not moved by, and that shadow mode keeps from acting.
-RULES = ("schedule", "idle")
+RULES = ("schedule", "idle", "expired")
 # A reading may be so old, and may lie by as much as a stale read does.
 EVIDENCE_SLACK = timedelta(minutes=7)
 
@@ -54,7 +55,8 @@ class CallWatch:
     written: dict[int, list[Row]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.deletions = Deletions(self.book)
+        self.ends = Ends(self.book)
+        self.deletions = Deletions(self.book, self.ends)
 
     def leave(self, request: httpx2.Request) -> None:
         """Remember what is at work; while a change flies another owner may end its operation."""
@@ -139,9 +141,11 @@ class CallWatch:
         if not call.committed:
             return
         if verb in ("DELETE", "DeleteEndpoint") and operation["kind"] == "delete":
-            lack = self.deletions.lack(endpoint, call.at if self.clock is None else self.clock())
+            lack = self.deletions.lack(endpoint, self._now(call))
             if lack:
                 self._complain(call, f"it was deleted for good: {lack}")
+        for why in self.ends.complaints(verb, operation, self._now(call)):
+            self._complain(call, why)
         stops = verb == "DeleteEndpoint" and operation["kind"] == "pause"
         if stops and not endpoint["allow_recreate"]:
             self._complain(call, "it was deleted to pause it, without its owner's leave")
@@ -150,6 +154,9 @@ class CallWatch:
             self._complain(call, "others had deleted it, and it was made again")
         if rule == "idle":
             self._proven(call, rule_id)
+
+    def _now(self, call: Call) -> datetime:
+        return call.at if self.clock is None else self.clock()
 
     def _proven(self, call: Call, rule_id: str) -> None:
         """An idle stop needs that no request came for the whole timeout."""

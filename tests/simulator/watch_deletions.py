@@ -8,6 +8,7 @@ from typing import Any
 
 from tests.simulator.bystander import Bystander, Row
 from tests.simulator.person import Answer, Asked
+from tests.simulator.watch_ends import Ends
 
 DEFAULT_GRACE = timedelta(hours=24)
 GRACES = {"0": timedelta(0), "10m": timedelta(minutes=10), None: DEFAULT_GRACE}
@@ -27,6 +28,7 @@ class Deletions:
     """Remembers what people asked to have deleted, beside the store and not from it."""
 
     book: Bystander
+    ends: Ends
     _leaves: dict[str, list[_Leave]] = field(default_factory=dict)
 
     def hear(self, asked: Asked, answer: Answer | None, before: datetime) -> None:
@@ -47,6 +49,8 @@ class Deletions:
 
     def lack(self, endpoint: Row, now: datetime) -> str:
         """Return why an endpoint may not be deleted now; empty if it may."""
+        if self.ends.deletion_is_due(endpoint, now):
+            return ""
         leaves = self._leaves.get(endpoint["id"], [])
         if not leaves:
             return "nobody asked for its deletion"

@@ -19,6 +19,10 @@ _AGAIN = (
     "endpoint.adopted",
     "endpoint.undeleted",
     "endpoint.changed",
+    "endpoint.expiry_set",
+    "endpoint.expiry_extended",
+    "endpoint.expiry_cleared",
+    "calendar.saved",
     "endpoint.recreate_allowed",
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +19,7 @@ from tests.simulator.universe import Universe
 # engine imposes on itself is an hour after repeated failures.
 MOST_PASSES = 60
 MOST_TIME = timedelta(hours=6)
+_RELEASED = "SELECT count(*) FROM event WHERE endpoint_id = ? AND kind = 'endpoint.released'"
 
 
 @dataclass
@@ -112,6 +114,22 @@ class Rest:
             assert set(there) <= set(known), f"unknown: {set(there) - set(known)}"
             for name, state in there.items():
                 assert _same(cloud, known[name], state), (name, state, known[name]["status"])
+
+    def check_claims(self, made: Iterable[str]) -> None:
+        """I2: what our creations have made is ours, whatever became of their answers."""
+        for key in made:
+            operation = self.book.rows("SELECT * FROM operation WHERE id = ?", key)[0]
+            found = self.book.rows(
+                "SELECT * FROM endpoint WHERE account_id = ? AND name = ? AND deleted_at IS NULL",
+                operation["account_id"],
+                operation["endpoint_name"],
+            )
+            for row in found:
+                assert row["managed"] or self.book.value(_RELEASED, row["id"]), (
+                    "made by us, and nobody's",
+                    operation,
+                    row,
+                )
 
     def _there(self, cloud: Cloud) -> dict[str, str]:
         """Return what is in the cloud, with the cloud's own word for its state."""

@@ -136,16 +136,19 @@ class StoreWatch:
                     assert f"{word}.removed" in kinds, row
 
     def _check_holds(self, events: list[Row]) -> None:
-        told = {(row["data"].get("hold"), row["kind"]) for row in events}
+        told = {(row["data"].get("hold", row["data"].get("lease")), row["kind"]) for row in events}
         closing = {row["endpoint_id"] for row in events if row["kind"] in TOLD["managed"]}
         for row in self.book.rows("SELECT * FROM hold"):
             before = self.holds.get(row["id"])
             self.holds[row["id"]] = row
             if before is None:
-                assert (row["id"], "hold.started") in told, row
+                begun = "lease.acquired" if row["source"] == "lease" else "hold.started"
+                assert (row["id"], begun) in told, row
                 before = {"ended_at": None}
             if before["ended_at"] is None and row["ended_at"] is not None:
-                ended = (row["id"], "hold.ended") in told or row["endpoint_id"] in closing
+                kinds = ("hold.ended", "lease.released", "lease.revoked")
+                ended = any((row["id"], kind) in told for kind in kinds)
+                ended = ended or row["endpoint_id"] in closing
                 assert ended, row
             if before["ended_at"] is not None and row["ended_at"] is None:
                 assert (row["id"], "hold.restored") in told, row

@@ -44,8 +44,8 @@ from orchestrator.store.tables import (
 MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
 TOKEN = "stage-token"
 NAMESPACE = "acme"
-# Nothing here happens within a minute, and every look takes its time.
-CALM = Cadence(rest=timedelta(minutes=3), transition=timedelta(seconds=30))
+# Nothing here happens within a minute, and every look takes its time; prices stay.
+CALM = Cadence(rest=timedelta(minutes=3), transition=timedelta(seconds=30), rates=timedelta(days=1))
 OFFICE = Window(frozenset(range(5)), time(8), time(18))
 
 

@@ -19,7 +19,9 @@ from tests.support.aws_stage import REGION, AwsStage, open_aws_stage
 from tests.support.stage import NAMESPACE, Stage, open_stage
 
 Json = dict[str, Any]
-MINUTES = Cadence(rest=timedelta(minutes=2), transition=timedelta(seconds=45))
+MINUTES = Cadence(
+    rest=timedelta(minutes=2), transition=timedelta(seconds=45), rates=timedelta(days=1)
+)
 SCALING = "application-autoscaling"
 VARIANT = {
     "ServiceNamespace": "sagemaker",

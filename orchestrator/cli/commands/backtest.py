@@ -91,10 +91,6 @@ def advise(
     waiting: Annotated[
         str, typer.Option(metavar="DOLLARS", help="What a minute of one request's waiting costs.")
     ] = "0.001",
-    caution: Annotated[
-        float,
-        typer.Option(min=0, max=5, help="How much more surprises count against sleeping."),
-    ] = 0.0,
     timezone: ZoneOption = "UTC",
     price: PriceOption = "0.80",
     startup: StartupOption = "5m",
@@ -123,7 +119,7 @@ def advise(
     run = session(ctx)
     wanted = trace.Wanted(traffic, start, days, account, tuple(endpoint or ()))
     terms = backtesting.Terms(price, startup, timezone, seed)
-    asked = advising.Asked(waiting, caution, rules, export)
+    asked = advising.Asked(waiting, rules, export)
     if calibrate:
         advising.calibrate(run, wanted, terms, asked)
     else:

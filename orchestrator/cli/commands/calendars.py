@@ -10,6 +10,7 @@ import typer
 from orchestrator.cli import changes, options, urls
 from orchestrator.cli.commands.schedules import remove
 from orchestrator.cli.errors import CliError, ExitCode
+from orchestrator.cli.option_groups import taking
 from orchestrator.cli.output import Column
 from orchestrator.cli.session import Session, session
 
@@ -47,6 +48,22 @@ DateOption = Annotated[
 ]
 
 
+def described(
+    *,
+    country: CountryOption = None,
+    subdivision: SubdivisionOption = None,
+    category: CategoryOption = None,
+    language: LanguageOption = None,
+    file: FileOption = None,
+    timezone: TimezoneOption = None,
+    skip_partial: SkipOption = False,
+    date: DateOption = None,
+) -> Json:
+    """Return the source that the options of a command describe. Raises CliError."""
+    holidays = _holidays(country, subdivision, category, language)
+    return _source(holidays, _file(file, timezone, skip=skip_partial), date)
+
+
 @app.command("list", epilog="Example: orchestrator calendars list")
 def list_calendars(ctx: typer.Context) -> None:
     """List calendars."""
@@ -69,50 +86,34 @@ def show(
     epilog="Example: orchestrator calendars create bavaria --country DE --subdivision BY; or "
     "calendars create ours --file holidays.ics; or calendars create ours --date 2026-12-24=Closed"
 )
+@taking(described)
 def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="What you will call it.")],
     *,
-    country: CountryOption = None,
-    subdivision: SubdivisionOption = None,
-    category: CategoryOption = None,
-    language: LanguageOption = None,
-    file: FileOption = None,
-    timezone: TimezoneOption = None,
-    skip_partial: SkipOption = False,
-    date: DateOption = None,
+    given: Json,
     dry_run: options.DryRunOption = False,
 ) -> None:
     """Save a calendar of public holidays, of a file, or of dates."""
-    holidays = _holidays(country, subdivision, category, language)
-    source = _source(holidays, _file(file, timezone, skip=skip_partial), date)
-    _save(session(ctx), "POST", urls.path("calendars"), {"name": name, "source": source}, dry_run)
+    _save(session(ctx), "POST", urls.path("calendars"), {"name": name, "source": given}, dry_run)
 
 
 @app.command(
     epilog="Example: orchestrator calendars replace ours --file holidays-2027.ics --dry-run"
 )
+@taking(described)
 def replace(
     ctx: typer.Context,
     calendar: CalendarArg,
     *,
-    country: CountryOption = None,
-    subdivision: SubdivisionOption = None,
-    category: CategoryOption = None,
-    language: LanguageOption = None,
-    file: FileOption = None,
-    timezone: TimezoneOption = None,
-    skip_partial: SkipOption = False,
-    date: DateOption = None,
+    given: Json,
     dry_run: options.DryRunOption = False,
 ) -> None:
     """Give a calendar another source; --dry-run shows what schedules will do then."""
     run = session(ctx)
     where = urls.path("calendars", calendar)
-    holidays = _holidays(country, subdivision, category, language)
-    source = _source(holidays, _file(file, timezone, skip=skip_partial), date)
     present: Json = run.api.get(where)
-    _save(run, "PUT", where, {"name": present["name"], "source": source}, dry_run)
+    _save(run, "PUT", where, {"name": present["name"], "source": given}, dry_run)
 
 
 @app.command(epilog="Example: orchestrator calendars refresh bavaria --dry-run")

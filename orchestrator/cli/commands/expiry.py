@@ -8,9 +8,10 @@ import typer
 
 from orchestrator.cli import changes, formats, options, urls
 from orchestrator.cli.commands.endpoints import app as endpoints_app
-from orchestrator.cli.commands.schedule_parts import EndpointOption, MatchOption
-from orchestrator.cli.commands.schedules import remove, selector_text
+from orchestrator.cli.commands.schedule_parts import EndpointOption, MatchOption, some_of
+from orchestrator.cli.commands.schedules import EnabledChange, remove, selector_text, switched, told
 from orchestrator.cli.errors import CliError, ExitCode
+from orchestrator.cli.option_groups import taking
 from orchestrator.cli.output import Column
 from orchestrator.cli.session import Session, session
 
@@ -27,6 +28,11 @@ GraceOption = Annotated[
     str | None,
     typer.Option("--then-delete", metavar="TIME", help="Delete it so long after; none for never."),
 ]
+Json = dict[str, Any]
+_KEPT = (
+    *("name", "selector", "default_ttl", "max_ttl", "max_extension", "max_extensions"),
+    *("warn_before", "delete_grace", "timezone", "calendars", "enabled"),
+)
 PolicyArg = Annotated[str, typer.Argument(metavar="POLICY", help="Its id or name.")]
 TtlOption = Annotated[str | None, typer.Option(metavar="TIME", help="14d, 2w, or 10wd.")]
 
@@ -95,6 +101,32 @@ def extend(
     _tell(run, answer, dry_run=dry_run)
 
 
+def limits(
+    *,
+    default: TtlOption = None,
+    longest: TtlOption = None,
+    extension: TtlOption = None,
+    times: Annotated[int | None, typer.Option(min=0, help="How often at most.")] = None,
+    warn: Annotated[
+        list[str] | None, typer.Option(metavar="TIME", help="So long before; repeatable.")
+    ] = None,
+    then_delete: GraceOption = None,
+    timezone: ZoneOption = None,
+    calendar: CalendarOption = None,
+) -> Json:
+    """Return what the options say of how long endpoints live."""
+    return _given(
+        default_ttl=default,
+        max_ttl=longest,
+        max_extension=extension,
+        max_extensions=times,
+        warn_before=warn,
+        delete_grace=then_delete,
+        timezone=timezone,
+        calendars=calendar,
+    )
+
+
 @app.command("list", epilog="Example: orchestrator expiry-policies list")
 def list_policies(ctx: typer.Context) -> None:
     """List expiry policies."""
@@ -124,20 +156,12 @@ def show(ctx: typer.Context, policy: PolicyArg) -> None:
     epilog="Example: orchestrator expiry-policies create trials --default 14d --longest 30d "
     "--extension 7d --times 3 --warn 3d --warn 1d --then-delete 7d --match stage=trial"
 )
+@taking(limits)
 def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="What you will call it.")],
     *,
-    default: TtlOption = None,
-    longest: TtlOption = None,
-    extension: TtlOption = None,
-    times: Annotated[int | None, typer.Option(min=0, help="How often at most.")] = None,
-    warn: Annotated[
-        list[str] | None, typer.Option(metavar="TIME", help="So long before; repeatable.")
-    ] = None,
-    then_delete: GraceOption = None,
-    timezone: ZoneOption = None,
-    calendar: CalendarOption = None,
+    given: Json,
     account: options.AccountOption = None,
     endpoint: EndpointOption = None,
     match: MatchOption = None,
@@ -145,31 +169,30 @@ def create(
 ) -> None:
     """Save an expiry policy: a default for new endpoints, and limits on what people ask for."""
     run = session(ctx)
-    selector = _given(
-        account=account,
-        endpoint=changes.resolve(run, endpoint) if endpoint else None,
-        labels=options.pairs(match),
-    )
-    if not selector:
-        raise CliError(
-            "a policy for what?", ExitCode.USAGE, "give --account, --endpoint or --match"
-        )
-    body = {"name": name, "selector": selector} | _given(
-        default_ttl=default,
-        max_ttl=longest,
-        max_extension=extension,
-        max_extensions=times,
-        warn_before=warn,
-        delete_grace=then_delete,
-        timezone=timezone,
-        calendars=calendar,
-    )
+    selector = some_of(run, account, endpoint, match)
+    body = {"name": name, "selector": selector, **given}
     where = urls.path("expiry-policies")
     answer = changes.Change(run, dry_run=dry_run).send("POST", where, body=body)
-    if dry_run:
-        changes.tell(run, answer)
-    else:
-        _show(run, answer)
+    told(run, answer, _show, dry_run=dry_run)
+
+
+@app.command(epilog="Example: orchestrator expiry-policies update trials --longest 60d")
+@taking(limits)
+def update(
+    ctx: typer.Context,
+    policy: PolicyArg,
+    *,
+    given: Json,
+    enabled: EnabledChange = None,
+    dry_run: options.DryRunOption = False,
+) -> None:
+    """Change parts of an expiry policy; ends that are set stay set."""
+    run = session(ctx)
+    where = urls.path("expiry-policies", policy)
+    present: Json = run.api.get(where)
+    body = {key: present[key] for key in _KEPT} | given | switched(None, enabled)
+    answer = changes.Change(run, dry_run=dry_run).send("PUT", where, body=body)
+    told(run, answer, _show, dry_run=dry_run)
 
 
 @app.command(epilog="Example: orchestrator expiry-policies delete trials")

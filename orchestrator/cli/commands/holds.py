@@ -38,12 +38,14 @@ def hold(
     run = session(ctx)
     if (length is None) == (until is None):
         raise CliError("until when?", ExitCode.USAGE, "give --for 3h, or --until 18:00")
+    if not (reason or "").strip():
+        raise CliError("why?", ExitCode.USAGE, "give --reason 'load test'; others see it")
     change = changes.Change(run, dry_run, wait, options.length(timeout))
     body = {
         "endpoint": changes.resolve(run, endpoint),
         "wish": wish,
         **({"for": length} if length else {"until": run.instant(until)}),
-        **({"reason": reason} if reason else {}),
+        "reason": reason,
     }
     if not yes:
         rehearsal = changes.Change(run, dry_run=True).send("POST", urls.path("holds"), body=body)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from orchestrator.cli import changes, options, urls
-from orchestrator.cli.commands.schedule_parts import EndpointOption, MatchOption
+from orchestrator.cli.commands.schedule_parts import EndpointOption, MatchOption, some_of
 from orchestrator.cli.commands.schedules import (
     EnabledChange,
     ShadowChange,
@@ -16,6 +16,7 @@ from orchestrator.cli.commands.schedules import (
     selector_text,
     state_text,
     switched,
+    told,
 )
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.output import Column
@@ -78,30 +79,18 @@ def create(
 ) -> None:
     """Save an idle policy. Missing evidence never puts anything to sleep."""
     run = session(ctx)
-    selector = {
-        "account": account,
-        "endpoint": changes.resolve(run, endpoint) if endpoint else None,
-        "labels": options.pairs(match),
-    }
-    if not any(selector.values()):
-        raise CliError(
-            "a policy for what?", ExitCode.USAGE, "give --account, --endpoint or --match"
-        )
     body = {
         "name": name,
         "kind": "idle",
         "timeout_minutes": idle,
         "min_awake_minutes": min_awake,
         "action": action,
-        "selector": {key: value for key, value in selector.items() if value},
+        "selector": some_of(run, account, endpoint, match),
         "quiet_hours": _quiet(quiet, quiet_zone, None),
         "shadow": shadow,
     }
     answer = changes.Change(run, dry_run=dry_run).send("POST", urls.path("policies"), body=body)
-    if dry_run:
-        changes.tell(run, answer)
-    else:
-        _show(run, answer)
+    told(run, answer, _show, dry_run=dry_run)
 
 
 @app.command(epilog="Example: orchestrator policies update idle-30 --no-shadow")
@@ -132,10 +121,7 @@ def update(
     present_hours = present.get("quiet_hours")
     body["quiet_hours"] = None if no_quiet else _quiet(quiet, quiet_zone, present_hours)
     answer = changes.Change(run, dry_run=dry_run).send("PUT", where, body=body)
-    if dry_run:
-        changes.tell(run, answer)
-    else:
-        _show(run, answer)
+    told(run, answer, _show, dry_run=dry_run)
 
 
 @app.command(epilog="Example: orchestrator policies delete idle-30")

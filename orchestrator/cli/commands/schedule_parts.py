@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -99,6 +100,52 @@ FileOption = Annotated[
 ALL = "all"
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A schedule as its options describe it, and the file that it is in."""
+
+    fields: Json
+    account: str | None
+    endpoint: str | None
+    match: Texts
+    file: str | None
+
+    def chosen(self, run: Session) -> Json:
+        """Return the fields that the options give."""
+        return self.fields | {"selector": selector_of(run, self.account, self.endpoint, self.match)}
+
+    def base(self) -> Json:
+        """Return the fields that the file gives. Raises CliError."""
+        return read(self.file)
+
+
+def described(
+    *,
+    timezone: ZoneOption = None,
+    window: WindowOption = None,
+    point: PointOption = None,
+    off: OffOption = None,
+    extra: ExtraOption = None,
+    replace: ReplaceOption = None,
+    calendar: CalendarOption = None,
+    account: options.AccountOption = None,
+    endpoint: EndpointOption = None,
+    match: MatchOption = None,
+    drain: DrainOption = None,
+    file: FileOption = None,
+) -> Given:
+    """Return the schedule that the options of a command describe."""
+    fields = {
+        "timezone": timezone,
+        "windows": window,
+        "points": point,
+        "dates": dates_of(off, extra, replace),
+        "calendars": calendar,
+        "drain_minutes": drain,
+    }
+    return Given(fields, account, endpoint, match, file)
+
+
 def dates_of(off: Texts, extra: Texts, replaced: Texts) -> list[str]:
     """Return exceptions as the API reads them: `2026-12-27 extra 10:00-16:00`."""
     kinds = {"off": off, "extra": extra, "replaced": replaced}
@@ -146,6 +193,16 @@ def selector_of(run: Session, account: str | None, endpoint: str | None, match: 
     return {key: value for key, value in given.items() if value}
 
 
+def some_of(run: Session, account: str | None, endpoint: str | None, match: Texts) -> Json:
+    """Return which endpoints the options of a policy mean. Raises CliError where they name none."""
+    selector = selector_of(run, account, endpoint, match)
+    if not selector:
+        raise CliError(
+            "a policy for what?", ExitCode.USAGE, "give --account, --endpoint or --match"
+        )
+    return selector
+
+
 def read(file: str | None) -> Json:
     """Return the schedule that a file describes. Raises CliError."""
     if file is None:
@@ -171,7 +228,8 @@ def save(
     """
     if now:
         rehearsed = changes.Change(run, dry_run=True).send(method, where, body=body)["would"]
-        body = {**body, "apply_now": _confirmed(run, rehearsed, now, ask=not dry_run, yes=yes)}
+        listed = _confirmed(run, rehearsed, now, ask=not dry_run, yes=yes)
+        body = {**body, "apply_now": listed, "confirm": rehearsed.get("confirm", "")}
     return changes.Change(run, dry_run=dry_run).send(method, where, body=body)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -9,12 +10,13 @@ import typer
 
 from orchestrator.cli import changes, formats, options, urls
 from orchestrator.cli.commands import schedule_parts as parts
-from orchestrator.cli.commands.schedule_parts import EndpointOption, MatchOption
+from orchestrator.cli.option_groups import taking
 from orchestrator.cli.output import Column
 from orchestrator.cli.session import Session, session
 
 app = typer.Typer(help="Schedules: windows in which endpoints are up.", no_args_is_help=True)
 Json = dict[str, Any]
+Shown = Callable[[Session, Json], None]
 
 ScheduleArg = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Its id or name.")]
 ShadowChange = Annotated[
@@ -45,68 +47,40 @@ def show(ctx: typer.Context, schedule: ScheduleArg) -> None:
     epilog="Example: orchestrator schedules create office-hours --timezone Europe/Berlin "
     "--window 'mon-fri 08:00-19:00' --match team=search --shadow"
 )
+@taking(parts.described)
 def create(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="What you will call it.")],
     *,
-    timezone: parts.ZoneOption = None,
-    window: parts.WindowOption = None,
-    point: parts.PointOption = None,
-    off: parts.OffOption = None,
-    extra: parts.ExtraOption = None,
-    replace: parts.ReplaceOption = None,
-    calendar: parts.CalendarOption = None,
-    account: options.AccountOption = None,
-    endpoint: EndpointOption = None,
-    match: MatchOption = None,
-    drain: parts.DrainOption = None,
+    given: parts.Given,
     shadow: Annotated[
         bool, typer.Option("--shadow", help="Only record what it would have done.")
     ] = False,
     apply_now: parts.ApplyNowOption = None,
-    file: parts.FileOption = None,
     dry_run: options.DryRunOption = False,
     yes: options.YesOption = False,
 ) -> None:
     """Save a schedule. It acts from its next edge, unless --apply-now names an endpoint."""
     run = session(ctx)
-    given = {
-        "timezone": timezone,
-        "windows": window,
-        "points": point,
-        "dates": parts.dates_of(off, extra, replace),
-        "calendars": calendar,
-        "selector": parts.selector_of(run, account, endpoint, match),
-    }
-    body = parts.body_of(name, given | _drain(drain), parts.read(file))
+    body = parts.body_of(name, given.chosen(run), given.base())
     if shadow:
         body["shadow"] = True
     where = urls.path("schedules")
     answer = parts.save(run, "POST", where, body, apply_now, dry_run=dry_run, yes=yes)
-    _told(run, answer, dry_run=dry_run)
+    told(run, answer, _show, dry_run=dry_run)
 
 
 @app.command(epilog="Example: orchestrator schedules update office-hours --no-shadow")
+@taking(parts.described)
 def update(
     ctx: typer.Context,
     schedule: ScheduleArg,
     *,
-    timezone: parts.ZoneOption = None,
-    window: parts.WindowOption = None,
-    point: parts.PointOption = None,
-    off: parts.OffOption = None,
-    extra: parts.ExtraOption = None,
-    replace: parts.ReplaceOption = None,
-    calendar: parts.CalendarOption = None,
-    account: options.AccountOption = None,
-    endpoint: EndpointOption = None,
-    match: MatchOption = None,
-    drain: parts.DrainOption = None,
+    given: parts.Given,
     clear: parts.ClearOption = None,
     shadow: ShadowChange = None,
     enabled: EnabledChange = None,
     apply_now: parts.ApplyNowOption = None,
-    file: parts.FileOption = None,
     dry_run: options.DryRunOption = False,
     yes: options.YesOption = False,
 ) -> None:
@@ -114,42 +88,24 @@ def update(
     run = session(ctx)
     where = urls.path("schedules", schedule)
     present: Json = run.api.get(where)
-    base = {**{key: present[key] for key in _KEPT if key in present}, **parts.read(file)}
-    given = {
-        "timezone": timezone,
-        "windows": window,
-        "points": point,
-        "dates": parts.dates_of(off, extra, replace),
-        "calendars": calendar,
-        "selector": parts.selector_of(run, account, endpoint, match),
-    }
-    body = parts.body_of(present["name"], given | _drain(drain), base, clear)
+    base = {**{key: present[key] for key in _KEPT if key in present}, **given.base()}
+    body = parts.body_of(present["name"], given.chosen(run), base, clear)
     body |= switched(shadow, enabled)
     answer = parts.save(run, "PUT", where, body, apply_now, dry_run=dry_run, yes=yes)
-    _told(run, answer, dry_run=dry_run)
+    told(run, answer, _show, dry_run=dry_run)
 
 
 @app.command(
     epilog="Example: orchestrator schedules preview office-hours --weeks 4; or without saving: "
     "schedules preview --timezone Europe/Berlin --window 'mon-fri 08:00-19:00' --match team=search"
 )
+@taking(parts.described)
 def preview(
     ctx: typer.Context,
     schedule: Annotated[str | None, typer.Argument(help="A saved one; or describe one.")] = None,
     *,
     weeks: Annotated[int, typer.Option(min=1, max=26, help="How far ahead.")] = 2,
-    timezone: parts.ZoneOption = None,
-    window: parts.WindowOption = None,
-    point: parts.PointOption = None,
-    off: parts.OffOption = None,
-    extra: parts.ExtraOption = None,
-    replace: parts.ReplaceOption = None,
-    calendar: parts.CalendarOption = None,
-    account: options.AccountOption = None,
-    endpoint: EndpointOption = None,
-    match: MatchOption = None,
-    drain: parts.DrainOption = None,
-    file: parts.FileOption = None,
+    given: parts.Given,
 ) -> None:
     """Show the starts and stops of the coming weeks, with costs. Writes nothing."""
     run = session(ctx)
@@ -157,15 +113,7 @@ def preview(
         where = urls.path("schedules", schedule, "preview")
         found: Any = run.api.get(where, {"weeks": weeks})
     else:
-        given = {
-            "timezone": timezone,
-            "windows": window,
-            "points": point,
-            "dates": parts.dates_of(off, extra, replace),
-            "calendars": calendar,
-            "selector": parts.selector_of(run, account, endpoint, match),
-        }
-        body = parts.body_of("preview", given | _drain(drain), parts.read(file))
+        body = parts.body_of("preview", given.chosen(run), given.base())
         where = urls.path("schedules", "preview")
         found = run.api.send("POST", where, query={"weeks": weeks}, body=body).payload
     _show_preview(run, found)
@@ -182,15 +130,12 @@ def delete(
     remove(session(ctx), "schedules", schedule, yes=yes, dry_run=dry_run)
 
 
-def _drain(minutes: int | None) -> Json:
-    return {} if minutes is None else {"drain_minutes": minutes}
-
-
-def _told(run: Session, answer: Any, *, dry_run: bool) -> None:
+def told(run: Session, answer: Any, show: Shown, *, dry_run: bool) -> None:
+    """Show a rule that was saved, or say what a rehearsal tells."""
     if dry_run:
         changes.tell(run, answer)
     else:
-        _show(run, answer)
+        show(run, answer)
 
 
 def remove(run: Session, kind: str, reference: str, *, yes: bool, dry_run: bool) -> None:
@@ -324,6 +269,8 @@ def _show_preview(run: Session, found: Json) -> None:
             out.say(f"{start['name']}, {_wall(start['at_local'])}: {remarks}")
     for _, text in _findings(found):
         out.note(f"note: {text}")
+    if found.get("left_aside"):
+        out.note(f"left aside: {found['left_aside']}")
 
 
 def _rows_of(week: Json) -> list[Json]:

@@ -20,6 +20,7 @@ from orchestrator.cli.session import Session, session
 Json = Mapping[str, Any]
 Wanted = Literal["running", "paused"]
 _BACK = "-"
+_UNSEEN = ("", "unobserved", "unconfirmed")
 _FIRST, _LAST = timedelta(days=-7), timedelta(days=2)
 AtOption = Annotated[
     str | None,
@@ -140,7 +141,7 @@ def timeline(
     run.out.items(found, _spans(run), rows=found["spans"], key="start", empty="nothing is known")
     if run.out.form == "json" or run.quiet:
         return
-    past, ahead = formats.money(found["past_cost"]), formats.money(found["future_cost"])
+    past, ahead = _known(found["past_cost"]), _known(found["future_cost"])
     run.out.say(f"so far {past}, ahead {ahead}")
     if found["assumption"]:
         run.out.say(f"ahead: {found['assumption']}")
@@ -163,11 +164,15 @@ def what_if(
         list[str] | None,
         typer.Option("--window", metavar="WINDOW", help="A schedule of such windows; repeatable."),
     ] = None,
-    timezone: Annotated[str, typer.Option(help="The zone of the windows.")] = "UTC",
+    timezone: Annotated[str, typer.Option(help="The zone of the windows, and of --ttl.")] = "UTC",
     idle: Annotated[
         int | None, typer.Option("--idle", min=1, metavar="MINUTES", help="Such an idle policy.")
     ] = None,
     action: Annotated[str, typer.Option(help="scale_to_zero or pause.")] = "scale_to_zero",
+    ttl: Annotated[
+        str | None,
+        typer.Option("--ttl", metavar="TTL", help="Such a time to live, such as 14d or 10wd."),
+    ] = None,
     instead: Annotated[
         bool, typer.Option("--instead", help="In the place of all rules that there were.")
     ] = False,
@@ -196,6 +201,8 @@ def what_if(
         body["schedule"] = {"timezone": timezone, "windows": window}
     if idle is not None:
         body["policy"] = {"timeout_minutes": idle, "action": action}
+    if ttl:
+        body["expiry"] = {"ttl": ttl, "timezone": timezone}
     for name, value in (("rules", rule), ("without", without), ("instead", instead)):
         if value:
             body[name] = value
@@ -204,9 +211,11 @@ def what_if(
     run.out.items(found, _COMPARED, rows=rows, empty="nothing of that time is known")
     if run.out.form == "json" or run.quiet:
         return
-    metered, other = formats.money(found["metered"]), formats.money(found["other"])
-    saved = formats.money(found["saved"])
-    run.out.say(f"metered {metered}, other rules {other}, saved {saved}")
+    if rows:
+        sides = ("metered", "again", "other", "saved")
+        metered, again, other, saved = (formats.money(found[side]) for side in sides)
+        run.out.say(f"metered {metered}; the same rules run again {again}, other rules {other}")
+        run.out.say(f"saved {saved}: again less other")
     for one in found["items"]:
         for gap in one["not_compared"]:
             span = f"{run.out.at(gap['start'])} to {run.out.at(gap['end'])}"
@@ -279,7 +288,7 @@ def _spans(run: Session) -> list[Column]:
         Column("for", _length, right=True),
         Column("status", lambda s: s["status"] or "?", style=status_style),
         Column("wanted", lambda s: s["wish"] or formats.NOTHING),
-        Column("cost", lambda s: formats.money(s["cost"]), right=True),
+        Column("cost", lambda s: _known(s["cost"]), right=True),
         Column("rule", lambda s: s["rule"].partition(":")[0]),
         Column("why", _reason, optional=True),
     ]
@@ -288,8 +297,13 @@ def _spans(run: Session) -> list[Column]:
 def _reason(span: Json) -> str:
     ahead = "expected: " if span["phase"] == "future" else ""
     idle = "; sleeps if no request comes" if span["may_sleep"] else ""
-    unseen = "; nobody looked" if span["evidence"] == "unobserved" else ""
+    unseen = "; nobody looked" if span["evidence"] in _UNSEEN else ""
     return f"{ahead}{span['reason']}{idle}{unseen}"
+
+
+def _known(figure: Json | None) -> str:
+    """Return a figure; a time of which nothing is known has none."""
+    return formats.NOTHING if figure is None else formats.money(figure)
 
 
 def _length(span: Json) -> str:
@@ -312,8 +326,10 @@ _RULES = (
 _COMPARED = (
     Column("endpoint", lambda i: i["endpoint"]["name"]),
     Column("metered h", lambda i: _number(i["compared"]["metered"]["hours_awake"], 1), right=True),
+    Column("again h", lambda i: _number(i["compared"]["again"]["hours_awake"], 1), right=True),
     Column("other h", lambda i: _number(i["compared"]["other"]["hours_awake"], 1), right=True),
     Column("metered", lambda i: formats.money(i["compared"]["metered"]["cost"]), right=True),
+    Column("again", lambda i: formats.money(i["compared"]["again"]["cost"]), right=True),
     Column("other", lambda i: formats.money(i["compared"]["other"]["cost"]), right=True),
     Column("saved", lambda i: formats.money(i["compared"]["saved"]), right=True),
     Column("starts", lambda i: _number(i["compared"]["other"]["cold_starts"]), right=True),

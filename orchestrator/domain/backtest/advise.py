@@ -21,7 +21,7 @@ from orchestrator.domain.backtest.days import (
 from orchestrator.domain.backtest.figures import cost_of
 from orchestrator.domain.backtest.habits import KINDS, Diary, diary
 from orchestrator.domain.backtest.policies import Policy
-from orchestrator.domain.backtest.pool import OWN_DAYS, Draws, Expected, Pool
+from orchestrator.domain.backtest.pool import OWN_DAYS, Draws, Expected, Pool, priced
 from orchestrator.domain.backtest.traffic import HOUR, Floats, Traffic
 from orchestrator.domain.schedules.model import Schedule
 
@@ -44,13 +44,11 @@ _LIKE_HOLD = TIMEOUTS.index(240)
 class Prices:
     """Nano-dollars: `hour` of being awake, `minute` of one request's waiting.
 
-    `hours` has the endpoints for which an hour costs something else. `caution` is how many
-    standard deviations of what became of others are added to what is expected.
+    `hours` has the endpoints for which an hour costs something else.
     """
 
     hour: int
     minute: int
-    caution: float = 0.0
     hours: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, endpoint: str) -> Prices:
@@ -84,17 +82,19 @@ class Week:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """The rule for one endpoint; `instead` is the best rule of the other sort, with its week.
+    """The rule for one endpoint; `instead` is the best rule of the other sort.
 
-    `tested` is by how many hours a day learnt windows did better on days left out.
+    By `saved_hours` a week the one of both that sleeps is awake less than the other, and requests
+    wait `reckoned_waiting` minutes under it, as was reckoned in the choice. `tested` is by how many
+    hours a day learnt windows did better on days left out.
     """
 
     endpoint: str
     policy: Policy
     week: Week
     instead: Policy
-    instead_hours: float
-    instead_waiting: float
+    saved_hours: float
+    reckoned_waiting: float
     seen: bool
     tested: float | None = None
 
@@ -145,18 +145,19 @@ class Adviser:
         An endpoint that the adviser has not learnt from and that has no request is new. `days`
         looks at the last of them only, for endpoints that are younger; 0 is no past. `coarse`
         names those of which one request in each stretch is known: short timeouts are not for them.
+        Windows are learnt from a week or more.
         """
         pasts = [self._past(one, days) for one in fleet]
         expected = [self._expect(one, past) for one, past in zip(fleet, pasts, strict=True)]
         own = [prices.of(one.name) for one in fleet]
         scores = [
-            self._pool.scores(one, price.worth, price.caution)
-            for one, price in zip(expected, own, strict=True)
+            priced(one.reckoned, price.worth) for one, price in zip(expected, own, strict=True)
         ]
         for one, score in zip(fleet, scores, strict=True):
             score[: TOO_SHORT if one.name in coarse else 0] = np.inf
+        whole = days is None and self.setting.days >= WEEK
         habits = [
-            self._habit(one, past, score, price) if days is None else None
+            self._habit(one, past, score, price) if whole else None
             for one, past, score, price in zip(fleet, pasts, scores, own, strict=True)
         ]
         chosen = [
@@ -171,6 +172,10 @@ class Adviser:
             seen = bool(pasts[place][0, :, HOURS].sum())
             advice.append(_advice(picked, draws, place, own[place], seen=seen))
         return _together(advice, draws, own)
+
+    def single(self, prices: Prices) -> Policy:
+        """Return the one timeout, or always-on, that would have been best for the fleet."""
+        return GRID[self._pool.single(prices.worth)]
 
     def _expect(self, traffic: Traffic, past: Floats) -> Expected:
         known = self._known.get(traffic.name)
@@ -247,7 +252,7 @@ def _with(windows: Schedule, base: int) -> Policy:
 def _shift(draws: Draws, place: int, habit: _Habit | None) -> None:
     if habit is not None:
         hours, starts = draws.hours[:, place], draws.starts[:, place]
-        draws.hours[:, place] = np.clip(hours + habit.change[HOURS], 0, 24)
+        draws.hours[:, place] = hours + habit.change[HOURS]
         draws.starts[:, place] = np.maximum(starts + habit.change[STARTS], 0)
 
 
@@ -256,10 +261,11 @@ def _advice(picked: _Picked, draws: Draws, place: int, prices: Prices, *, seen: 
     if picked.habit is not None:
         mean = np.maximum(mean + picked.habit.change, 0)
     instead = _instead(picked)
-    other = picked.expected.mean[instead]
+    chosen, other = picked.expected.reckoned[picked.chosen], picked.expected.reckoned[instead]
+    hours = _range(np.clip(draws.hours[:, place], 0, 24), float(mean[HOURS]))
     week = Week(
-        _range(draws.hours[:, place], float(mean[HOURS])),
-        _costs(_range(draws.hours[:, place], float(mean[HOURS])), prices),
+        hours,
+        _costs(hours, prices),
         _range(draws.starts[:, place], float(mean[STARTS])),
         WEEK * float(mean[MINUTES]),
     )
@@ -268,8 +274,8 @@ def _advice(picked: _Picked, draws: Draws, place: int, prices: Prices, *, seen: 
         picked.habit.policy if picked.habit else GRID[picked.chosen],
         week,
         GRID[instead],
-        WEEK * float(other[HOURS]),
-        WEEK * float(other[MINUTES]),
+        WEEK * abs(float(chosen[HOURS] - other[HOURS])),
+        WEEK * float(max(chosen[MINUTES], other[MINUTES])),
         seen,
         picked.habit.gain if picked.habit else None,
     )
@@ -298,13 +304,14 @@ def _cost(hours: float, price: int) -> int:
 
 
 def _together(advice: Sequence[Advice], draws: Draws, own: Sequence[Prices]) -> Fleetwide:
-    """Sums over endpoints; draws that were cut at no hours and at whole days are centred again."""
+    """Sums over endpoints; draws are centred on what is expected."""
     first = max(own[0].hour, 1) if own else 1
     relative = np.array([one.hour / first for one in own])  # in hours of the first one's price
     hours = float(sum(one.week.hours.mean * r for one, r in zip(advice, relative, strict=True)))
     starts = sum(one.week.starts.mean for one in advice) / WEEK
     drawn = draws.hours @ relative
     whole = _range(drawn - drawn.mean() + hours / WEEK, hours / WEEK)
-    low, high = _cost(max(whole.low, 0.0), first), _cost(whole.high, first)
+    most = float(24 * WEEK * relative.sum())
+    low, high = _cost(max(whole.low, 0.0), first), _cost(min(whole.high, most), first)
     mean = sum(one.week.cost[1] for one in advice)
     return Fleetwide(tuple(advice), (low, mean, high), _range(draws.starts.sum(1), starts))

@@ -24,8 +24,10 @@ class Verdict:
     """What advice promised and what came; hours of being awake stand for costs.
 
     `beyond` is cost and priced waiting under the advice over those of `best`, the single timeout
-    (or always-on) that is best in hindsight, minus 1. `covered` are the shares of endpoints whose
-    hours, and whose starts, lie in their intervals.
+    (or always-on) that is best in hindsight for these endpoints in the second week, minus 1;
+    `beyond_known` the same over `known`, the one that was best in the week before for those that
+    the adviser learnt from. `covered` are the shares of endpoints whose hours, and whose starts,
+    lie in their intervals.
     """
 
     who: str
@@ -37,6 +39,8 @@ class Verdict:
     came: float
     best: str
     beyond: float
+    known: str
+    beyond_known: float
     covered: tuple[float, float]
     rules: dict[str, int]
 
@@ -77,8 +81,8 @@ class Judge:
         total: Floats = found[setting.days // 2 :].sum(0)
         return total
 
-    def verdict(self, who: str, given: Fleetwide, prices: Prices) -> Verdict:
-        """Judge advice."""
+    def verdict(self, who: str, given: Fleetwide, prices: Prices, known: Policy) -> Verdict:
+        """Judge advice, also against the single rule that is `known` to have been best."""
         names = [one.endpoint for one in given.advice]
         came = np.stack([self.week(one.endpoint, one.policy) for one in given.advice])
         singles = {rule.name: self._sum(names, rule, prices) for rule in GRID}
@@ -94,7 +98,9 @@ class Judge:
             high,
             float(came[:, HOURS].sum()),
             best,
-            float(total / singles[best] - 1) if singles[best] else 0.0,
+            _beyond(total, singles[best]),
+            known.name,
+            _beyond(total, singles[known.name]),
             _covered(given.advice, came),
             _counts(given.advice),
         )
@@ -120,14 +126,16 @@ def calibrate(
         judge = Judge(fleet, setting, seed)
         adviser = Adviser(_used(first), setting, seed)
         for prices in grid:
-            yield judge.verdict("all", adviser.advise(first, prices), prices)
+            given = adviser.advise(first, prices)
+            yield judge.verdict("all", given, prices, adviser.single(prices))
         order = np.random.default_rng(seed).permutation(len(fleet))
         half = len(fleet) // 2
         unseen = [first[place] for place in sorted(order[:half])]
         other = Adviser(_used([first[place] for place in order[half:]]), setting, seed)
         for who, days in (("unseen, a week", None), ("unseen, a day", 1), ("unseen", 0)):
             for prices in grid:
-                yield judge.verdict(who, other.advise(unseen, prices, days=days), prices)
+                given = other.advise(unseen, prices, days=days)
+                yield judge.verdict(who, given, prices, other.single(prices))
 
 
 def first_week(setting: Setting) -> Setting:
@@ -135,6 +143,10 @@ def first_week(setting: Setting) -> Setting:
     if setting.length < 2 * _WEEK_S * SECOND:
         raise ValueError("calibration needs two weeks of traffic")
     return Setting(setting.origin, 7 * DAY, setting.startup)
+
+
+def _beyond(total: float, single: float) -> float:
+    return float(total / single - 1) if single else 0.0
 
 
 def _used(fleet: Sequence[Traffic]) -> list[Traffic]:

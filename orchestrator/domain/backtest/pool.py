@@ -27,6 +27,8 @@ OWN_DAYS = 7.0
 NEAREST, FEWEST_NEAREST, DISTANCE = 60, 15, 1.0
 # What is waited at a start is known by days of requests; the fleet's mean counts as one of them.
 FLEET_DAYS = 1.0
+# In the choice of a rule the whole fleet weighs as much as so many days; without a past, one half.
+CHOICE_DAYS, UNKNOWN_CHOICE = 2.0, 0.5
 FEWEST_DAYS = 4
 DRAWS = 400
 _HOUR_SCALE, _START_SCALE = 8.0, 4.0
@@ -34,12 +36,16 @@ _HOUR_SCALE, _START_SCALE = 8.0, 4.0
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Means for a day by candidate, shaped (candidates, 4), and the cases that they come from."""
+    """Means for a day by candidate, shaped (candidates, 4), and the cases that they come from.
+
+    `reckoned` is what a rule is chosen by: waiting has a heavy tail, of which few days of one
+    endpoint tell nothing, so the fleet's mean has a part in it.
+    """
 
     mean: Floats
     nearest: Ints
-    waiting: Floats  # for each of the nearest, by what its minutes of waiting are multiplied
     share: float  # of its own past
+    reckoned: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,10 @@ class FleetWaiting:
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """Possible hours and starts of a day, shaped (draws, endpoints)."""
+    """Possible hours and starts of a day, shaped (draws, endpoints).
+
+    Hours may lie outside of a day, as sums would be too sure otherwise.
+    """
 
     hours: Floats
     starts: Floats
@@ -81,6 +90,7 @@ class Pool:
             raise ValueError(f"{FEWEST_DAYS} whole days of traffic are needed, not {days}")
         self.waiting = _fleet_waiting(tables)
         self.cases = _cases(tables, self.waiting)
+        self._fleet: Floats = tables.mean((0, 2))
         self._drift = _drift(tables)
         expected = [
             self.expect(tables[one, :, :cut], without=int(one))
@@ -101,7 +111,7 @@ class Pool:
         if new and len(began):
             nearest = began
         mean = cases.outcome[nearest].mean(0)
-        return Expected(mean, nearest, np.ones(len(nearest)), 0.0)
+        return Expected(mean, nearest, 0.0, self._reckoned(mean, UNKNOWN_CHOICE))
 
     def expect(self, past: Floats, *, without: int | None = None) -> Expected:
         """Return what to expect after a past of at least a day.
@@ -119,20 +129,19 @@ class Pool:
         like[:, MINUTES] = (cases.outcome[nearest, :, MINUTES] * ratio[:, None]).mean(0)
         own = past.mean(1)
         own[:, MINUTES] = np.maximum(own[:, MINUTES], own[:, STARTS] * waiting)
-        share = past.shape[1] / (past.shape[1] + OWN_DAYS)
-        return Expected(share * own + (1 - share) * like, nearest, ratio, share)
+        days = past.shape[1]
+        share = days / (days + OWN_DAYS)
+        mean = share * own + (1 - share) * like
+        reckoned = self._reckoned(mean, CHOICE_DAYS / (CHOICE_DAYS + days))
+        return Expected(mean, nearest, share, reckoned)
 
-    def scores(self, expected: Expected, worth: float, caution: float) -> Floats:
-        """Return what a day costs by candidate, in hours; a minute of waiting is `worth` so many.
+    def single(self, worth: float) -> int:
+        """Return the candidate that would have been best for all alike."""
+        return int(priced(self._fleet, worth).argmin())
 
-        `caution` adds so many standard deviations of what the nearest cases cost.
-        """
-        mean: Floats = expected.mean[:, HOURS] + worth * expected.mean[:, MINUTES]
-        outcome = self.cases.outcome[expected.nearest]
-        minutes = outcome[:, :, MINUTES] * expected.waiting[:, None]
-        spread = (outcome[:, :, HOURS] + worth * minutes).std(0)
-        score: Floats = mean + caution * (1 - expected.share) * spread
-        return score
+    def _reckoned(self, mean: Floats, fleet: float) -> Floats:
+        found: Floats = (1 - fleet) * mean + fleet * self._fleet
+        return found
 
     def draw(self, expected: Sequence[Expected], chosen: Sequence[int], seed: int) -> Draws:
         """Return what may come of chosen candidates: by errors of cases, and a common drift.
@@ -145,14 +154,14 @@ class Pool:
         cuts = np.unique(self.cases.cut)
         weight = dice.exponential(size=(DRAWS, count))[:, self.cases.endpoint]
         weight *= self.cases.cut == dice.choice(cuts, DRAWS)[:, None]
-        drift = 1 + self._drift * dice.standard_normal(DRAWS)
+        drift = dice.standard_normal(DRAWS)
         hours, starts = np.empty((DRAWS, len(expected))), np.empty((DRAWS, len(expected)))
         for place, (one, candidate) in enumerate(zip(expected, chosen, strict=True)):
             case = one.nearest[_pick(weight[:, one.nearest], dice.random(DRAWS))]
             values = self._possible(one, candidate, case)
-            moved = drift if candidate < len(one.mean) - 1 else np.ones(DRAWS)
-            hours[:, place] = np.clip(values[:, HOURS] * moved, 0, 24)
-            starts[:, place] = np.maximum(values[:, STARTS] * moved, 0)
+            moved = self._drift[candidate] * drift
+            hours[:, place] = values[:, HOURS] + moved * one.mean[candidate, HOURS]
+            starts[:, place] = np.maximum(values[:, STARTS] * (1 + moved), 0)
         return Draws(hours, starts)
 
     def _possible(self, one: Expected, candidate: int, case: Ints) -> Floats:
@@ -169,6 +178,12 @@ class Pool:
         limit[:FEWEST_NEAREST] = np.finfo(np.float64).max
         found: Ints = order[far[order] <= limit]
         return found
+
+
+def priced(means: Floats, worth: float) -> Floats:
+    """Return what days cost, in hours; a minute of waiting is `worth` so many."""
+    found: Floats = means[..., HOURS] + worth * means[..., MINUTES]
+    return found
 
 
 def waiting_at_start(past: Floats, fleet: FleetWaiting) -> float:
@@ -229,19 +244,19 @@ def _cuts(days: int) -> list[int]:
     return [possible[int(place)] for place in chosen]
 
 
-def _drift(tables: Floats) -> float:
-    """The relative deviation of a fleet's week from the week before it.
+def _drift(tables: Floats) -> Floats:
+    """The relative deviation of a fleet's week from the week before it, by candidate.
 
     From its days, as if they were independent; and it has drifted by as much as from the first
     half of its days to the last, in either direction.
     """
-    fleet = tables[:, SHORT - 1, :, HOURS].sum(0)
-    mean = float(fleet.mean())
-    if not mean:
-        return 0.0
-    half = len(fleet) // 2
-    moved = float(fleet[-half:].mean() - fleet[:half].mean()) / mean
-    return float(np.hypot(moved, fleet.std(ddof=1) / mean * np.sqrt(2 / len(fleet))))
+    fleet = tables[:, :, :, HOURS].sum(0)
+    mean = np.maximum(fleet.mean(1), 1e-9)
+    days = fleet.shape[1]
+    half = days // 2
+    moved = fleet[:, -half:].mean(1) - fleet[:, :half].mean(1)
+    found: Floats = np.hypot(moved, fleet.std(1, ddof=1) * np.sqrt(2 / days)) / mean
+    return found
 
 
 def _pick(weight: Floats, chance: Floats) -> Ints:

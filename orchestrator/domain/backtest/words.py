@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import time
 from typing import Any
 
-from orchestrator.domain.backtest.advise import Advice, Prices, Week
+from orchestrator.domain.backtest.advise import Advice, Prices
 from orchestrator.domain.backtest.days import MINUTE
 from orchestrator.domain.backtest.figures import cost_of
 from orchestrator.domain.backtest.policies import Policy
@@ -18,6 +18,8 @@ from orchestrator.domain.schedules.text import window_text
 
 Json = dict[str, Any]
 _LONGEST_NAME = 60
+# Said of what was reckoned in a choice, as it differs from what is expected of the endpoint.
+_FLEET = "reckoned with a share of the fleet's days, as its surprises may come here too, "
 _ODD = re.compile(r"[^A-Za-z0-9._@-]+")
 
 
@@ -72,30 +74,26 @@ def _schedule(policy: Policy) -> Json:
 
 
 def _for_always_on(advice: Advice, own: Prices) -> str:
-    saved = _cost(own, advice.week.hours.mean - advice.instead_hours)
-    waits, worth = _waiting(advice.instead_waiting, own)
+    saved, waits, worth = _reckoned(advice, own)
     return (
-        f"{advice.instead.describe()} would save {saved} a week, but requests would have to "
-        f"be expected to wait {waits}, which counts as {worth}"
+        f"{_FLEET}{advice.instead.describe()} would save {saved} a week, but requests would have "
+        f"to be expected to wait {waits}, which counts as {worth}"
     )
 
 
 def _for_sleep(advice: Advice, own: Prices) -> str:
-    week: Week = advice.week
-    saved = _cost(own, advice.instead_hours - week.hours.mean)
-    waits, worth = _waiting(week.waiting_minutes, own)
+    saved, waits, worth = _reckoned(advice, own)
     return (
-        f"saves {saved} a week against always on; about {week.starts.mean:.1f} cold starts "
-        f"make requests wait {waits}, which counts as {worth}"
+        f"{_FLEET}it saves {saved} a week against always on, and requests wait {waits}, which "
+        f"counts as {worth}; about {advice.week.starts.mean:.1f} cold starts are expected of it"
     )
 
 
-def _waiting(minutes: float, own: Prices) -> tuple[str, str]:
-    return f"{minutes:,.0f} min", _dollars(round(minutes * own.minute))
-
-
-def _cost(own: Prices, hours: float) -> str:
-    return _dollars(cost_of(own.hour, round(max(hours, 0.0) * HOUR)))
+def _reckoned(advice: Advice, own: Prices) -> tuple[str, str, str]:
+    """What sleeping saves, how long requests wait then, and what that counts."""
+    minutes = advice.reckoned_waiting
+    saved = _dollars(cost_of(own.hour, round(advice.saved_hours * HOUR)))
+    return saved, f"{minutes:,.0f} min", _dollars(round(minutes * own.minute))
 
 
 def _dollars(nano: int) -> str:

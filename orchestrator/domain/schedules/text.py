@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from datetime import date, time
 
+from orchestrator.domain.bounds import YEARS, is_within
 from orchestrator.domain.schedules.daytext import (
     format_days,
     format_start_days,
@@ -143,10 +144,13 @@ def _parse_times(text: str) -> Window:
 def parse_date(text: str) -> date:
     """Read ``2026-12-24``; raises :class:`ScheduleError`."""
     try:
-        if _DATE.fullmatch(text):
-            return date.fromisoformat(text)
+        day = date.fromisoformat(text) if _DATE.fullmatch(text) else None
     except ValueError:
         raise ScheduleError("day", f"{text!r} is not in the calendar; check the month") from None
+    if day is not None:
+        if not is_within(day):
+            raise ScheduleError("day", f"{text!r} is too far away; name years from {YEARS}")
+        return day
     raise ScheduleError("day", f"{text!r} is not a date; write it like 2026-12-24")
 
 

@@ -172,3 +172,15 @@ def config_name(kept: JsonObject) -> str:
 def models_of(kept: JsonObject) -> list[Mapping[str, Any]]:
     """Return the models of a document."""
     return list(kept.get("models") or ())
+
+
+def kept_instances(kept: JsonObject) -> int | None:
+    """Return the most instances that an endpoint has while it comes back, None where not told.
+
+    It starts with those of its configuration, and then gets the count that it had.
+    """
+    config = (kept.get("config") or {}).get("ProductionVariants") or ()
+    first = [item.get("InitialInstanceCount") for item in config]
+    had = [item.get("count") for item in kept.get("variants") or ()]
+    sums = [sum(counts) for counts in (first, had) if counts and None not in counts]
+    return max(sums, default=None)

@@ -91,12 +91,16 @@ def _disk(region: str, product: str, component: str, kind: str) -> tuple[str, At
 
 
 def _matches(wanted: Mapping[str, str], family: str, attributes: Attributes) -> bool:
-    field, value = wanted["Field"].lower(), wanted["Value"]
-    fields = {"productfamily": family} | {key.lower(): one for key, one in attributes.items()}
-    found = fields.get(field)
+    found = _value_of(wanted["Field"].lower(), family, attributes)
     if found is None:
         return wanted["Type"] == "NONE_OF"
-    return _TESTS[wanted["Type"]](found, value)
+    return _TESTS[wanted["Type"]](found, wanted["Value"])
+
+
+def _value_of(field: str, family: str, attributes: Attributes) -> str | None:
+    if field == "productfamily":
+        return family
+    return next((value for name, value in attributes.items() if name.lower() == field), None)
 
 
 def _listed(found: str, values: str) -> bool:

@@ -133,11 +133,38 @@ def test_advice_from_one_week_is_right_in_the_next(recorded: Fleet) -> None:
     judge = Judge(recorded.endpoints, WEEK, 0)
     for minute in (300_000, 1_000_000):
         prices = Prices(HOUR_PRICE, minute)
-        verdict = judge.verdict("all", adviser.advise(first, prices), prices)
+        verdict = judge.verdict(
+            "all", adviser.advise(first, prices), prices, adviser.single(prices)
+        )
         assert abs(verdict.error) < 0.15
         assert verdict.inside
         assert verdict.beyond < 0.05
+        assert verdict.known == adviser.single(prices).name
+        assert verdict.beyond <= verdict.beyond_known < 0.05
         assert verdict.covered[0] > 0.5
+
+
+def test_what_is_said_agrees_with_the_choice() -> None:
+    """Sleeping is chosen where it saves more than the waiting counts, by the figures told."""
+    adviser, first = _adviser()
+    prices = Prices(HOUR_PRICE, 30_000_000)
+    given = adviser.advise(first, prices, days=7).advice
+    assert len({one.policy.always_on for one in given}) == 2
+    for one in given:
+        gain = one.saved_hours - prices.worth * one.reckoned_waiting
+        assert gain <= 1e-9 if one.policy.always_on else gain >= -1e-9
+
+
+def test_the_less_is_known_of_them_the_less_they_differ() -> None:
+    """Each departs from the best single rule only as far as its own past bears it."""
+    adviser, first = _adviser()
+    prices = Prices(HOUR_PRICE, 3_000_000)
+    single = adviser.single(prices).name
+    departed = [
+        sum(one.policy.name != single for one in adviser.advise(first, prices, days=days).advice)
+        for days in (1, 7)
+    ]
+    assert departed[0] < departed[1]
 
 
 def test_what_was_never_seen_is_like_the_fleet() -> None:

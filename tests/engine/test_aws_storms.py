@@ -1,0 +1,173 @@
+"""Starts at AWS: within the quota of instances, in order, and nothing sleeps for them in vain."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.schedules.text import parse_window
+from orchestrator.engine.engine import Cadence
+from orchestrator.sandbox.aws.switches import AwsSwitches
+from orchestrator.services import storms
+from orchestrator.store import usage
+from orchestrator.store.database import Database
+from orchestrator.store.tables import UsageSample
+from tests.support.aws_stage import AWS_ACCOUNT, GONE, REGION, AwsStage, open_aws_stage
+from tests.support.stage import MONDAY
+
+STORM = Cadence(
+    rest=timedelta(minutes=5), transition=timedelta(seconds=30), rates=timedelta(hours=1)
+)
+NINE = MONDAY + timedelta(hours=9)
+WINDOW = parse_window("mon-fri 09:00-18:00")
+INF2 = "ml.inf2.xlarge"
+
+
+def opened(database: Database, quota: int, **options: Any) -> AwsStage:
+    """Return a stage a while before nine on Monday, with a quota of instances."""
+    start = options.pop("start", NINE - timedelta(hours=2))
+    stage = open_aws_stage(database, cadence=STORM, start=start, **options)
+    stage.aws.set_quota(AWS_ACCOUNT, REGION, INF2, quota)
+    return stage
+
+
+def asleep(stage: AwsStage, *names: str) -> None:
+    """Let us have paused endpoints by deleting them."""
+    stage.allow(*names)
+    for name in names:
+        stage.click("pause", name)
+    stage.run(minutes=15)
+    assert {stage.state(name) for name in names} == {GONE}
+
+
+def scale(stage: AwsStage, name: str, count: int) -> None:
+    wanted = {"VariantName": "AllTraffic", "DesiredInstanceCount": count}
+    stage.call(
+        "UpdateEndpointWeightsAndCapacities",
+        EndpointName=name,
+        DesiredWeightsAndCapacities=[wanted],
+    )
+
+
+def told_late(stage: AwsStage, *names: str) -> dict[str, str]:
+    ids = {stage.endpoint(name).id: name for name in names}
+    with stage.database.read() as session:
+        late = storms.late_starts(
+            session, stage.account, [(key, NINE) for key in ids], stage.clock.now()
+        )
+    return {ids[one.endpoint_id]: one.words for one in late}
+
+
+def use_recorded(stage: AwsStage, requests: dict[str, int]) -> None:
+    """Let so many requests have been recorded of each yesterday."""
+    start = usage.stretch_of(stage.clock.now() - timedelta(days=1))
+    with stage.database.write() as session:
+        samples = [
+            UsageSample(
+                endpoint_id=stage.endpoint(name).id,
+                start=start,
+                requests=count,
+                covered_s=600,
+                source="counts",
+            )
+            for name, count in requests.items()
+        ]
+        usage.put(session, samples)
+
+
+def test_what_is_paused_takes_the_instances_that_it_comes_back_with(
+    sqlite_database: Database,
+) -> None:
+    """It is created with those of its configuration, then gets the number that it had."""
+    stage = opened(sqlite_database, quota=5)
+    stage.add("grown", count=1)
+    stage.add("shrunk", count=3)
+    stage.run(minutes=1)
+    stage.adopt("grown", "shrunk")
+    scale(stage, "grown", 2)
+    scale(stage, "shrunk", 1)
+    stage.run(minutes=10)
+    asleep(stage, "grown", "shrunk")
+    stage.add("other", count=1)
+    stage.run(minutes=6)
+    use_recorded(stage, {"grown": 9, "shrunk": 1})
+    stage.schedule(WINDOW)
+    late = told_late(stage, "grown", "shrunk")
+    assert set(late) == {"shrunk"}
+    assert "is used up" in late["shrunk"]
+    stage.run_until(NINE + timedelta(minutes=20))
+    assert (stage.state("grown"), stage.state("shrunk")) == ("InService", GONE)
+    refused = stage.world.calls.mutating(committed=False)
+    assert [call for call in refused if call.at >= NINE] == []
+
+
+def test_an_autoscaled_fleet_counts_by_its_instances(sqlite_database: Database) -> None:
+    stage = opened(sqlite_database, quota=4)
+    stage.add("wide", count=1)
+    stage.add("small", count=1)
+    stage.run(minutes=1)
+    stage.adopt("wide", "small")
+    asleep(stage, "small")
+    scale(stage, "wide", 4)
+    stage.run(minutes=10)
+    stage.schedule(WINDOW)
+    assert "4 of 4" in told_late(stage, "small")["small"]
+    scale(stage, "wide", 3)
+    stage.run(minutes=20)
+    assert told_late(stage, "small") == {}
+    stage.run_until(NINE + timedelta(minutes=15))
+    assert stage.state("small") == "InService"
+
+
+def test_zero_instances_hold_no_quota_and_are_not_paused_in_vain(
+    sqlite_database: Database,
+) -> None:
+    stage = opened(sqlite_database, quota=1)
+    stage.add_component("zero", instance_type=INF2, state="zero")
+    stage.add("busy")
+    stage.run(minutes=2)
+    stage.adopt("zero", "busy")
+    asleep(stage, "busy")
+    stage.add("other")
+    stage.run(minutes=2)
+    use_recorded(stage, {"zero": 0, "busy": 9})
+    stage.schedule(WINDOW, selector={"endpoint": stage.endpoint("busy").id})
+    stage.run_until(NINE + timedelta(minutes=10))
+    assert stage.endpoint("zero").status == "scaled_to_zero"
+    assert stage.operations("zero") == []
+    assert stage.state("busy") == GONE
+    assert "1 of 1" in stage.events("decision.refused")[-1].message
+
+
+@pytest.mark.parametrize("number", [14, pytest.param(200, marks=pytest.mark.soak)])
+def test_many_starts_at_nine_under_a_rate_limit(sqlite_database: Database, number: int) -> None:
+    """Of each operation AWS takes two calls a second here, five at once; four find no room."""
+    limits = AwsSwitches(calls_per_second=2.0, call_burst=5)
+    stage = opened(sqlite_database, number, start=NINE - timedelta(hours=6), switches=limits)
+    names = [f"e{place:03}" for place in range(number)]
+    for name in names:
+        stage.add(name, startup_s=120)
+    stage.run(minutes=5)
+    stage.adopt(*names)
+    asleep(stage, *names)
+    stage.aws.set_quota(AWS_ACCOUNT, REGION, INF2, number - 4)
+    stage.run(hours=1)
+    use_recorded(stage, {name: place for place, name in enumerate(names)})
+    stage.schedule(WINDOW)
+    never = {name for name, words in told_late(stage, *names).items() if "does not start" in words}
+    assert never == set(names[:4])
+    stage.run_until(NINE + timedelta(minutes=30))
+    assert {name for name in names if stage.state(name) == "InService"} == set(names[4:])
+    at = {op.endpoint_name: op.created_at for op in stage.operations() if op.kind == "resume"}
+    assert sorted(at, key=lambda name: (at[name], -names.index(name))) == names[:3:-1]
+    made = [
+        call
+        for call in stage.world.calls
+        if call.path.endswith("/CreateEndpoint") and call.at >= NINE
+    ]
+    # Only the pace sends a start twice: what has no room is not asked for.
+    assert {call.name for call in made} == set(names[4:])
+    assert len(made) <= 2 * (number - 4)
+    assert max(call.at for call in made) - NINE < timedelta(seconds=max(number, 60))
