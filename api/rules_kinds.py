@@ -183,7 +183,9 @@ def rule_sections(context: Context) -> list[Section]:
                 "policies",
                 policy_routes.SHELF,
                 PolicyBody,
-                lambda before, told: _effect(before, told.covered, told.policy),
+                lambda before, told: _effect(
+                    before, told.covered, told.policy, told.remarks, told.cannot
+                ),
             )
         ),
         RuleSection(
@@ -212,8 +214,9 @@ def _effect(
     covered: Sequence[Covered],
     row: Schedule | IdlePolicy,
     remarks: Sequence[Remark] = (),
+    cannot: Callable[[Endpoint], bool] = lambda _: False,
 ) -> Effect:
-    notes = _coverage(before, covered, enabled=row.enabled)
+    notes = _coverage(before, covered, cannot, enabled=row.enabled)
     return [*notes, *_told(remarks)], [one.endpoint for one in covered]
 
 
@@ -264,11 +267,17 @@ def _bound(session: Session, row: ShelvedRow | None) -> Bound:
     return {key: binding.acts_from for key, binding in held.items()}
 
 
-def _coverage(before: Bound, covered: Iterable[Covered], *, enabled: bool) -> list[str]:
+def _coverage(
+    before: Bound,
+    covered: Iterable[Covered],
+    cannot: Callable[[Endpoint], bool],
+    *,
+    enabled: bool,
+) -> list[str]:
     """Say which endpoints a rule begins or ceases to act on, and from when."""
     now = {one.endpoint.id: one for one in covered if one.binding is not None and enabled}
     since = {key: one.binding.acts_from for key, one in now.items() if one.binding is not None}
-    new = [key for key in now if key not in before]
+    new = [key for key in now if key not in before and not cannot(now[key].endpoint)]
     later = [key for key in now if key in before and since[key] not in (None, before[key])]
     notes = []
     if new:

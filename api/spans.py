@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import Query
@@ -16,6 +16,8 @@ From = Annotated[
 To = Annotated[AskedInstant | None, Query(alias="to", description="Default: now.")]
 DayGrouping = Annotated[Literal["day"] | None, Query(description="Also as a series of UTC days.")]
 
+MOST_DAYS = 3700
+
 
 def span(start: datetime | None, end: datetime | None, now: datetime) -> tuple[datetime, datetime]:
     """Return the stretch that is asked for. Raises ServiceError 422 when it is empty."""
@@ -24,3 +26,13 @@ def span(start: datetime | None, end: datetime | None, now: datetime) -> tuple[d
     if begin > until:
         raise invalid("from", "It lies after `to`.", remedy="Swap them, or leave `from` out.")
     return begin, until
+
+
+def check_days(by: str | None, begin: datetime, until: datetime) -> None:
+    """Raise ServiceError 422 where a series of days would be longer than ten years."""
+    if by is not None and until - begin > timedelta(days=MOST_DAYS):
+        raise invalid(
+            "by",
+            f"A series has {MOST_DAYS:,} days at most.",
+            remedy="Give a later `from`, or leave `by` out.",
+        )

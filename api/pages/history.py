@@ -24,6 +24,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 MOST_LINES = 400
 AHEAD = " ahead"
+UNSEEN = ("", "unobserved", "unconfirmed")
 _INPUT = "%Y-%m-%dT%H:%M"
 Days = Annotated[int, Query(ge=1, le=92)]
 
@@ -39,7 +40,7 @@ class HistoryLine:
     wish: str
     rule: str
     reason: str
-    cost: Figure
+    cost: Figure | None
     ahead: bool
 
 
@@ -139,7 +140,7 @@ def _lines(found: Timeline) -> list[HistoryLine]:
 def _line(one: Stretch) -> HistoryLine:
     state = words.state(one.status) if one.status else None
     idle = "; sleeps if no request comes" if one.may_sleep else ""
-    unseen = "; nobody looked" if one.evidence == "unobserved" else ""
+    unseen = "; nobody looked" if one.evidence in UNSEEN else ""
     return HistoryLine(
         start=one.start,
         length=words.hours(int((one.end - one.start).total_seconds())),
@@ -147,7 +148,7 @@ def _line(one: Stretch) -> HistoryLine:
         tone="off" if state is None else state.tone,
         wish=words.wish_words(one.wish),
         rule=one.rule.partition(":")[0],
-        reason=f"{one.reason}{idle}{unseen}",
+        reason=f"{one.reason}{idle}{unseen}".removeprefix("; "),
         cost=one.cost,
         ahead=one.phase == "future",
     )

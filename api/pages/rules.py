@@ -13,6 +13,7 @@ from sqlmodel import Session
 from orchestrator.api.pages import charts
 from orchestrator.api.pages.shell import Page, PageOf, PageRoute
 from orchestrator.api.schemas.quiet import QuietHoursBody, quiet_out
+from orchestrator.domain.plan import Kind
 from orchestrator.domain.schedules.daytext import format_start_days
 from orchestrator.domain.schedules.model import DAY_NAMES, DateRule, PointFiring, Window
 from orchestrator.domain.schedules.model import Schedule as Windows
@@ -29,7 +30,7 @@ from orchestrator.services.scheduling import Covered, Remark
 from orchestrator.services.windows import full, named_days_off, united, windows_of
 from orchestrator.store import accounts, endpoints, expiry, policies, schedules
 from orchestrator.store import calendars as calendar_rows
-from orchestrator.store.tables import ExpiryPolicy, IdlePolicy, Schedule
+from orchestrator.store.tables import Endpoint, ExpiryPolicy, IdlePolicy, Schedule
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -267,6 +268,10 @@ def _scope(session: Session, row: Rule, names: _Names) -> str:
     return ", ".join(parts) or "nothing"
 
 
+def _cannot(row: Schedule | IdlePolicy, endpoint: Endpoint) -> bool:
+    return isinstance(row, IdlePolicy) and scheduling.cannot(Kind(row.action), endpoint)
+
+
 def _covered(one: Covered, row: Schedule | IdlePolicy, now: datetime) -> CoveredText:
     endpoint, acts_from = one.endpoint, one.binding.acts_from if one.binding else None
     bars = (
@@ -275,6 +280,7 @@ def _covered(one: Covered, row: Schedule | IdlePolicy, now: datetime) -> Covered
         (row.shadow, "shadow: only recorded"),
         (endpoint.protected, "protected: only proposes"),
         (acts_from == NEVER, "never acts without apply now"),
+        (_cannot(row, endpoint), "cannot be put to sleep by it"),
     )
     for barred, says in bars:
         if barred:

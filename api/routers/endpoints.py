@@ -13,7 +13,7 @@ from orchestrator.api.schemas.base import AskedInstant, Listing
 from orchestrator.api.schemas.costs import CostsOut, costs_out
 from orchestrator.api.schemas.endpoints import EndpointOut, endpoint_out
 from orchestrator.api.schemas.misc import EventOut, event_out
-from orchestrator.api.spans import DayGrouping, From, To, span
+from orchestrator.api.spans import DayGrouping, From, To, check_days, span
 from orchestrator.costs.report import cost_report
 from orchestrator.domain.status import Status
 from orchestrator.services import find
@@ -108,6 +108,7 @@ def get_endpoint_cost(
     del caller
     now = context.clock.now()
     begin, until = span(start, end, now)
+    check_days(by, begin, until)
     with context.database.read() as session:
         row = find.endpoint(session, ref)
         report = cost_report(

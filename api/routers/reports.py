@@ -13,7 +13,7 @@ from orchestrator.api.routers.endpoints import LabelFilter, parse_label
 from orchestrator.api.schemas.base import AskedInstant, Listing
 from orchestrator.api.schemas.costs import CostsOut, costs_out
 from orchestrator.api.schemas.misc import EventsOut, OfferOut, event_out, offer_out
-from orchestrator.api.spans import DayGrouping, From, To, span
+from orchestrator.api.spans import DayGrouping, From, To, check_days, span
 from orchestrator.costs.report import check_grouping, cost_report
 from orchestrator.services import find
 from orchestrator.services.errors import invalid
@@ -45,6 +45,7 @@ def get_costs(
     del caller
     now = context.clock.now()
     begin, until = span(start, end, now)
+    check_days(by, begin, until)
     _check_group(group_by)
     with context.database.read() as session:
         report = cost_report(

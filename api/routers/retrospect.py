@@ -22,6 +22,7 @@ from orchestrator.api.shelves import resolved
 from orchestrator.api.spans import From, To, span
 from orchestrator.services import calendars, find, shadow_report, whatif, whatif_request
 from orchestrator.services.context import Context
+from orchestrator.services.remembered import Library
 from orchestrator.services.whatif_request import DraftPolicy, DraftSchedule, Wanted
 from orchestrator.store import endpoints
 from orchestrator.store.tables import Endpoint
@@ -41,7 +42,10 @@ def compare_other_rules(body: WhatIfBody, caller: Reader, context: Ctx) -> WhatI
     with context.database.read() as session:
         wanted = _wanted(session, context, body, end)
         others, rows = whatif_request.prepared(session, wanted, now)
-        found = [whatif.what_if(session, row, others, end=end, now=now) for row in rows]
+        library = Library()
+        found = [
+            whatif.what_if(session, row, others, end=end, now=now, library=library) for row in rows
+        ]
     compared = [one.compared for one in found if one.compared is not None]
     return WhatIfOut(
         start=body.start,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from fastapi import APIRouter, Response
 from sqlmodel import Session
@@ -13,8 +15,9 @@ from orchestrator.api.deps import Ctx, Operator, Reader
 from orchestrator.api.openapi import CHANGE, READ, problems
 from orchestrator.api.rules_ahead import lint_ahead
 from orchestrator.api.schemas.rules_file import AppliedOut, ApplyBody, RulesText, applied_out
-from orchestrator.services import rules_as_code
-from orchestrator.services.rules_as_code import Run
+from orchestrator.services import rules_as_code, rules_beside
+from orchestrator.services.rules_as_code import Applied, Run
+from orchestrator.services.rules_beside import Outcome, OvertakenError
 
 router = APIRouter(prefix="/rules", tags=["rules"])
 
@@ -46,9 +49,23 @@ def apply_rules(body: ApplyBody, caller: Operator, context: Ctx, change: ChangeD
     # A key names one operation, and this may ask for several; the answer is kept under it.
     asked = replace(change.asked(caller, body.reason or "as a file of rules says"), key=None)
 
-    def work(session: Session) -> Done:
+    def work(session: Session) -> Applied:
         run = Run(session, asked, read.wanted, body.prune, read.owner, read.loaded.value)
-        applied = rules_as_code.apply(run, read.sections, read.loaded, body.confirm)
+        return rules_as_code.apply(run, read.sections, read.loaded, body.confirm)
+
+    def done(applied: Applied) -> Done:
         return Done(200, applied_out(applied, rehearsal=change.dry_run))
 
-    return change.run(caller, work, lasts=True)
+    for _ in range(0 if change.dry_run else rules_beside.ATTEMPTS):
+        outcome = change.before(caller, lambda: rules_beside.worked_out(context.database, work))
+        if outcome is None:
+            break
+        try:
+            return change.run(caller, partial(_written, outcome, done))
+        except OvertakenError:
+            continue
+    return change.run(caller, lambda session: done(work(session)), lasts=True)
+
+
+def _written(outcome: Outcome, done: Callable[[Applied], Done], session: Session) -> Done:
+    return done(outcome.write(session))

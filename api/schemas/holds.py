@@ -40,9 +40,9 @@ class HoldBody(Body):
     )
     until: AskedInstant | None = None
     length: Length | None = Field(None, alias="for", examples=["3h"])
-    reason: Annotated[
-        Reason, StringConstraints(strip_whitespace=True, min_length=1)
-    ] = Field(description="Why; others see it who want something else.")
+    reason: Annotated[Reason, StringConstraints(strip_whitespace=True, min_length=1)] = Field(
+        description="Why; others see it who want something else."
+    )
 
     def wanted(self) -> Wish:
         """Return the wish as the rules know it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any, Literal
 
 from pydantic import Field
@@ -11,7 +12,7 @@ from orchestrator.api.schemas.endpoint_bodies import SelectorBody
 from orchestrator.api.schemas.quiet import QuietHoursBody, quiet_out
 from orchestrator.services import policies
 from orchestrator.services.bindings import NEVER
-from orchestrator.services.scheduling import Covered
+from orchestrator.services.scheduling import Covered, Remark
 from orchestrator.store.tables import IdlePolicy, Schedule
 
 
@@ -26,7 +27,8 @@ class SelectorOut(Answer):
 class CoveredOut(Answer):
     """An endpoint that a rule covers; `acts_from` is null where it acts now.
 
-    `acts` is false where nothing is done: not managed, or no next edge and not applied now.
+    `acts` is false where nothing is done: not managed, protected, no next edge and not applied
+    now, or an idle policy that cannot put it to sleep.
     """
 
     id: str
@@ -35,6 +37,15 @@ class CoveredOut(Answer):
     protected: bool
     acts: bool
     acts_from: Instant | None
+
+
+class FindingOut(Answer):
+    """Something to know before relying on a rule; places count from 0."""
+
+    code: str = Field(examples=["window_covered"])
+    message: str
+    when: dt.date | None = None
+    window: int | None = None
 
 
 class PolicyBody(Body):
@@ -75,9 +86,10 @@ class PolicySummary(Answer):
 
 
 class PolicyOut(PolicySummary):
-    """An idle policy with what it covers."""
+    """An idle policy with what it covers, and what is odd about that."""
 
     endpoints: list[CoveredOut]
+    findings: list[FindingOut]
 
 
 def policy_fields(row: IdlePolicy) -> dict[str, Any]:
@@ -98,12 +110,23 @@ def policy_summary(row: IdlePolicy) -> PolicySummary:
 
 def policy_out(described: policies.Described) -> PolicyOut:
     """Return a policy with what it covers."""
-    covered = [covered_out(item) for item in described.covered]
-    return PolicyOut.model_validate({**policy_fields(described.policy), "endpoints": covered})
+    covered = [
+        covered_out(item, cannot=described.cannot(item.endpoint)) for item in described.covered
+    ]
+    findings = [finding_out(item) for item in described.remarks]
+    shown = {"endpoints": covered, "findings": findings}
+    return PolicyOut.model_validate({**policy_fields(described.policy), **shown})
 
 
-def covered_out(item: Covered) -> CoveredOut:
-    """Return an endpoint that a rule covers."""
+def finding_out(item: Remark) -> FindingOut:
+    """Return a remark as it is answered."""
+    return FindingOut.model_validate(
+        {"code": item.code, "message": item.message, "when": item.when, "window": item.window}
+    )
+
+
+def covered_out(item: Covered, *, cannot: bool = False) -> CoveredOut:
+    """Return an endpoint that a rule covers, and `cannot` do anything about."""
     row, binding = item.endpoint, item.binding
     acts_from = None if binding is None else binding.acts_from
     never = acts_from == NEVER
@@ -112,7 +135,7 @@ def covered_out(item: Covered) -> CoveredOut:
         name=row.name,
         managed=row.managed,
         protected=row.protected,
-        acts=binding is not None and not never and not row.protected,
+        acts=binding is not None and not (never or row.protected or cannot),
         acts_from=None if never else acts_from,
     )
 

@@ -11,7 +11,14 @@ from pydantic import Field
 from orchestrator.api.schemas.base import Answer, Body, Instant, Name
 from orchestrator.api.schemas.endpoint_bodies import SelectorBody
 from orchestrator.api.schemas.money import Price, price
-from orchestrator.api.schemas.rules import CoveredOut, SelectorOut, covered_out, rule_fields
+from orchestrator.api.schemas.rules import (
+    CoveredOut,
+    FindingOut,
+    SelectorOut,
+    covered_out,
+    finding_out,
+    rule_fields,
+)
 from orchestrator.api.schemas.windows import (
     DateIn,
     DateOut,
@@ -30,7 +37,6 @@ from orchestrator.domain.schedules.model import Schedule as Windows
 from orchestrator.domain.schedules.zones import zone
 from orchestrator.services import preview, scheduling
 from orchestrator.services.preview_weeks import Week
-from orchestrator.services.scheduling import Remark
 from orchestrator.store.tables import Schedule
 
 SECONDS_PER_HOUR = 3600
@@ -98,15 +104,6 @@ class PreviewBody(ScheduleBody):
 
     name: Name = "preview"
     selector: SelectorBody | None = None  # type: ignore[assignment] # a preview may cover nothing
-
-
-class FindingOut(Answer):
-    """Something to know before relying on a schedule; places count from 0."""
-
-    code: str = Field(examples=["window_covered"])
-    message: str
-    when: dt.date | None = None
-    window: int | None = None
 
 
 class ScheduleSummary(Answer):
@@ -291,13 +288,6 @@ def preview_out(found: preview.Preview) -> PreviewOut:
             "starts_left_out": max(len(found.starts) - MOST_STARTS, 0),
             "findings": [finding_out(item) for item in found.remarks],
         }
-    )
-
-
-def finding_out(item: Remark) -> FindingOut:
-    """Return a remark as it is answered."""
-    return FindingOut.model_validate(
-        {"code": item.code, "message": item.message, "when": item.when, "window": item.window}
     )
 
 

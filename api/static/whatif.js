@@ -68,12 +68,13 @@ function verdict(saved) {
     : el("span", { className: "more" }, `${dollars(-amount)} more${sides}`);
 }
 
-const HEAD = ["Endpoint", "Hours awake", "Hours then", "Cost", "Cost then", "Saved", "Cold starts", "Would wait", "Refused", "Use not known"];
+const HEAD = ["Endpoint", "Hours awake", "Hours again", "Hours then", "Cost", "Cost again", "Cost then", "Saved", "Cold starts", "Would wait", "Refused", "Use not known"];
 
 function line({ endpoint, compared, protected: shielded }) {
-  const { metered, other } = compared;
+  const { metered, again, other } = compared;
   const cells = [
-    number(metered.hours_awake, 1), number(other.hours_awake, 1), money(metered.cost), money(other.cost), money(compared.saved),
+    number(metered.hours_awake, 1), number(again.hours_awake, 1), number(other.hours_awake, 1),
+    money(metered.cost), money(again.cost), money(other.cost), money(compared.saved),
     number(other.cold_starts), number(compared.requests_that_wait), number(compared.requests_refused), `${compared.unknown_hours.toFixed(1)} h`,
   ];
   return el("tr", { role: "row" },
@@ -99,7 +100,7 @@ function show(found) {
   const rows = found.items.filter((one) => one.compared);
   const waits = rows.filter((one) => one.compared.requests_that_wait.high > 0 || one.compared.requests_refused.high > 0).length;
   const head = rows.length
-    ? el("p", {}, "Metered ", el("strong", {}, dollars(nano(found.metered))), ", under the other rules about ", el("strong", { data: { figure: "other" } }, dollars(nano(found.other))), found.metered.unpriced_seconds > 0 && el("span", { className: "unpriced" }, " + unpriced"), ": ", verdict(found.saved),
+    ? el("p", {}, "Metered ", el("strong", {}, dollars(nano(found.metered))), ", the same rules run again ", el("strong", { data: { figure: "again" } }, dollars(nano(found.again))), ", under the other rules about ", el("strong", { data: { figure: "other" } }, dollars(nano(found.other))), found.metered.unpriced_seconds > 0 && el("span", { className: "unpriced" }, " + unpriced"), ": ", verdict(found.saved),
       `. ${waits ? `Requests would have waited or been refused at ${waits} of ${rows.length} endpoints.` : "No request would have waited."}`)
     : el("p", { className: "soft" }, found.items.length ? "Nothing is kept of that time." : "It covers no managed endpoint.");
   answer.hidden = false;

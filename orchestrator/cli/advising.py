@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from orchestrator.domain.backtest.advise import Advice, Adviser, Fleetwide, Pric
 from orchestrator.domain.backtest.calibrate import Verdict
 from orchestrator.domain.backtest.days import Setting
 from orchestrator.domain.backtest.traffic import DAY
-from orchestrator.domain.backtest.words import rules, why
+from orchestrator.domain.backtest.words import rule_names, rules, why
 from orchestrator.domain.schedules.errors import ScheduleError
 from orchestrator.domain.schedules.zones import zone
 
@@ -31,9 +31,10 @@ LEAST_KNOWN = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The price of a minute of waiting, and files to write."""
+    """The prices of a minute of waiting and of a refused request, and files to write."""
 
     waiting: str
+    refused: str | None
     rules: Path | None
     export: Path | None
 
@@ -41,16 +42,17 @@ class Asked:
 def advise(run: Session, wanted: trace.Wanted, given: Terms, asked: Asked) -> None:
     """Advise for each endpoint. Raises CliError."""
     price, minute = given.nano, trace.dollars(asked.waiting, "--waiting")
+    refused = None if asked.refused is None else trace.dollars(asked.refused, "--refused")
     startup, timezone = given.startup_us, _zone(given.timezone)
     found = trace.known(run, trace.read(run, wanted), LEAST_KNOWN)
-    prices = Prices(price, minute, found.prices)
+    prices = Prices(price, minute, found.prices, refused)
     setting = Setting(found.origin, found.fleet.length // DAY * DAY, startup)
     fleet = [one.part(0, setting.days * 86400) for one in found.fleet.endpoints]
     try:
         adviser = Adviser(fleet, setting, given.seed, timezone)
     except ValueError as error:
         raise CliError(str(error), ExitCode.USAGE, "give more traffic") from None
-    answer = adviser.advise(fleet, prices, coarse=found.coarse)
+    answer = adviser.advise(fleet, prices, coarse=found.coarse, no_zero=found.no_zero)
     payload = _payload(answer, prices, setting)
     if asked.rules is not None:
         _write_rules(run, asked.rules, answer.advice)
@@ -98,17 +100,19 @@ def _write_rules(run: Session, file: Path, advice: Sequence[Advice]) -> None:
 
 
 def _payload(answer: Fleetwide, prices: Prices, setting: Setting) -> Json:
+    names = rule_names([one.endpoint for one in answer.advice])
     return {
         "from": formats.rfc3339(setting.origin),
         "days": setting.days,
         "price_per_hour": money(prices.hour),
         "price_per_waiting_minute": money(prices.minute),
+        "price_per_refused_request": money(prices.refusal),
         "week": {"cost": _cost(answer.cost), "cold_starts": _range(answer.starts)},
-        "endpoints": [_advice(one, prices) for one in answer.advice],
+        "endpoints": [_advice(one, prices, names) for one in answer.advice],
     }
 
 
-def _advice(one: Advice, prices: Prices) -> Json:
+def _advice(one: Advice, prices: Prices, names: Mapping[str, str]) -> Json:
     return {
         "endpoint": one.endpoint,
         "policy": one.policy.name,
@@ -118,8 +122,10 @@ def _advice(one: Advice, prices: Prices) -> Json:
             "cost": _cost(one.week.cost),
             "cold_starts": _range(one.week.starts),
             "waiting_minutes": round(one.week.waiting_minutes, 3),
+            "certain_hours": round(one.week.certain, 2),
+            "refused_requests": round(one.week.refused, 2),
         },
-        "rules": rules([one]),
+        "rules": rules([one], names),
     }
 
 
@@ -169,6 +175,7 @@ _ADVICE = (
     Column("80 %", lambda row: _interval(row["week"]["cost"]), right=True),
     Column("cold starts", _starts, right=True),
     Column("waiting (min)", lambda row: f"{row['week']['waiting_minutes']:,.0f}", right=True),
+    Column("refused", lambda row: f"{row['week']['refused_requests']:,.0f}", right=True),
 )
 
 
@@ -185,6 +192,8 @@ def _verdict(one: Verdict) -> Json:
         "inside": one.inside,
         "best_single": one.best,
         "beyond_best_single": round(one.beyond, 4),
+        "best_timeout": one.timeout,
+        "beyond_best_timeout": round(one.beyond_timeout, 4),
         "best_single_before": one.known,
         "beyond_best_single_before": round(one.beyond_known, 4),
         "covered_costs": round(one.covered[0], 3),
@@ -208,8 +217,10 @@ _VERDICTS = (
     Column("inside", lambda row: "yes" if row["inside"] else "no"),
     Column("best single", lambda row: str(row["best_single"])),
     Column("beyond it", lambda row: f"{row['beyond_best_single']:+.1%}", right=True),
+    Column("best timeout", lambda row: str(row["best_timeout"])),
+    Column("beyond that", lambda row: f"{row['beyond_best_timeout']:+.1%}", right=True),
     Column("best before", lambda row: str(row["best_single_before"])),
-    Column("beyond that", lambda row: f"{row['beyond_best_single_before']:+.1%}", right=True),
+    Column("beyond before", lambda row: f"{row['beyond_best_single_before']:+.1%}", right=True),
     Column("covered", lambda row: f"{row['covered_costs']:.0%}", right=True),
     Column("starts", lambda row: f"{row['covered_starts']:.0%}", right=True),
 )

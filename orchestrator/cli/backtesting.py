@@ -28,6 +28,7 @@ Json = dict[str, Any]
 TIMEOUTS = (5.0, 15.0, 30.0, 60.0, 120.0)
 # Of endpoints of which less is known nothing is said.
 LEAST_KNOWN = 0.01
+LONGEST_START_S = 24 * 3600
 WINDOW = "mon-fri 08:00-19:00"
 FLOOR_TEXT = "the least that delays nobody: it knows when requests come"
 
@@ -44,7 +45,10 @@ class Terms:
     @property
     def startup_us(self) -> int:
         """Return the start-up time in microseconds. Raises CliError."""
-        return int(options.length(self.startup).total_seconds()) * SECOND
+        found = int(options.length(self.startup).total_seconds())
+        if found > LONGEST_START_S:
+            raise CliError("--startup: at most 24h", ExitCode.USAGE, "write it like 5m")
+        return found * SECOND
 
     @property
     def nano(self) -> int:
@@ -95,6 +99,8 @@ def backtest(
     _show(run, payload, by_endpoint=by_endpoint)
     for name in sorted(found.coarse):
         run.out.note(f"{name}: only last uses are known; timeouts below 20 min seem worse than so")
+    for name in sorted(found.no_zero):
+        run.out.note(f"{name}: cannot go to zero as it is, so a timeout would do nothing")
     cpu = time.process_time()
     days = found.fleet.length_s / 86400
     run.out.note(
@@ -181,6 +187,7 @@ def _figures(one: Figures, beside: dict[str, Figures]) -> Json:
         "planned_starts": one.planned_starts,
         "delayed_requests": one.delayed,
         "waiting_seconds": round(one.waiting_s, 3),
+        "refused_requests": one.refused,
     }
 
 
@@ -214,4 +221,5 @@ _COLUMNS = (
     Column("planned", lambda row: f"{row['planned_starts']:,}", right=True),
     Column("delayed", lambda row: f"{row['delayed_requests']:,}", right=True),
     Column("waiting (s)", lambda row: f"{row['waiting_seconds']:,.0f}", right=True),
+    Column("refused", lambda row: f"{row['refused_requests']:,}", right=True),
 )

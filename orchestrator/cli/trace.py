@@ -13,17 +13,20 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import IO, Any
 
-from orchestrator.cli import formats, urls
+from orchestrator.cli import formats, options, urls
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.session import Session
 from orchestrator.domain.backtest.recorded import Recorded, traffic_of
-from orchestrator.domain.backtest.traffic import Fleet, TrafficError, read_csv
+from orchestrator.domain.backtest.traffic import Fleet, StretchError, TrafficError, read_csv
 from orchestrator.domain.money import to_nano
 from orchestrator.store.usage import STRETCH_S
 
 Json = dict[str, Any]
 # A Monday: a trace without a calendar is taken to start then.
 A_MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
+# Of what a server recorded: usually, and at most.
+DAYS, MOST_DAYS = 14, 31
+_DAY_S = 86400
 _GZIP = b"\x1f\x8b"
 
 
@@ -32,7 +35,8 @@ class Trace:
     """Traffic, the instant of its start, and prices of an hour where the server knows them.
 
     `known` is, by endpoint, the part of the time of which requests are known; else it is all.
-    Of `coarse` endpoints only the last use was seen: one request in each stretch.
+    Of `coarse` endpoints only the last use was seen: one request in each stretch. Those of
+    `no_zero` cannot go to zero as they are.
     """
 
     fleet: Fleet
@@ -40,17 +44,19 @@ class Trace:
     prices: dict[str, int] = field(default_factory=dict)
     known: dict[str, float] = field(default_factory=dict)
     coarse: frozenset[str] = frozenset()
+    no_zero: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a person named: a file, or a span of what the server recorded."""
+    """What a person named: a file with stretches so long, or a span of what the server recorded."""
 
     file: str | None
     start: str | None
-    days: int
+    days: int | None
     account: str | None
     only: tuple[str, ...]
+    stretch: str | None = None
 
 
 def read(run: Session, wanted: Wanted) -> Trace:
@@ -64,6 +70,11 @@ def read(run: Session, wanted: Wanted) -> Trace:
     if not kept:
         raise CliError("no endpoint to look at", ExitCode.NOT_FOUND, "give --traffic FILE")
     fleet = Fleet(tuple(kept), found.fleet.length_s)
+    if wanted.file and wanted.days is None and fleet.length_s % _DAY_S:
+        run.out.note(
+            f"the traffic ends with the last row of the file, after {fleet.length_s / 3600:,.1f} "
+            "hours; --days says otherwise"
+        )
     return replace(found, fleet=fleet)
 
 
@@ -84,7 +95,10 @@ def known(run: Session, found: Trace, least: float) -> Trace:
             )
     if not kept:
         raise CliError(
-            "too little is known of all endpoints", ExitCode.REFUSED, "wait, or give --traffic FILE"
+            "too little is known of all endpoints",
+            ExitCode.REFUSED,
+            "wait: use is recorded of managed endpoints, soonest under an idle policy, also one in "
+            "shadow; or give --traffic FILE",
         )
     fleet = Fleet(tuple(kept), found.fleet.length_s)
     return replace(found, fleet=fleet)
@@ -104,13 +118,26 @@ def dollars(text: str, option: str) -> int:
 def _from_file(run: Session, wanted: Wanted) -> Trace:
     assert wanted.file is not None  # noqa: S101 - the only caller has looked
     origin = run.moment(wanted.start) or A_MONDAY
+    length_s = None if wanted.days is None else wanted.days * _DAY_S
     try:
         with _lines(wanted.file) as lines:
-            return Trace(read_csv(lines), origin)
+            return Trace(read_csv(lines, _stretch_s(wanted), length_s), origin)
+    except StretchError as error:
+        text = f"{wanted.file}: {error}"
+        raise CliError(text, ExitCode.USAGE, "--stretch says how long they are") from None
     except TrafficError as error:
         raise CliError(f"{wanted.file}: {error}", ExitCode.USAGE) from None
     except (OSError, EOFError, UnicodeDecodeError) as error:
         raise CliError(f"{wanted.file} cannot be read: {error}", ExitCode.USAGE) from None
+
+
+def _stretch_s(wanted: Wanted) -> int:
+    seconds = STRETCH_S
+    if wanted.stretch is not None:
+        seconds = int(options.length(wanted.stretch).total_seconds())
+    if seconds <= 0:
+        raise CliError("--stretch: must be above zero", ExitCode.USAGE, "write it like 10m")
+    return seconds
 
 
 @contextmanager
@@ -127,12 +154,16 @@ def _lines(file: str) -> Iterator[IO[str]]:
 
 def _from_server(run: Session, wanted: Wanted) -> Trace:
     """Read what the server recorded of whole days until now, or from the given start."""
-    span = timedelta(days=wanted.days)
+    if wanted.stretch is not None:
+        raise CliError("--stretch is of a file", ExitCode.USAGE, "give --traffic FILE with it")
+    if (wanted.days or 0) > MOST_DAYS:
+        raise CliError(f"--days: at most {MOST_DAYS} of a server", ExitCode.USAGE)
+    span = timedelta(days=wanted.days or DAYS)
     now = run.present().replace(minute=0, second=0, microsecond=0)
     origin = (run.moment(wanted.start) or now - span).astimezone(UTC)
     page: Json = run.api.pages(urls.path("endpoints"), {"account": wanted.account})
     rates = _rates(run, wanted.account)
-    endpoints, prices, parts, coarse = [], {}, {}, set()
+    endpoints, prices, parts, coarse, no_zero = [], {}, {}, set(), set()
     for one in page["items"]:
         name = f"{one['account']['name']}/{one['name']}"
         if wanted.only and name not in wanted.only:
@@ -142,12 +173,14 @@ def _from_server(run: Session, wanted: Wanted) -> Trace:
         stretches = [_recorded(item) for item in usage["stretches"]]
         if any(item["source"] == "last_use" for item in usage["stretches"] if item["requests"]):
             coarse.add(name)
+        if not one["stops"]["to_zero"]:
+            no_zero.add(name)
         endpoints.append(traffic_of(name, stretches, origin, int(span.total_seconds())))
         price = rates.get((one["account"]["id"], one["hardware"]["key"]))
         if price is not None:
             prices[name] = price
     fleet = Fleet(tuple(endpoints), int(span.total_seconds()))
-    return Trace(fleet, origin, prices, parts, frozenset(coarse))
+    return Trace(fleet, origin, prices, parts, frozenset(coarse), frozenset(no_zero))
 
 
 def _rates(run: Session, account: str | None) -> dict[tuple[str, str], int]:

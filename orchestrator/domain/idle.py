@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from orchestrator.domain.schedules.model import Schedule
+from orchestrator.domain.schedules.model import Schedule, ScheduleState
 from orchestrator.domain.schedules.occurrences import state_at
 
 # Evidence older than this says nothing about now.
@@ -124,7 +124,11 @@ def quiet_until(hours: Schedule, now: datetime) -> datetime | None:
 
     Quiet hours without an end in sight last until they are looked at again, a day later.
     """
-    state = state_at(hours, now)
+    return quiet_end(state_at(hours, now), now)
+
+
+def quiet_end(state: ScheduleState, now: datetime) -> datetime | None:
+    """Return when the quiet hours end, from what they say at `now`."""
     if not state.inside:
         return None
     return state.window_end or now + timedelta(days=1)

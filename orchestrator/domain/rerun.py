@@ -170,7 +170,9 @@ class _Run:
 
     def _decide(self, regime: Regime) -> tuple[Facts, Decision]:
         activity = self.demand.activity(self.now, self.assume, self.mind.ready_at)
-        facts = regime.facts(replace(self.mind, status=self._status()), activity, self.now)
+        status = self._status()
+        mind = self.mind if status is self.mind.status else replace(self.mind, status=status)
+        facts = regime.facts(mind, activity, self.now)
         return facts, decide(facts, self.now)
 
     def _outage(self) -> Outage | None:
@@ -235,6 +237,7 @@ class _Run:
         serves_at = self.now + self.startup
         self.starts.append(ColdStart(self.now, serves_at, by_request))
         self.mind = Mind(Status.INITIALIZING, self.now, serves_at, serves_at=serves_at)
+        self._keep_back()
 
     def _act(self, regime: Regime, decision: Decision) -> bool:
         kind = needed(self._status(), decision, NOT_BILLED)
@@ -296,7 +299,7 @@ class _Run:
                 _key(decision),
             )
             if same and last.end == self.now:
-                self.legs[-1] = replace(last, end=until)
+                self.legs[-1] = Leg(last.start, until, status, last.decision, billed)
                 return
         self.legs.append(Leg(self.now, until, status, decision, billed))
 

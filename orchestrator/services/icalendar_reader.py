@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import resource
 import sys
+from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -27,6 +28,7 @@ LONGEST_NAME = 120
 DAY_RULES = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
 MEND = "Mend that event, or take it out."
 _DAY = timedelta(days=1)
+_LEAP_YEAR = 2024
 # What the parsers raise for a text that nobody foresaw.
 _BROKEN = (ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError)
 # Some programs end a whole day a minute before midnight.
@@ -123,6 +125,20 @@ def _check(event: Component) -> None:
             raise UnreadableError(
                 f"{name!r} repeats within a day", "A day off repeats daily at the most."
             )
+        if _is_never(rule):
+            raise UnreadableError(f"{name!r} repeats on a day that no month has", MEND)
+
+
+def _is_never(rule: Any) -> bool:
+    """Tell whether a rule asks for days such as 30 February only."""
+    months, days = (_numbers(rule.get(key)) for key in ("BYMONTH", "BYMONTHDAY"))
+    lengths = [monthrange(_LEAP_YEAR, month)[1] for month in months if 1 <= month <= 12]
+    return bool(days and lengths) and all(abs(day) > max(lengths) for day in days)
+
+
+def _numbers(given: Any) -> list[int]:
+    listed = given if isinstance(given, list) else [] if given is None else [given]
+    return [int(one) for one in listed]
 
 
 def _instant_of(event: Component, key: str) -> date | None:

@@ -55,6 +55,7 @@ def with_others(known: Remembered, others: Others) -> Remembered:
         bound={known.row.id: bound},
         startups=known.book.timetable.startups,
         read_at=known.at,
+        shelf=known.book.timetable.shelf,
     )
     book = replace(
         known.book,
@@ -116,7 +117,12 @@ def _windows(book: Rulebook, key: str, others: Others) -> Windows:
 
 def _again(timetable: ScheduleBook, since: datetime) -> ScheduleBook:
     return ScheduleBook(
-        timetable.rows, timetable.windows, timetable.bound, timetable.startups, since
+        timetable.rows,
+        timetable.windows,
+        timetable.bound,
+        timetable.startups,
+        since,
+        timetable.shelf,
     )
 
 

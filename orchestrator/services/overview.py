@@ -237,7 +237,8 @@ def _rows(
 def confirmed_at(endpoint: Endpoint, known: Mapping[str, Account]) -> datetime:
     """Return when an endpoint was last seen: itself, or in a whole listing of its account."""
     account = known.get(endpoint.account_id)
-    if account is None or account.confirmed_at is None or endpoint.missing_since is not None:
+    unsure = endpoint.missing_since is not None or endpoint.restless
+    if account is None or account.confirmed_at is None or unsure:
         return endpoint.confirmed_at
     return max(endpoint.confirmed_at, account.confirmed_at)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
+from orchestrator.domain.plan import Kind
 from orchestrator.domain.schedules.errors import ScheduleError
 from orchestrator.domain.schedules.model import Schedule as Windows
 from orchestrator.domain.schedules.model import Window
@@ -14,13 +15,19 @@ from orchestrator.services import bindings, revisions, selectors
 from orchestrator.services.errors import invalid
 from orchestrator.services.named_rules import Register, renewed
 from orchestrator.services.requests import Asked
-from orchestrator.services.scheduling import Covered, of_schedule_error
+from orchestrator.services.scheduling import (
+    Covered,
+    Remark,
+    cannot,
+    of_schedule_error,
+    remarks_on_cover,
+)
 from orchestrator.services.selectors import Selector
 from orchestrator.services.windows import window_to_json
 from orchestrator.store import policies as rows
 from orchestrator.store import schedules
 from orchestrator.store.ids import new_id
-from orchestrator.store.tables import Binding, IdlePolicy, Json
+from orchestrator.store.tables import Binding, Endpoint, IdlePolicy, Json
 
 SCALE_TO_ZERO = "scale_to_zero"
 PAUSE = "pause"
@@ -50,10 +57,19 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """A policy with what it covers."""
+    """A policy with what it covers, and what is odd about that."""
 
     policy: IdlePolicy
     covered: Sequence[Covered]
+
+    @property
+    def remarks(self) -> Sequence[Remark]:
+        """Return what a person should know of what it covers."""
+        return remarks_on_cover(self.covered, Kind(self.policy.action))
+
+    def cannot(self, endpoint: Endpoint) -> bool:
+        """Tell whether it can never put a managed endpoint to sleep."""
+        return cannot(Kind(self.policy.action), endpoint)
 
 
 REGISTER = Register(

@@ -9,22 +9,28 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import date, datetime
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlmodel import Session, SQLModel
 
 from orchestrator.domain.idle import Activity
+from orchestrator.domain.schedules.model import Schedule as Windows
+from orchestrator.domain.startup import StartUps
+from orchestrator.services.edges import Shelf
 from orchestrator.services.rulebook import Rulebook
 from orchestrator.services.schedule_book import ScheduleBook
-from orchestrator.services.starting import load_startups, no_starts, starts_early
+from orchestrator.services.starting import MOST_STARTS, load_startups, no_starts, starts_early
 from orchestrator.services.windows import windows_of
 from orchestrator.store import history
+from orchestrator.store import startups as startup_rows
 from orchestrator.store.history import Key
 from orchestrator.store.holds import LEASE
 from orchestrator.store.observation import ManagedRow
+from orchestrator.store.startups import Row
 from orchestrator.store.tables import (
     Account,
     Binding,
@@ -47,6 +53,7 @@ KEPT = (
     *("min_replicas", "scale_to_zero_minutes"),
 )
 _HOLD = ("id", "wish", "starts_at", "until", "actor", "source", "reason")
+_COLUMNS = tuple(one.name for one in fields(ManagedRow))
 _NOT_OF_THE_RULE = frozenset({"applied_now"})
 Table = TypeVar("Table", bound=SQLModel)
 
@@ -63,6 +70,53 @@ class Remembered:
     book: Rulebook
     drafted: ScheduleBook | None = None
     managed: bool = True
+
+
+@dataclass(slots=True)
+class Library:
+    """Revisions of rules and start-up times that were read; to be shared by many endpoints."""
+
+    schedules: dict[Key, Schedule] = field(default_factory=dict)
+    windows: dict[Key, Windows] = field(default_factory=dict)
+    policies: dict[Key, IdlePolicy] = field(default_factory=dict)
+    shelf: Shelf = field(default_factory=Shelf)
+    _resumes: dict[tuple[str, datetime], Sequence[Row]] = field(default_factory=dict)
+    _startups: dict[tuple[str, datetime, bool], StartUps] = field(default_factory=dict)
+
+    def fetch(self, session: Session, keys: Collection[Key]) -> None:
+        """Read the revisions that are not known yet."""
+        missing = [key for key in keys if key not in self.schedules and key not in self.policies]
+        for key, row in (history.revisions(session, missing) if missing else {}).items():
+            if row.kind == SCHEDULE:
+                schedule = self.schedules[key] = made(Schedule, row.body)
+                self.windows[key] = windows_of(schedule, _days_off(row))
+            elif row.kind == IDLE:
+                self.policies[key] = made(IdlePolicy, row.body)
+
+    def any_shadow(self, session: Session, facts: Sequence[EndpointFacts]) -> bool:
+        """Tell whether a rule in shadow is among those that facts name."""
+        keys = {key for one in facts for key in keys_of(one.body)}
+        self.fetch(session, keys)
+        rules = [self.schedules.get(key) or self.policies.get(key) for key in keys]
+        return any(rule is not None and rule.shadow for rule in rules)
+
+    def resumes(self, session: Session, provider: str, since: datetime) -> Sequence[Row]:
+        """Return the youngest resumes that went well at a kind of cloud."""
+        key = (provider, since)
+        if key not in self._resumes:
+            self._resumes[key] = startup_rows.resumes(session, provider, since, MOST_STARTS)
+        return self._resumes[key]
+
+    def startups(
+        self, session: Session, account_id: str, now: datetime, *, early: bool
+    ) -> StartUps:
+        """Return how long starts of an account took, read only where a window starts early."""
+        key = (account_id, now, early)
+        if key not in self._startups:
+            account = session.get_one(Account, account_id)
+            measured = load_startups(session, account, now) if early else no_starts(account)
+            self._startups[key] = measured
+        return self._startups[key]
 
 
 def rule_body(row: Schedule | IdlePolicy, days_off: frozenset[date] = frozenset()) -> Json:
@@ -122,25 +176,31 @@ def recall(session: Session, endpoint: Endpoint, at: datetime) -> Remembered | N
 
 
 def recall_between(
-    session: Session, endpoint: Endpoint, start: datetime, end: datetime
+    session: Session,
+    endpoint: Endpoint,
+    start: datetime,
+    end: datetime,
+    library: Library | None = None,
 ) -> list[Remembered]:
     """Return what was known in `[start, end)`, oldest first; the first may begin before it."""
     found = history.facts_between(session, endpoint.id, start, end)
-    return recall_all(session, endpoint, found, end)
+    return recall_all(session, endpoint, found, end, library)
 
 
 def recall_all(
-    session: Session, endpoint: Endpoint, found: Sequence[EndpointFacts], now: datetime
+    session: Session,
+    endpoint: Endpoint,
+    found: Sequence[EndpointFacts],
+    now: datetime,
+    library: Library | None = None,
 ) -> list[Remembered]:
     """Return facts as `decide` is given them; start-up times are those measured before `now`."""
-    account = session.get_one(Account, endpoint.account_id)
-    keys = {(one["rule_id"], one["revision"]) for facts in found for one in facts.body["rules"]}
-    kept = history.revisions(session, keys)
-    schedules = {key: made(Schedule, row.body) for key, row in kept.items() if row.kind == SCHEDULE}
-    windows = {key: windows_of(row, _days_off(kept[key])) for key, row in schedules.items()}
-    policies = {key: made(IdlePolicy, row.body) for key, row in kept.items() if row.kind == IDLE}
-    early = any(starts_early(one) for one in windows.values())
-    startups = load_startups(session, account, now) if early else no_starts(account)
+    library = library or Library()
+    library.fetch(session, {key for facts in found for key in keys_of(facts.body)})
+    keys = [key for facts in found for key in keys_of(facts.body)]
+    schedules, windows, policies = library.schedules, library.windows, library.policies
+    early = any(starts_early(windows[key]) for key in keys if key in windows)
+    startups = library.startups(session, endpoint.account_id, now, early=early)
     result = []
     for facts in found:
         of = {one["rule_id"]: (one["rule_id"], one["revision"]) for one in facts.body["rules"]}
@@ -152,6 +212,7 @@ def recall_all(
             bound=bound,
             startups=startups,
             read_at=facts.at,
+            shelf=library.shelf,
         )
         book = _book(endpoint.id, facts.body, timetable)
         book.policies = {one: policies[key] for one, key in of.items() if key in policies}
@@ -177,11 +238,8 @@ def _book(endpoint_id: str, body: Json, timetable: ScheduleBook) -> Rulebook:
 
 def _row(endpoint: Endpoint, stored: Json) -> ManagedRow:
     """Return the columns as they were; those that are not kept are not looked at again."""
-    values: dict[str, Any] = {}
-    for column in fields(ManagedRow):
-        values[column.name] = _neutral(column.name)
-    row = made(Endpoint, {"id": endpoint.id, "account_id": endpoint.account_id, **stored})
-    values |= {name: getattr(row, name) for name in KEPT}
+    values = {name: _neutral(name) for name in _COLUMNS}
+    values |= {name: _plainly(Endpoint, name, stored[name]) for name in KEPT if name in stored}
     return ManagedRow(**{**values, "id": endpoint.id})
 
 
@@ -191,8 +249,8 @@ def row_of(endpoint: Endpoint) -> ManagedRow:
 
 
 def _neutral(name: str) -> Any:
-    field = Endpoint.model_fields[name]
-    return None if field.is_required() else field.get_default(call_default_factory=True)
+    column = Endpoint.model_fields[name]
+    return None if column.is_required() else column.get_default(call_default_factory=True)
 
 
 def _binding(endpoint_id: str, stored: Json) -> Binding:
@@ -214,11 +272,21 @@ def _days_off(revision: RuleRevision) -> frozenset[date]:
 
 def made(table: type[Table], stored: Mapping[str, Any]) -> Table:
     """Return a row as it was, from its stored form; columns of another time are left out."""
-    known = {name: value for name, value in stored.items() if name in table.model_fields}
-    for name, value in known.items():
-        if isinstance(value, str) and "datetime" in str(table.model_fields[name].annotation):
-            known[name] = datetime.fromisoformat(value)
-    return table(**known)
+    known = table.model_fields
+    return table(**{k: _plainly(table, k, value) for k, value in stored.items() if k in known})
+
+
+def _plainly(table: type[SQLModel], name: str, value: Any) -> Any:
+    """Return a value of a column from its stored form."""
+    if isinstance(value, str) and name in _instants(table):
+        return datetime.fromisoformat(value)
+    return value
+
+
+@cache
+def _instants(table: type[SQLModel]) -> frozenset[str]:
+    columns = table.model_fields.items()
+    return frozenset(name for name, one in columns if "datetime" in str(one.annotation))
 
 
 def activity_to_json(activity: Activity) -> Json:

@@ -18,8 +18,8 @@ from orchestrator.domain.rerun import Course, Mind, Regime, Witness, rerun
 from orchestrator.domain.startup import ENOUGH, SHORTEST
 from orchestrator.domain.status import Status
 from orchestrator.services.lengths import brief
-from orchestrator.services.remembered import Remembered
-from orchestrator.services.starting import HISTORY, MOST_STARTS, default_start_up
+from orchestrator.services.remembered import Library, Remembered
+from orchestrator.services.starting import HISTORY, default_start_up
 from orchestrator.services.use_then import FARTHEST
 from orchestrator.store import retrospect, startups
 from orchestrator.store.observation import ManagedRow
@@ -101,10 +101,12 @@ def demand_between(session: Session, endpoint_id: str, start: datetime, end: dat
     return replace(whole, start=start)
 
 
-def start_up_of(session: Session, endpoint: Endpoint, now: datetime) -> StartUpTime:
+def start_up_of(
+    session: Session, endpoint: Endpoint, now: datetime, library: Library | None = None
+) -> StartUpTime:
     """Return how long a start of an endpoint takes, as far as that was measured by `now`."""
     account = session.get_one(Account, endpoint.account_id)
-    rows = startups.resumes(session, account.provider, now - HISTORY, MOST_STARTS)
+    rows = (library or Library()).resumes(session, account.provider, now - HISTORY)
     lengths = [(row[0], row[1], row[3] - row[2]) for row in rows if row[3] - row[2] >= SHORTEST]
     own = [length for key, _, length in lengths if key == endpoint.id]
     own += wakes(startups.statuses(session, endpoint.id, now - HISTORY, now))
@@ -151,17 +153,20 @@ def _regime(known: Remembered) -> Regime:
 
 
 def _facts(known: Remembered, mind: Mind, activity: Activity, now: datetime) -> Facts:
-    row = replace(
-        known.row,
+    found = known.book.facts(known.row, activity, now)
+    coming = None if known.drafted is None else known.drafted.coming_hold(*_of(known.row), now)
+    return replace(
+        found,
         status=mind.status,
+        managed=known.managed,
+        holds=found.holds if coming is None else (*found.holds, coming),
         asleep_rule=mind.asleep_rule,
         asleep_since=mind.asleep_since,
     )
-    found = replace(known.book.facts(row, activity, now), managed=known.managed)
-    if known.drafted is None:
-        return found
-    coming = known.drafted.coming_hold(row.id, row.hardware_key, now)
-    return found if coming is None else replace(found, holds=(*found.holds, coming))
+
+
+def _of(row: ManagedRow) -> tuple[str, str]:
+    return row.id, row.hardware_key
 
 
 def _mind(row: ManagedRow, at: datetime, startup: timedelta) -> Mind:

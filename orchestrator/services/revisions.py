@@ -16,7 +16,8 @@ def keep(session: Session, rule: Schedule | IdlePolicy, now: datetime) -> None:
     """Keep a rule as it is now, with the days off of its calendars, unless it is kept so."""
     named = full(session, rule, now).days_off if isinstance(rule, Schedule) else ()
     made = revision(rule, frozenset(named), now)
-    if (made.rule_id, made.digest) not in history.kept_revisions(session, [made.rule_id]):
+    is_new = rule.version == 1
+    if is_new or (made.rule_id, made.digest) not in history.kept_revisions(session, [rule.id]):
         history.put(session, [], [made])
 
 

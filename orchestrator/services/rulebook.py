@@ -13,8 +13,9 @@ from orchestrator.domain.asked import HoldFact, Standing, Tombstone
 from orchestrator.domain.decide import Facts
 from orchestrator.domain.endpoints import Stop
 from orchestrator.domain.expiry import Expiry
-from orchestrator.domain.idle import Activity, IdleRule, quiet_until
+from orchestrator.domain.idle import Activity, IdleRule, quiet_end, quiet_until
 from orchestrator.domain.plan import Means
+from orchestrator.domain.schedules.occurrences import AT_ONCE
 from orchestrator.domain.status import Status, Wish
 from orchestrator.services import warnings
 from orchestrator.services.schedule_book import CRON, ScheduleBook
@@ -135,6 +136,10 @@ class Rulebook:
     def _quiet_until(self, policy: IdlePolicy, now: datetime) -> datetime | None:
         if not policy.quiet_timezone:
             return None
+        shelf = self.timetable.shelf
+        if shelf is not None:
+            hours = shelf.of(shelf.made(policy, quiet_hours_of))
+            return quiet_end(hours.state(now, AT_ONCE)[0], now)
         key = (policy.id, now)
         if key not in self._quiet:
             self._quiet[key] = quiet_until(quiet_hours_of(policy), now)

@@ -349,7 +349,7 @@ def dotted(path: Path) -> str:
 
 def _mark(run: Run, section: str, rule_id: str, before: Json | None, after: Json) -> None:
     """Note that a file made a rule, or that it changed what the same set had left as it was."""
-    mark = run.session.get(AppliedRule, rule_id)
+    mark = None if before is None else run.session.get(AppliedRule, rule_id)
     if before is None:
         mark = AppliedRule(
             rule_id=rule_id,

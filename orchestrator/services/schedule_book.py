@@ -22,6 +22,7 @@ from orchestrator.domain.schedules.points import last_point, next_point
 from orchestrator.domain.startup import StartUp, StartUps, settled_before
 from orchestrator.domain.status import Wish
 from orchestrator.services.bindings import NEVER
+from orchestrator.services.edges import Shelf
 from orchestrator.services.starting import load_startups, no_starts, starts_early
 from orchestrator.services.windows import point_from_json, windows_in_full
 from orchestrator.store.tables import Account, Binding, Schedule
@@ -33,13 +34,17 @@ POINT_WISH = {PointAction.START: Wish.AVAILABLE, PointAction.STOP: Wish.PAUSED}
 
 @dataclass(slots=True)
 class ScheduleBook:
-    """Schedules by id, what they bind, and the start-up times of endpoints."""
+    """Schedules by id, what they bind, and the start-up times of endpoints.
+
+    With a `shelf` what is asked at many instants is worked out once for each stretch.
+    """
 
     rows: Mapping[str, Schedule]
     windows: Mapping[str, Windows]
     bound: Mapping[str, Sequence[Binding]]
     startups: StartUps
     read_at: datetime
+    shelf: Shelf | None = None
     _points: dict[tuple[str, datetime], PointFiring | None] = field(default_factory=dict)
     _start_points: dict[tuple[str, datetime], datetime | None] = field(default_factory=dict)
     _states: dict[tuple[str, datetime, timedelta], tuple[ScheduleState, datetime | None]] = field(
@@ -113,7 +118,7 @@ class ScheduleBook:
         """Return what a cron point that is still ahead will hold at a later instant `now`."""
         found: list[tuple[PointFiring, Schedule]] = []
         for _, row in self._acting(endpoint_id):
-            last = last_since(self.windows[row.id], self.read_at, now) if row.points else None
+            last = self._last_point(row.id, now) if row.points else None
             if last is not None:
                 found.append((last, row))
         if not found:
@@ -149,6 +154,8 @@ class ScheduleBook:
         self, schedule_id: str, now: datetime, early: timedelta
     ) -> tuple[ScheduleState, datetime | None]:
         """Return what its windows say, and the end of the latest that may still drain."""
+        if self.shelf is not None:
+            return self.shelf.of(self.windows[schedule_id]).state(now, early)
         key = (schedule_id, now, early)
         if key not in self._states:
             windows = self.windows[schedule_id]
@@ -161,7 +168,16 @@ class ScheduleBook:
             self._states[key] = (state, ended)
         return self._states[key]
 
+    def _last_point(self, schedule_id: str, now: datetime) -> PointFiring | None:
+        windows = self.windows[schedule_id]
+        if self.shelf is not None:
+            return self.shelf.of(windows).last_point(self.read_at, now)
+        return last_since(windows, self.read_at, now)
+
     def _next_point(self, schedule_id: str, now: datetime) -> PointFiring | None:
+        if self.shelf is not None:
+            windows = self.windows[schedule_id]
+            return self.shelf.of(windows).next_point(now) if windows.points else None
         key = (schedule_id, now)
         if key not in self._points:
             windows = self.windows[schedule_id]
@@ -180,6 +196,8 @@ class ScheduleBook:
         )
 
     def _next_start_point(self, schedule_id: str, now: datetime) -> datetime | None:
+        if self.shelf is not None:
+            return _at(self.shelf.of(self.windows[schedule_id]).next_start(now))
         key = (schedule_id, now)
         if key not in self._start_points:
             starts = only(self.windows[schedule_id], PointAction.START)

@@ -39,6 +39,22 @@ MOST_CALENDARS = 20
 MOST_FINDINGS = 50
 # A point that fires more often than this is taken for a mistake.
 SHORTEST_GAP = timedelta(minutes=5)
+_CANNOT = {
+    Kind.PAUSE: (
+        "cannot_pause",
+        (
+            "never paused by it, because that takes deleting them, which their owners have not "
+            "allowed, or cannot be done at all"
+        ),
+    ),
+    Kind.SCALE_TO_ZERO: (
+        "cannot_scale_to_zero",
+        (
+            "never sent to zero by it, because no request could wake them from there, or their "
+            "least number of replicas is not 0"
+        ),
+    ),
+}
 _PACE_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -200,10 +216,11 @@ def remarks(windows: Windows, covered: Sequence[Covered], now: datetime) -> list
         Remark(item.code, item.message, item.when.isoformat() if item.when else None, item.window)
         for item in findings(windows, now)
     ]
-    return [*found[:MOST_FINDINGS], *_remarks_on_cover(covered)]
+    return [*found[:MOST_FINDINGS], *remarks_on_cover(covered, Kind.PAUSE)]
 
 
-def _remarks_on_cover(covered: Sequence[Covered]) -> list[Remark]:
+def remarks_on_cover(covered: Sequence[Covered], stop: Kind) -> list[Remark]:
+    """Return what a person should know of what a rule covers that stops it in such a way."""
     if not covered:
         return [Remark("covers_nothing", "it covers no endpoint now")]
     found = []
@@ -213,15 +230,10 @@ def _remarks_on_cover(covered: Sequence[Covered]) -> list[Remark]:
     shielded = [item.endpoint.name for item in covered if item.endpoint.protected]
     if shielded:
         found.append(Remark("protected", f"protected, so it only proposes: {_few(shielded)}"))
-    barred = [row.name for row in (item.endpoint for item in covered) if _cannot_stop(row)]
-    if barred:
-        found.append(
-            Remark(
-                "cannot_pause",
-                "never paused by it, because that takes deleting them, which their owners have "
-                f"not allowed, or cannot be done at all: {_few(barred)}",
-            )
-        )
+    names = [item.endpoint.name for item in covered if cannot(stop, item.endpoint)]
+    if names:
+        code, told = _CANNOT[stop]
+        found.append(Remark(code, f"{told}: {_few(names)}"))
     idle = [item.endpoint.name for item in covered if item.binding and _never(item.binding)]
     if idle:
         message = f"it has no next edge; without apply_now it never acts on: {_few(idle)}"
@@ -229,8 +241,9 @@ def _remarks_on_cover(covered: Sequence[Covered]) -> list[Remark]:
     return found
 
 
-def _cannot_stop(row: Endpoint) -> bool:
-    return row.managed and bool(means_of(row).barrier(Kind.PAUSE))
+def cannot(stop: Kind, row: Endpoint) -> bool:
+    """Tell whether a managed endpoint cannot or may not be stopped so."""
+    return row.managed and bool(means_of(row).barrier(stop))
 
 
 def _never(binding: Binding) -> bool:

@@ -15,15 +15,15 @@ from sqlmodel import Session
 from orchestrator.costs.figures import Figure
 from orchestrator.domain.demand import Count
 from orchestrator.domain.rerun import Leg
-from orchestrator.domain.spans import common
+from orchestrator.domain.spans import Span, common
 from orchestrator.domain.status import Status
-from orchestrator.services import differences, remembered, whatif, worth
+from orchestrator.services import differences, remembered, whatif, whatif_request, worth
 from orchestrator.services.other_rules import Others, Rule, with_others
-from orchestrator.services.remembered import Remembered
+from orchestrator.services.remembered import Library, Remembered
 from orchestrator.services.reruns import Courses
 from orchestrator.services.whatif import Comparison
 from orchestrator.store import endpoints, history
-from orchestrator.store.tables import Endpoint, Event, Label
+from orchestrator.store.tables import Endpoint, EndpointFacts, Event, Label
 
 PROPOSED = frozenset({"decision.proposed"})
 MOST_STRETCHES = 200
@@ -74,29 +74,51 @@ def report(
     end: datetime,
     rule: str | None = None,
 ) -> list[ShadowLine]:
-    """Return what rules in shadow would have done, what would have saved most first."""
-    lines = [
-        line for row in rows for line in shadow_lines(session, row, start=start, end=end, rule=rule)
-    ]
+    """Return what rules in shadow would have done, what would have saved most first.
+
+    `rule` is the id of one of them. Raises ServiceError 422 where that is too much work.
+    """
+    library, span = Library(), (start, end)
+    facts = {row.id: history.facts_between(session, row.id, *span) for row in rows}
+    meant = [row for row in rows if library.any_shadow(session, facts[row.id])]
+    whatif_request.check_work(meant, start, end)
+    lines = []
+    for row in meant:
+        asked = _asked(session, row, facts[row.id], span, library)
+        found = sorted(dict(_shadows(asked.known)).items())
+        lines += [_line(asked, (key, *named)) for key, named in found if rule in (None, key)]
     return sorted(lines, key=lambda one: (-one.compared.saved.nano, one.endpoint.name))
 
 
-def shadow_lines(
-    session: Session, endpoint: Endpoint, *, start: datetime, end: datetime, rule: str | None = None
-) -> list[ShadowLine]:
-    """Return what each rule in shadow would have done to an endpoint in `[start, end)`.
+def _asked(
+    session: Session,
+    endpoint: Endpoint,
+    facts: Sequence[EndpointFacts],
+    span: Span,
+    library: Library,
+) -> _Asked:
+    return _Asked(
+        session=session,
+        endpoint=endpoint,
+        known=remembered.recall_all(session, endpoint, facts, span[1], library),
+        span=span,
+        events=history.events_of(session, endpoint.id, PROPOSED, *span),
+        labels=endpoints.labels_of(session, [endpoint.id]).get(endpoint.id, []),
+        library=library,
+    )
 
-    `rule` is the id of one of them.
-    """
-    known = remembered.recall_between(session, endpoint, start, end)
-    found = dict(_shadows(known))
-    events = history.events_of(session, endpoint.id, PROPOSED, start, end)
-    labels = endpoints.labels_of(session, [endpoint.id]).get(endpoint.id, [])
-    return [
-        _line(session, endpoint, known, (rule_id, *named), (start, end), events, labels)
-        for rule_id, named in sorted(found.items())
-        if rule in (None, rule_id)
-    ]
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """All that is known of an endpoint in a span."""
+
+    session: Session
+    endpoint: Endpoint
+    known: Sequence[Remembered]
+    span: Span
+    events: Sequence[Event]
+    labels: Sequence[Label]
+    library: Library
 
 
 def _shadows(known: Sequence[Remembered]) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -111,28 +133,23 @@ def _shadows(known: Sequence[Remembered]) -> Iterator[tuple[str, tuple[str, str]
                 yield policy.id, (policy.name, remembered.IDLE)
 
 
-def _line(  # noqa: PLR0917 - the parts of one line
-    session: Session,
-    endpoint: Endpoint,
-    known: Sequence[Remembered],
-    rule: tuple[str, str, str],
-    span: tuple[datetime, datetime],
-    events: Sequence[Event],
-    labels: Sequence[Label],
-) -> ShadowLine:
+def _line(asked: _Asked, rule: tuple[str, str, str]) -> ShadowLine:
     rule_id, name, kind = rule
-    told = [event for event in events if event.data.get("id") == rule_id]
+    known, span, endpoint = asked.known, asked.span, asked.endpoint
+    told = [event for event in asked.events if event.data.get("id") == rule_id]
     begin, until = max(span[0], known[0].at), min(span[1], endpoint.deleted_at or span[1])
     others = Others(begin, earnest=frozenset({rule_id}))
     changed = [with_others(one, others) for one in known]
-    compared = whatif.compare(session, endpoint, known, changed, (begin, until))
+    compared = whatif.compare(
+        asked.session, endpoint, (known, changed), (begin, until), asked.library
+    )
     sleeps = _sleeps(compared)
     return ShadowLine(
         rule_id=rule_id,
         rule_name=name,
         kind=kind,
         endpoint=endpoint,
-        labels=labels,
+        labels=asked.labels,
         in_shadow_s=_in_shadow(known, rule_id, until),
         proposed=len(told),
         first_proposed_at=told[0].at if told else None,

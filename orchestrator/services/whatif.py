@@ -19,7 +19,7 @@ from orchestrator.domain.demand import Count
 from orchestrator.domain.status import Status
 from orchestrator.services import differences, remembered, reruns, witnessed, worth
 from orchestrator.services.other_rules import Others, with_others
-from orchestrator.services.remembered import Remembered
+from orchestrator.services.remembered import Library, Remembered
 from orchestrator.services.reruns import Courses, StartUpTime
 from orchestrator.services.worth import Ledger
 from orchestrator.store import history
@@ -101,12 +101,22 @@ class WhatIf:
 
 
 def what_if(
-    session: Session, endpoint: Endpoint, others: Others, *, end: datetime, now: datetime
+    session: Session,
+    endpoint: Endpoint,
+    others: Others,
+    *,
+    end: datetime,
+    now: datetime,
+    library: Library | None = None,
 ) -> WhatIf:
-    """Return what `[others.since, end)` would have been for one endpoint."""
+    """Return what `[others.since, end)` would have been for one endpoint.
+
+    A `library` keeps what was read for one endpoint for the next.
+    """
+    library = library or Library()
     start = others.since
     until = min(end, now, endpoint.deleted_at or now)
-    known = remembered.recall_between(session, endpoint, start, until)
+    known = remembered.recall_between(session, endpoint, start, until, library)
     released = history.last_event(session, endpoint.id, _RELEASED, until)
     if released is not None and known and released.at > known[-1].at:
         until = max(min(until, released.at), start)
@@ -115,28 +125,30 @@ def what_if(
         return WhatIf(endpoint, None, gaps)
     changed = [with_others(one, others) for one in known]
     span = (max(start, known[0].at), until)
-    found = compare(session, endpoint, known, changed, span)
+    found = compare(session, endpoint, (known, changed), span, library)
     return WhatIf(endpoint, found, gaps, known[-1].row.protected)
 
 
 def compare(
     session: Session,
     endpoint: Endpoint,
-    known: Sequence[Remembered],
-    changed: Sequence[Remembered],
+    both: tuple[Sequence[Remembered], Sequence[Remembered]],
     span: tuple[datetime, datetime],
+    library: Library,
 ) -> Comparison:
-    """Return what a span costs by what was metered, by `known` and by `changed`.
+    """Return what a span costs by what was metered, by what was known, and by that changed.
 
     It ends with the last look.
     """
+    known, changed = both
     begin = span[0]
     ledger = worth.ledger_of(session, endpoint, *span)
     until = ledger.measured_until
     seen = witnessed.read(session, endpoint.id, begin, until)
     recorded = reruns.demand_between(session, endpoint.id, begin, until)
     demand = witnessed.informed(recorded, seen, reruns.regimes_of(known))
-    startup, witness = reruns.start_up_of(session, endpoint, until), witnessed.witness(seen)
+    startup = reruns.start_up_of(session, endpoint, span[1], library)
+    witness = witnessed.witness(seen)
     again = reruns.run(known, demand, startup, witness)
     other = reruns.run(changed, demand, startup, witness)
     return Comparison(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from orchestrator.domain.schedules.model import Schedule as Windows
 from orchestrator.services import (
+    edges,
     expiry_policies,
     policies,
     scheduling,
@@ -32,6 +33,8 @@ from orchestrator.store.tables import Endpoint, ExpiryPolicy, IdlePolicy, Schedu
 
 LONGEST = timedelta(days=400)
 MOST_ENDPOINTS = 200
+# Some 3 ms of a processor for each day of an endpoint, and 1 ms for each firing of a point.
+MOST_DAYS, MOST_FIRINGS = 3_000, 10_000
 _DRAFT_SCHEDULE, _DRAFT_POLICY = "draft:schedule", "draft:policy"
 
 
@@ -90,6 +93,8 @@ def prepared(session: Session, wanted: Wanted, now: datetime) -> tuple[Others, l
     if wanted.schedule is not None:
         windows[_DRAFT_SCHEDULE] = _with_days_off(session, wanted.schedule, now)
     rows = _endpoints(session, wanted, [*saved, *gone, *saved_ends, *gone_ends])
+    check_work(rows, wanted.start, wanted.end)
+    _check_firings(windows, len(rows), wanted)
     others = Others(
         since=wanted.start,
         added=(*(_in_force(row) for row in saved), *drafts),
@@ -129,7 +134,10 @@ def _endpoints(
                 remedy='Give a selector, such as {"labels": {"team": "search"}}.',
             )
         selector = selectors.from_json(rules[0].selector)
-    found = [row for row in selectors.covered(session, selector) if row.managed]
+    covered = selectors.covered(session, selector)
+    found = [row for row in covered if row.managed]
+    if not found:
+        raise _nothing_managed(len(covered))
     if len(found) > MOST_ENDPOINTS:
         raise invalid(
             "selector",
@@ -137,6 +145,44 @@ def _endpoints(
             remedy="Ask for one account or label after the other.",
         )
     return found
+
+
+def check_work(rows: Sequence[Endpoint], start: datetime, end: datetime) -> None:
+    """Raise ServiceError 422 for more days of endpoints than are run again at a time."""
+    spans = [end - max(start, row.first_seen_at) for row in rows]
+    days = round(sum(max(span.total_seconds(), 0.0) for span in spans) / 86400)
+    if days > MOST_DAYS:
+        raise invalid(
+            "from",
+            f"That is {days} days of endpoints ({len(rows)} endpoints); at most {MOST_DAYS} are "
+            "run again at a time.",
+            remedy=f"Ask for a shorter span, such as {max(MOST_DAYS // len(rows), 1)} days, or for "
+            "fewer endpoints, such as one account or label.",
+        )
+
+
+def _check_firings(windows: Mapping[str, Windows], rows: int, wanted: Wanted) -> None:
+    """Raise ServiceError 422 for cron points of a draft that fire too often for the span."""
+    each = sum(edges.firings_between(one, wanted.start, wanted.end) for one in windows.values())
+    if each * rows > MOST_FIRINGS:
+        raise invalid(
+            "schedule.points" if wanted.schedule is not None else "rules",
+            f"Its points fire {each} times in that span at each of {rows} endpoints; at most "
+            f"{MOST_FIRINGS} firings are run again at a time.",
+            remedy="Ask for a shorter span or for fewer endpoints, or draft windows instead.",
+        )
+
+
+def _nothing_managed(covered: int) -> ServiceError:
+    if not covered:
+        return invalid(
+            "selector", "It matches no endpoint.", remedy="See GET /v1/endpoints for labels."
+        )
+    return invalid(
+        "selector",
+        f"It matches {covered} endpoints and none is managed: nothing is kept of those.",
+        remedy="Adopt them first; from then on what was known of them is kept.",
+    )
 
 
 def _rules(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, and_, extract, or_, select
+from sqlalchemy import Row, Select, Table, and_, case, extract, or_, select
 from sqlmodel import Session, SQLModel, col
 
 from orchestrator.store.tables import Account, Endpoint, Label
@@ -101,6 +101,8 @@ def last_looks(
         col(Account.name),
         col(Account.confirmed_at),
         col(Endpoint.missing_since),
+        # A listing vouches for what it shows, not for replicas that come and go behind it.
+        case((col(Endpoint.restless), col(Endpoint.confirmed_at)), else_=None),
         and_(col(Endpoint.deleted_at).is_(None), col(Account.removed_at).is_(None)),
     ).join(Account, col(Account.id) == col(Endpoint.account_id))
     if account_id is not None:
@@ -108,13 +110,15 @@ def last_looks(
     if ids is not None:
         query = query.where(col(Endpoint.id).in_(sorted(ids)))
     return [
-        LastLook(*row[:4], until=_earlier(row[4], row[5]), live=bool(row[6]))
+        LastLook(*row[:4], until=_earliest(*row[4:7]), live=bool(row[7]))
         for row in session.connection().execute(query)
     ]
 
 
-def _earlier(confirmed: datetime | None, missing: datetime | None) -> datetime | None:
-    return confirmed if confirmed is None or missing is None else min(confirmed, missing)
+def _earliest(confirmed: datetime | None, *others: datetime | None) -> datetime | None:
+    if confirmed is None:
+        return None
+    return min([confirmed, *(other for other in others if other is not None)])
 
 
 def labels_of(session: Session, key: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import or_
+from sqlalchemy import bindparam, or_
 from sqlmodel import Session, col, select
 
 from orchestrator.store.ledger import COMPUTE
@@ -33,51 +33,62 @@ class MeterRow(NamedTuple):
     replicas: int
 
 
+# Built once: building a statement takes longer than running it.
+_ENDED = col(MeterInterval.ended_at)
+_USAGE = (
+    select(
+        UsageSample.start,
+        UsageSample.requests,
+        UsageSample.covered_s,
+        UsageSample.last_request_at,
+    )
+    .where(UsageSample.endpoint_id == bindparam("endpoint_id"))
+    .where(col(UsageSample.start) > bindparam("start"), col(UsageSample.start) < bindparam("stop"))
+    .order_by(col(UsageSample.start))
+)
+_METERED = (
+    select(MeterInterval)
+    .with_only_columns(
+        col(MeterInterval.started_at),
+        _ENDED,
+        col(MeterInterval.status),
+        col(MeterInterval.evidence),
+        col(MeterInterval.replicas),
+    )
+    .where(col(MeterInterval.endpoint_id) == bindparam("endpoint_id"))
+    .where(
+        col(MeterInterval.component) == COMPUTE, col(MeterInterval.started_at) < bindparam("stop")
+    )
+    .where(or_(_ENDED.is_(None), bindparam("start") < _ENDED))
+    .order_by(col(MeterInterval.started_at))
+)
+_ASKED = (
+    select(Operation.kind, Operation.created_at)
+    .where(Operation.endpoint_id == bindparam("endpoint_id"))
+    .where(col(Operation.kind).in_(bindparam("kinds", expanding=True)))
+    .where(col(Operation.created_at) >= bindparam("start"))
+    .where(col(Operation.created_at) < bindparam("stop"))
+)
+
+
 def usage_rows(
     session: Session, endpoint_id: str, start: datetime, end: datetime
 ) -> list[UsageRow]:
     """Return the rows of requests that may meet `[start, end)`, in order."""
-    query = (
-        select(
-            UsageSample.start,
-            UsageSample.requests,
-            UsageSample.covered_s,
-            UsageSample.last_request_at,
-        )
-        .where(UsageSample.endpoint_id == endpoint_id)
-        .where(col(UsageSample.start) > start - LONGEST_RUN - STRETCH)
-        .where(col(UsageSample.start) < end)
-        .order_by(col(UsageSample.start))
-    )
-    return [UsageRow(*row) for row in session.exec(query)]
+    since = start - LONGEST_RUN - STRETCH
+    params = {"endpoint_id": endpoint_id, "start": since, "stop": end}
+    return [UsageRow(*row) for row in session.execute(_USAGE, params)]
 
 
 def metered(session: Session, endpoint_id: str, start: datetime, end: datetime) -> list[MeterRow]:
     """Return the metered stretches of compute that meet `[start, end)`, in order."""
-    ended = col(MeterInterval.ended_at)
-    query = (
-        select(MeterInterval)
-        .with_only_columns(
-            col(MeterInterval.started_at),
-            ended,
-            col(MeterInterval.status),
-            col(MeterInterval.evidence),
-            col(MeterInterval.replicas),
-        )
-        .where(MeterInterval.endpoint_id == endpoint_id, MeterInterval.component == COMPUTE)
-        .where(col(MeterInterval.started_at) < end, or_(ended.is_(None), ended > start))
-        .order_by(col(MeterInterval.started_at))
-    )
-    return [MeterRow(*row) for row in session.execute(query)]
+    params = {"endpoint_id": endpoint_id, "start": start, "stop": end}
+    return [MeterRow(*row) for row in session.execute(_METERED, params)]
 
 
 def asked_for(
     session: Session, endpoint_id: str, kinds: Collection[str], start: datetime, end: datetime
 ) -> Sequence[tuple[str, datetime]]:
     """Return kind and time of the changes of some kinds that were begun in `[start, end)`."""
-    query = (
-        select(Operation.kind, Operation.created_at)
-        .where(Operation.endpoint_id == endpoint_id, col(Operation.kind).in_(list(kinds)))
-        .where(col(Operation.created_at) >= start, col(Operation.created_at) < end)
-    )
-    return [(row[0], row[1]) for row in session.exec(query)]
+    params = {"endpoint_id": endpoint_id, "kinds": sorted(kinds), "start": start, "stop": end}
+    return [(row[0], row[1]) for row in session.execute(_ASKED, params)]

@@ -19,6 +19,15 @@ Json = dict[str, Any]
 ACTIVE_OPERATION = "status IN ('pending', 'running', 'confirming')"
 
 
+# Functions of our own: the signature of `dict` and `list` is read anew for every row, as text.
+def _nothing() -> Json:
+    return {}
+
+
+def _none() -> list[Any]:
+    return []
+
+
 def instant(*, index: bool = False) -> Any:
     """Return a column for a compulsory instant."""
     return Field(sa_type=UtcDateTime, index=index, nullable=False)
@@ -36,12 +45,12 @@ def nano() -> Any:
 
 def document() -> Any:
     """Return a column for a JSON object."""
-    return Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
+    return Field(default_factory=_nothing, sa_column=Column(JSON, nullable=False))
 
 
 def array() -> Any:
     """Return a column for a JSON list."""
-    return Field(default_factory=list, sa_column=Column(JSON, nullable=False))
+    return Field(default_factory=_none, sa_column=Column(JSON, nullable=False))
 
 
 class Account(SQLModel, table=True):

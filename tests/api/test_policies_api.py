@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from orchestrator.store.tables import Binding
-from tests.api.site import NOON, Site, problem
+from tests.api.rule_files import apply, file, one
+from tests.api.site import NOON, Site, endpoint, problem
 
 HOUR = timedelta(hours=1)
 IDLE: dict[str, Any] = {
@@ -42,6 +43,40 @@ def test_a_policy_is_saved_and_starts_its_clocks(lab: Site) -> None:
     with lab.database.read() as session:
         binding = session.get_one(Binding, (made["id"], "ep_search"))
     assert (binding.rule_kind, binding.matched_at) == ("idle", NOON)
+
+
+@pytest.mark.parametrize(
+    ("action", "bars", "code"),
+    [
+        ("scale_to_zero", {"to_zero": False}, "cannot_scale_to_zero"),
+        ("pause", {"stop": "recreate"}, "cannot_pause"),
+        ("pause", {"stop": "none"}, "cannot_pause"),
+    ],
+)
+def test_a_policy_says_what_it_can_never_put_to_sleep(
+    lab: Site, action: str, bars: dict[str, Any], code: str
+) -> None:
+    lab.seed(endpoint("stuck", **bars))
+    body = {**IDLE, "action": action}
+    told = lab.post("/v1/policies", body, params={"dry_run": "true"}).json()["would"]
+    made = lab.post("/v1/policies", body).json()
+    for answer in (told, made, lab.get("/v1/policies/idle-30")):
+        assert {one["name"]: one["acts"] for one in answer["endpoints"]} == {
+            "search": True,
+            "stuck": False,
+        }
+        (finding,) = answer["findings"]
+        assert (finding["code"], "never" in finding["message"]) == (code, True)
+        assert finding["message"].endswith(": stuck")
+
+
+def test_a_file_says_what_its_policy_can_never_put_to_sleep(lab: Site) -> None:
+    lab.seed(endpoint("stuck", to_zero=False))
+    policies = {"idle": {key: IDLE[key] for key in ("timeout_minutes", "selector")}}
+    notes = one(apply(lab, file(policies=policies), dry_run=True), "idle")["notes"]
+    assert notes[0] == "begins to cover search; acts at once"
+    assert "never sent to zero by it" in notes[1]
+    assert notes[1].endswith(": stuck")
 
 
 def test_a_policy_is_replaced_and_removed(lab: Site) -> None:

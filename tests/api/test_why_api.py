@@ -182,12 +182,22 @@ def test_the_timeline_goes_on_into_the_future(house: House) -> None:
         ("2026-11-17T07:00:00Z", "initializing"),
     ]
     assert float(found["future_cost"]["high"]) > 0
+    assert (found["past_cost"]["basis"], found["future_cost"]["basis"]) == ("metered", "expected")
+    for one in spans:
+        basis = {"past": "metered", "future": "expected"}[one["phase"]]
+        assert one["cost"] is None or one["cost"]["basis"] == basis
     assert found["assumption"]
     past = house.get(f"{PATH}/timeline", from_=start)
-    assert past["future_cost"]["amount"] == "0.000000000"
+    assert past["future_cost"] is None
     assert past["assumption"] == ""
     cost = house.get(f"{PATH}/cost", from_=start)
     assert past["past_cost"]["amount"] == cost["total"]["amount"]
+
+
+def test_before_the_first_look_there_is_no_figure(house: House) -> None:
+    found = house.get(f"{PATH}/timeline", from_="2020-01-01T00:00:00Z", to="2021-01-01T00:00:00Z")
+    assert [(one["status"], one["cost"]) for one in found["spans"]] == [("", None)]
+    assert (found["past_cost"], found["future_cost"]) == (None, None)
 
 
 def test_a_timeline_far_ahead_is_refused(house: House) -> None:
@@ -211,6 +221,11 @@ def test_other_rules_are_compared_and_nothing_is_saved(house: House) -> None:
     assert compared["metered"]["hours_awake"]["expected"] > 10
     assert float(found["saved"]["amount"]) > 0
     assert found["assumptions"]
+    sides = {side: found[side]["basis"] for side in ("metered", "again", "other", "saved")}
+    assert sides.pop("metered") == "metered"
+    assert set(sides.values()) == {"expected"}
+    spared = float(found["again"]["amount"]) - float(found["other"]["amount"])
+    assert float(found["saved"]["amount"]) == pytest.approx(spared, abs=1e-6)
     assert [one["name"] for one in house.get("/v1/schedules")["items"]] == ["Office", "Sundays"]
 
 

@@ -84,6 +84,7 @@ def test_each_endpoint_is_shown_when_asked_for(cli: Cli, traffic: str) -> None:
         (("--price", "0"), "--price: must be above zero"),
         (("--price", "nan"), "--price"),
         (("--startup", "soon"), "'soon' is no length of time"),
+        (("--startup", "25h"), "--startup: at most 24h"),
         (("--window", "later"), "--window"),
         (("--timezone", "Mars/Base"), "Mars/Base"),
         (("--endpoint", "nobody"), "no traffic of 'nobody'"),
@@ -111,6 +112,8 @@ def test_advice_with_rules_to_apply(cli: Cli, traffic: str, tmp_path: Path) -> N
     asked = ("--traffic", traffic, "--waiting", "0.01", "--rules", str(file))
     ran = cli("advise", *asked)
     assert ran.code == ExitCode.OK
+    wrong = cli("advise", *asked[:2], "--refused", "x")
+    assert (wrong.code, "--refused: 'x' is no amount" in wrong.err) == (ExitCode.USAGE, True)
     for name in ("always", "daily", "rare", "new"):
         assert f"\n{name}: " in ran.out
     assert "next week, all together: $" in ran.out
@@ -122,6 +125,7 @@ def test_advice_with_rules_to_apply(cli: Cli, traffic: str, tmp_path: Path) -> N
     costs = [Decimal(one["week"]["cost"]["expected"]["amount"]) for one in found["endpoints"]]
     assert sum(costs) == Decimal(found["week"]["cost"]["expected"]["amount"])
     assert all(one["why"] for one in found["endpoints"])
+    assert found["price_per_refused_request"]["amount"] == "14.400000000"
 
 
 def test_advice_is_judged_on_the_second_week(cli: Cli, traffic: str) -> None:
@@ -129,6 +133,8 @@ def test_advice_is_judged_on_the_second_week(cli: Cli, traffic: str) -> None:
     rows = ran.json["items"]
     assert {row["who"] for row in rows} == {"all", "unseen, a week", "unseen, a day", "unseen"}
     assert all(row["low_hours"] <= row["high_hours"] for row in rows)
+    assert all(row["beyond_best_timeout"] <= row["beyond_best_single"] for row in rows)
+    assert all(row["best_timeout"].startswith("idle-") for row in rows)
 
 
 def test_too_short_a_trace_is_refused(cli: Cli, tmp_path: Path) -> None:
@@ -140,10 +146,52 @@ def test_too_short_a_trace_is_refused(cli: Cli, tmp_path: Path) -> None:
         assert "give more traffic" in ran.err
 
 
+def test_a_sparse_file_is_read_as_the_format_says(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "sparse.csv"
+    file.write_text(f"{HEAD}\na,0,10,1.0\na,86400,10,1.0\na,259200,10,1.0\n")
+    ask = ("backtest", "--traffic", str(file), "--idle", "10")
+    ran = cli(*ask)
+    assert "ends with the last row of the file, after 72.2 hours; --days says otherwise" in ran.err
+    lines = _by_policy(cli(*ask, "-o", "json").json)
+    assert lines["idle-10"]["cold_starts"] == 3
+    assert lines["idle-10"]["billed_hours"] < 1.3
+    assert lines["always-on"]["billed_hours"] == pytest.approx(72 + 1 / 6)
+    assert (lines["windows"]["refused_requests"], lines["windows"]["delayed_requests"]) == (30, 0)
+    told = cli(*ask, "--days", "4", "--stretch", "1h", "-o", "json")
+    assert _by_policy(told.json)["always-on"]["billed_hours"] == 96
+    assert "--days" not in told.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--stretch", "1h"), "line 4: window_start_s 600 is no multiple of 3600 seconds"),
+        (("--stretch", "1h"), "--stretch says how long they are"),
+        (("--stretch", "0s"), "--stretch: must be above zero"),
+        (("--stretch", "long"), "'long' is no length of time"),
+    ],
+)
+def test_stretches_that_do_not_fit_are_refused(
+    cli: Cli, traffic: str, arguments: tuple[str, ...], told: str
+) -> None:
+    ran = cli("backtest", "--traffic", traffic, *arguments)
+    assert ran.code == ExitCode.USAGE
+    assert told in ran.err
+
+
+def test_options_of_a_file_are_refused_for_a_server(api_cli: Cli) -> None:
+    ran = api_cli("backtest", "--stretch", "10m")
+    assert (ran.code, "--stretch is of a file" in ran.err) == (ExitCode.USAGE, True)
+    ran = api_cli("backtest", "--days", "32")
+    assert (ran.code, "--days: at most 31 of a server" in ran.err) == (ExitCode.USAGE, True)
+
+
 def test_recorded_use_with_the_prices_of_the_server(api_cli: Cli, stub: StubApi) -> None:
     hardware = {"key": "aws/us-east-1/nvidia-l4/x1"}
     place = {"id": "acc_lab", "name": "lab"}
+    stops = {"by": "pause", "to_zero": False}
     endpoint = {"id": "ep_1", "name": "chat", "account": place, "hardware": hardware}
+    endpoint["stops"] = stops
     stub.on("GET", "/v1/endpoints", {"items": [endpoint], "next_cursor": None})
     offer = {"account": place, "key": hardware["key"], "price_per_hour": {"amount": "1.5"}}
     stub.on("GET", "/v1/hardware", {"items": [offer], "next_cursor": None})
@@ -162,6 +210,7 @@ def test_recorded_use_with_the_prices_of_the_server(api_cli: Cli, stub: StubApi)
     assert lines["idle-10"]["cold_starts"] == 2
     assert "lab/chat: requests are known for 9% of the time" in ran.err
     assert "lab/chat: only last uses are known" in ran.err
+    assert "lab/chat: cannot go to zero as it is, so a timeout would do nothing" in ran.err
     refused = api_cli("advise", "--days", "4")
     assert refused.code == ExitCode.REFUSED
     assert "left out: lab/chat, its requests are known for 5% of the time" in refused.err

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import time
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -98,6 +99,36 @@ class TestTimes:
     def test_what_is_no_instant_is_refused_with_the_forms_that_are(self, text: str) -> None:
         with pytest.raises(ValueError, match="write 2026-03-01T18:00Z"):
             formats.parse_instant(text, NOW, UTC)
+
+    @pytest.mark.parametrize(
+        "text", ["99999999d", "9" * 30 + "h", "9999-12-31", "0001-01-01T00:00Z", "2201-01-01"]
+    )
+    @pytest.mark.parametrize("zone", [None, UTC, BERLIN])
+    def test_what_is_too_far_away_is_refused(self, text: str, zone: tzinfo | None) -> None:
+        with pytest.raises(ValueError, match="name years from 1900 to 2200"):
+            formats.parse_instant(text, NOW, zone)
+        with pytest.raises(ValueError, match="too far away"):
+            formats.parse_month("9999-12", zone)
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("2026-03-29T02:30", datetime(2026, 3, 29, 1, tzinfo=UTC)),
+            ("2026-03-29T02:00", datetime(2026, 3, 29, 1, tzinfo=UTC)),
+            ("2026-03-29T03:00", datetime(2026, 3, 29, 1, tzinfo=UTC)),
+            ("2026-03-29T01:59", datetime(2026, 3, 29, 0, 59, tzinfo=UTC)),
+            ("2026-10-25T02:30", datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
+        ],
+    )
+    def test_a_time_that_the_clocks_skip_is_the_first_instant_after_it(
+        self, text: str, expected: datetime, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert formats.parse_instant(text, NOW, BERLIN) == expected
+        with monkeypatch.context() as patch:
+            patch.setenv("TZ", "Europe/Berlin")
+            time.tzset()
+            assert formats.parse_instant(text, NOW, None) == expected
+        time.tzset()
 
     def test_a_month_starts_and_ends_in_the_zone(self) -> None:
         start, end = formats.parse_month("2026-12", BERLIN)

@@ -119,6 +119,13 @@ def test_the_timeline_asks_for_a_week_and_two_days(api_cli: Cli, stub: StubApi) 
     assert seen.param("to") == ["2026-03-04T12:00:00Z"]
     assert "expected: inside a window of Office; sleeps if no request comes" in done.out
     assert "so far $12.50, ahead $12.50" in done.out
+    unseen = {**span, "phase": "past", "evidence": "", "reason": "", "cost": None}
+    stub.on(
+        "GET",
+        TIMELINE,
+        {"spans": [unseen], "past_cost": None, "future_cost": None, "assumption": ""},
+    )
+    assert "so far -, ahead -" in api_cli("timeline", ID, "--utc").out
 
 
 def test_what_if_sends_the_question(api_cli: Cli, stub: StubApi, tmp_path: Path) -> None:
@@ -134,6 +141,7 @@ def test_what_if_sends_the_question(api_cli: Cli, stub: StubApi, tmp_path: Path)
     item = {"endpoint": {"id": ID, "name": "chat"}, "compared": compared, "not_compared": [gap]}
     found = {
         "metered": MONEY,
+        "again": {**MONEY, "amount": "11.5", "low": "11.5", "high": "11.5"},
         "other": MONEY,
         "saved": MONEY,
         "assumptions": ["no click"],
@@ -153,6 +161,7 @@ def test_what_if_sends_the_question(api_cli: Cli, stub: StubApi, tmp_path: Path)
     }
     assert "2.0 (1.0 to 3.0)" in done.out
     assert "saved $12.50" in done.out
+    assert "metered $12.50; the same rules run again $11.50, other rules $12.50" in done.out
     assert "chat: not compared 2026-02-01 00:00 UTC to 2026-02-02 00:00 UTC: not kept" in done.err
     question = tmp_path / "question.json"
     question.write_text(json.dumps({"from": "2026-01-01T00:00:00Z", "instead": True}))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.costs.report import cost_report
 from orchestrator.domain.endpoints import EndpointSpec, Hardware, Scaling
 from orchestrator.engine.engine import Cadence, Engine
 from orchestrator.sandbox import faults
@@ -245,3 +246,19 @@ def reopened(stage: AwsStage, database: Database) -> AwsStage:
         stage.cadence,
         stage.started,
     )
+
+
+def test_figures_of_components_reach_to_their_own_last_read(stage: AwsStage) -> None:
+    """A listing tells nothing of copies that come and go, so it vouches for none."""
+    stage.add_component("vision")
+    stage.step()
+    stage.step()
+    read_at = stage.endpoint("vision").confirmed_at
+    stage.clock.set(stage.clock.now() + timedelta(seconds=60))
+    stage.engine.nudge()
+    stage.step()
+    now = stage.clock.now()
+    assert stage.endpoint("vision").confirmed_at == read_at < now
+    with stage.database.read() as session:
+        report = cost_report(session, start=stage.started, end=now, now=now)
+    assert report.measured_until == read_at

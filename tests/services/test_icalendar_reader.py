@@ -116,6 +116,7 @@ def test_names_are_joined_and_cleaned() -> None:
         (file("DTSTART:20261226T100000\r\nDTEND:20261226T100000Z"), "zone at one end"),
         (file("DTSTART:20261224T100000Z\r\nRRULE:FREQ=SECONDLY"), "within a day"),
         (file(f"{XMAS}\r\nRRULE:FREQ=DAILY;BYHOUR=1,2,3"), "within a day"),
+        (file(f"{XMAS}\r\nRRULE:FREQ=YEARLY;BYMONTH=2,4;BYMONTHDAY=31"), "no month has"),
         (file(*[XMAS] * 2001), "2001 events"),
     ],
 )
@@ -147,7 +148,7 @@ def refused(text: str, **given: object) -> ServiceError:
 
 def test_a_file_that_would_be_read_for_ever_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "READING_CPU_SECONDS", 1)
-    endless = "DTSTART;VALUE=DATE:19000101\r\nRRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"
+    endless = "DTSTART;VALUE=DATE:19000101\r\nRRULE:FREQ=DAILY;BYMONTH=2;BYYEARDAY=200"
     error = refused(file(*[endless] * 50))
     assert (error.status, error.field) == (422, "source.text")
     assert "too much time or memory" in error.detail

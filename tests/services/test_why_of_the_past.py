@@ -17,7 +17,15 @@ from orchestrator.sandbox.traffic import Traffic, Window
 from orchestrator.services import freezing, policies, scheduling, selectors
 from orchestrator.services.why import Why, explain
 from orchestrator.store.database import Database
-from orchestrator.store.tables import Endpoint, EndpointFacts, IdlePolicy, RuleRevision, Schedule
+from orchestrator.store.tables import (
+    Endpoint,
+    EndpointFacts,
+    Event,
+    IdlePolicy,
+    RuleRevision,
+    Schedule,
+    UsageSample,
+)
 from tests.support.stage import Stage, open_stage
 
 SLOW = Cadence(rest=timedelta(minutes=50), transition=timedelta(minutes=2), rates=timedelta(days=9))
@@ -185,6 +193,37 @@ def test_an_older_store_knows_nothing_of_its_past(stage: Stage) -> None:
     later = explained(stage, stage.clock.now() - timedelta(minutes=10))
     assert later.decision is not None
     assert later.decision.rule == "standing"
+
+
+def test_what_was_read_later_is_a_doubt_and_no_proof(stage: Stage) -> None:
+    stage.adopt(NAME)
+    stage.idle_policy(40)
+    stage.run(hours=3)
+    quiet = stage.clock.now()
+    with stage.database.write() as session:
+        for sample in session.exec(select(UsageSample)):
+            session.delete(sample)
+        for event in session.exec(select(Event).where(Event.kind == "decision.changed")):
+            event.data = {key: one for key, one in event.data.items() if key != "activity"}
+            session.add(event)
+        row = session.get_one(Endpoint, stage.endpoint(NAME).id)
+        row.last_used_at, row.confirmed_at = None, quiet + timedelta(hours=4)
+        session.add(row)
+    stage.clock.set(quiet + timedelta(hours=5))
+    at = quiet - timedelta(minutes=1)
+    before = explained(stage, at)
+    with stage.database.write() as session:
+        row = session.get_one(Endpoint, stage.endpoint(NAME).id)
+        row.last_used_at = quiet - timedelta(hours=2)
+        session.add(row)
+    later = explained(stage, at)
+    evidence = [one.inputs["evidence"] for one in later.lines if "evidence" in one.inputs]
+    assert [one["covered_to"] for one in evidence] == [None]
+    assert (later.decision, later.lines) == (before.decision, before.lines)
+    assert set(later.doubts) - set(before.doubts) == {
+        one for one in later.doubts if "which was not known then" in one
+    }
+    assert len(later.doubts) == len(before.doubts) + 1
 
 
 def test_a_process_that_starts_again_keeps_nothing_twice(stage: Stage) -> None:

@@ -30,7 +30,17 @@ StartOption = Annotated[
     typer.Option("--from", metavar="TIME", help="The instant at which the traffic starts."),
 ]
 DaysOption = Annotated[
-    int, typer.Option(min=1, max=31, help="Days of what the server recorded, until now.")
+    int | None,
+    typer.Option(
+        min=1,
+        max=366,
+        help="Days of what the server recorded, until now (by default 14, at most 31); or of the "
+        "file, which else ends with its last row.",
+    ),
+]
+StretchOption = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="How long the stretches of the file are; by default 10m."),
 ]
 AccountOption = Annotated[
     str | None, typer.Option("--account", "-a", help="Only of this account of the server.")
@@ -61,7 +71,8 @@ def backtest(
     price: PriceOption = "0.80",
     startup: StartupOption = "5m",
     start: StartOption = None,
-    days: DaysOption = 14,
+    days: DaysOption = None,
+    stretch: StretchOption = None,
     account: AccountOption = None,
     endpoint: EndpointsOption = None,
     by_endpoint: Annotated[
@@ -78,7 +89,7 @@ def backtest(
     from orchestrator.cli import backtesting, trace  # noqa: PLC0415 - keeps `--help` quick
 
     run = session(ctx)
-    wanted = trace.Wanted(traffic, start, days, account, tuple(endpoint or ()))
+    wanted = trace.Wanted(traffic, start, days, account, tuple(endpoint or ()), stretch)
     terms = backtesting.Terms(price, startup, timezone, seed)
     rules = backtesting.Rules(idle, window)
     backtesting.backtest(run, wanted, terms, rules, by_endpoint=by_endpoint, export=export)
@@ -91,11 +102,20 @@ def advise(
     waiting: Annotated[
         str, typer.Option(metavar="DOLLARS", help="What a minute of one request's waiting costs.")
     ] = "0.001",
+    refused: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DOLLARS",
+            help="What a request costs that meets a paused endpoint; by default a day's waiting or "
+            "an hour awake, whichever is dearer.",
+        ),
+    ] = None,
     timezone: ZoneOption = "UTC",
     price: PriceOption = "0.80",
     startup: StartupOption = "5m",
     start: StartOption = None,
-    days: DaysOption = 14,
+    days: DaysOption = None,
+    stretch: StretchOption = None,
     account: AccountOption = None,
     endpoint: EndpointsOption = None,
     seed: SeedOption = 0,
@@ -117,9 +137,9 @@ def advise(
     from orchestrator.cli import advising, backtesting, trace  # noqa: PLC0415 - as above
 
     run = session(ctx)
-    wanted = trace.Wanted(traffic, start, days, account, tuple(endpoint or ()))
+    wanted = trace.Wanted(traffic, start, days, account, tuple(endpoint or ()), stretch)
     terms = backtesting.Terms(price, startup, timezone, seed)
-    asked = advising.Asked(waiting, rules, export)
+    asked = advising.Asked(waiting, refused, rules, export)
     if calibrate:
         advising.calibrate(run, wanted, terms, asked)
     else:

@@ -12,6 +12,7 @@ from orchestrator.cli.commands.schedules import (
     EnabledChange,
     ShadowChange,
     covered_text,
+    findings_text,
     remove,
     selector_text,
     state_text,
@@ -177,5 +178,6 @@ def _show(run: Session, policy: dict[str, Any]) -> None:
             ("quiet", _quiet_text(policy)),
             ("for", selector_text(policy)),
             ("endpoints", covered_text(run, policy)),
+            *findings_text(policy),
         ],
     )

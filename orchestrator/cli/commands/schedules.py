@@ -226,7 +226,7 @@ def _show(run: Session, schedule: Json) -> None:
             ("drain", f"{schedule.get('drain_minutes')} min"),
             ("for", selector_text(schedule)),
             ("endpoints", covered_text(run, schedule)),
-            *_findings(schedule),
+            *findings_text(schedule),
         ],
     )
 
@@ -243,7 +243,8 @@ def _covered(run: Session, one: Json) -> str:
     return f"{one['name']} (from {run.out.at(acts_from)})" if acts_from else str(one["name"])
 
 
-def _findings(answer: Json) -> list[tuple[str, str]]:
+def findings_text(answer: Json) -> list[tuple[str, str]]:
+    """Return what is odd about a rule, as lines of its record."""
     return [("note", str(item["message"])) for item in answer.get("findings") or []]
 
 
@@ -267,7 +268,7 @@ def _show_preview(run: Session, found: Json) -> None:
         if start.get("remarks"):
             remarks = "; ".join(start["remarks"])
             out.say(f"{start['name']}, {_wall(start['at_local'])}: {remarks}")
-    for _, text in _findings(found):
+    for _, text in findings_text(found):
         out.note(f"note: {text}")
     if found.get("left_aside"):
         out.note(f"left aside: {found['left_aside']}")

@@ -298,7 +298,7 @@ def _reason(span: Json) -> str:
     ahead = "expected: " if span["phase"] == "future" else ""
     idle = "; sleeps if no request comes" if span["may_sleep"] else ""
     unseen = "; nobody looked" if span["evidence"] in _UNSEEN else ""
-    return f"{ahead}{span['reason']}{idle}{unseen}"
+    return f"{ahead}{span['reason']}{idle}{unseen}".removeprefix("; ")
 
 
 def _known(figure: Json | None) -> str:
@@ -309,6 +309,10 @@ def _known(figure: Json | None) -> str:
 def _length(span: Json) -> str:
     start, end = (datetime.fromisoformat(span[name]) for name in ("start", "end"))
     return formats.duration((end - start).total_seconds())
+
+
+def _awake(item: Json, side: str) -> str:
+    return _number(item["compared"][side]["hours_awake"], 1)
 
 
 def _number(found: Json, places: int = 0) -> str:
@@ -325,17 +329,24 @@ _RULES = (
 )
 _COMPARED = (
     Column("endpoint", lambda i: i["endpoint"]["name"]),
-    Column("metered h", lambda i: _number(i["compared"]["metered"]["hours_awake"], 1), right=True),
-    Column("again h", lambda i: _number(i["compared"]["again"]["hours_awake"], 1), right=True),
-    Column("other h", lambda i: _number(i["compared"]["other"]["hours_awake"], 1), right=True),
     Column("metered", lambda i: formats.money(i["compared"]["metered"]["cost"]), right=True),
     Column("again", lambda i: formats.money(i["compared"]["again"]["cost"]), right=True),
     Column("other", lambda i: formats.money(i["compared"]["other"]["cost"]), right=True),
     Column("saved", lambda i: formats.money(i["compared"]["saved"]), right=True),
-    Column("starts", lambda i: _number(i["compared"]["other"]["cold_starts"]), right=True),
     Column("wait", lambda i: _number(i["compared"]["requests_that_wait"]), right=True),
     Column("refused", lambda i: _number(i["compared"]["requests_refused"]), right=True),
-    Column("unknown h", lambda i: f"{i['compared']['unknown_hours']:,.1f}", right=True),
+    Column("metered h", lambda i: _awake(i, "metered"), right=True, optional=True),
+    Column("again h", lambda i: _awake(i, "again"), right=True, optional=True),
+    Column("other h", lambda i: _awake(i, "other"), right=True, optional=True),
+    Column(
+        "starts",
+        lambda i: _number(i["compared"]["other"]["cold_starts"]),
+        right=True,
+        optional=True,
+    ),
+    Column(
+        "unknown h", lambda i: f"{i['compared']['unknown_hours']:,.1f}", right=True, optional=True
+    ),
 )
 _SHADOW = (
     Column("rule", lambda i: i["rule"]["name"]),

@@ -12,9 +12,11 @@ from orchestrator.domain.backtest.days import (
     GRID,
     HOURS,
     MINUTES,
+    REFUSED,
     STARTS,
     TIMEOUTS,
     Setting,
+    bounds,
     days_of,
     table,
 )
@@ -33,23 +35,28 @@ SHARES = (0.3, 0.5, 0.7)
 _FEWEST_BUSY_DAYS = 3
 _ALL_DAY = 0.95
 # Timeouts to try outside of windows, beside the best one: their places in the grid.
-_OUTSIDE = (TIMEOUTS.index(15), TIMEOUTS.index(60))
+_OUTSIDE = (TIMEOUTS.index(15), TIMEOUTS.index(60), TIMEOUTS.index(240))
 # With one known request in a stretch of ten minutes, gaps below twice that say nothing.
 TOO_SHORT = TIMEOUTS.index(20)
-# Woken outside of windows it stays awake for hours: to be compared with such a timeout.
-_LIKE_HOLD = TIMEOUTS.index(240)
+# What is paused outside of windows is compared with a timeout that seldom lets requests wait.
+_BESIDE_PAUSED = TIMEOUTS.index(240)
+# Without a price of its own a refused request counts as so much waiting, or as an hour awake where
+# that is more: so that refusing it never pays where waking for it would do.
+_REFUSED_AS_MINUTES = 1440
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Nano-dollars: `hour` of being awake, `minute` of one request's waiting.
+    """Nano-dollars: `hour` of being awake, `minute` of one request's waiting, a `refused` request.
 
-    `hours` has the endpoints for which an hour costs something else.
+    `hours` has the endpoints for which an hour costs something else. `refused` is by default
+    a day of waiting or an hour of being awake, whichever is dearer.
     """
 
     hour: int
     minute: int
     hours: Mapping[str, int] = field(default_factory=dict)
+    refused: int | None = None
 
     def of(self, endpoint: str) -> Prices:
         """Return the prices of one endpoint."""
@@ -59,6 +66,18 @@ class Prices:
     def worth(self) -> float:
         """Return how many hours of being awake a minute of waiting is worth."""
         return self.minute / self.hour
+
+    @property
+    def refusal(self) -> int:
+        """Return what one refused request costs."""
+        if self.refused is not None:
+            return self.refused
+        return max(_REFUSED_AS_MINUTES * self.minute, self.hour)
+
+    def priced(self, figures: Floats) -> Floats:
+        """Return hours of being awake that stand for costs, waiting and refused requests."""
+        found: Floats = priced(figures, self.worth)
+        return found + self.refusal / self.hour * figures[..., REFUSED]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +91,17 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Week:
-    """The next week under a rule: hours, nano-dollars, starts that a request meets, and waiting."""
+    """The next week under a rule: hours, nano-dollars, starts that a request meets, and waiting.
+
+    `certain` are the hours that it is awake whatever comes; `refused` requests meet it paused.
+    """
 
     hours: Range
     cost: tuple[int, int, int]
     starts: Range
     waiting_minutes: float
+    certain: float
+    refused: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +110,7 @@ class Advice:
 
     By `saved_hours` a week the one of both that sleeps is awake less than the other, and requests
     wait `reckoned_waiting` minutes under it, as was reckoned in the choice. `tested` is by how many
-    hours a day learnt windows did better on days left out.
+    hours a day learnt windows did better on days left out. `no_zero` ones no request could wake.
     """
 
     endpoint: str
@@ -97,6 +121,7 @@ class Advice:
     reckoned_waiting: float
     seen: bool
     tested: float | None = None
+    no_zero: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +139,15 @@ class _Habit:
 
     policy: Policy
     base: int
-    change: Floats  # (4,), means for a day
+    change: Floats  # (5,), means for a day
+    tried: Floats  # (5,), means for a day
     gain: float
+
+    def mean(self, expected: Floats) -> Floats:
+        """Return what to expect of a day, from that of the timeout; paused it knows no surprise."""
+        if self.policy.timeout is None:
+            return self.tried
+        return np.maximum(expected + self.change, 0)
 
 
 class Adviser:
@@ -139,13 +171,15 @@ class Adviser:
         *,
         days: int | None = None,
         coarse: Collection[str] = (),
+        no_zero: Collection[str] = (),
     ) -> Fleetwide:
         """Return the advice for endpoints by their traffic in the same days.
 
         An endpoint that the adviser has not learnt from and that has no request is new. `days`
         looks at the last of them only, for endpoints that are younger; 0 is no past. `coarse`
         names those of which one request in each stretch is known: short timeouts are not for them.
-        Windows are learnt from a week or more.
+        Those of `no_zero` cannot go to zero, so nothing but always on is for them. Windows are
+        learnt from a week or more.
         """
         pasts = [self._past(one, days) for one in fleet]
         expected = [self._expect(one, past) for one, past in zip(fleet, pasts, strict=True)]
@@ -155,9 +189,10 @@ class Adviser:
         ]
         for one, score in zip(fleet, scores, strict=True):
             score[: TOO_SHORT if one.name in coarse else 0] = np.inf
+            score[: len(score) - 1 if one.name in no_zero else 0] = np.inf
         whole = days is None and self.setting.days >= WEEK
         habits = [
-            self._habit(one, past, score, price) if whole else None
+            self._habit(one, past, score, price) if whole and one.name not in no_zero else None
             for one, past, score, price in zip(fleet, pasts, scores, own, strict=True)
         ]
         chosen = [
@@ -168,9 +203,12 @@ class Adviser:
         advice = []
         for place, one in enumerate(fleet):
             picked = _Picked(one.name, expected[place], scores[place], chosen[place], habits[place])
-            _shift(draws, place, habits[place])
+            limits = bounds(picked.policy, self.setting)
+            possible = _possible(draws, place, picked, limits)
             seen = bool(pasts[place][0, :, HOURS].sum())
-            advice.append(_advice(picked, draws, place, own[place], seen=seen))
+            week = _week(picked.mean, possible, limits, own[place])
+            found = _advice(picked, week, seen=seen)
+            advice.append(replace(found, no_zero=one.name in no_zero))
         return _together(advice, draws, own)
 
     def single(self, prices: Prices) -> Policy:
@@ -197,22 +235,29 @@ class Adviser:
         """The learnt windows that beat every timeout by more than a standard error, if any do.
 
         What windows change is seen on days left out, against the same timeout without windows.
-        Less waiting counts by the weight of its own past alone.
+        Less waiting counts by the weight of its own past alone. Pausing is reckoned with one day
+        more on which all requests are refused: habits end, and then nothing bounds how many are.
         """
         known = diary(traffic, self.setting.origin, self.setting.days, self.timezone)
-        if known.busy.any(1).sum() < _FEWEST_BUSY_DAYS or known.busy.mean() > _ALL_DAY:
+        if known.busy.any(1).sum() < _FEWEST_BUSY_DAYS or known.share > _ALL_DAY:
             return None
         arrivals = Arrivals(traffic, self.seed)
         share = past.shape[1] / (past.shape[1] + OWN_DAYS)
         found: list[tuple[float, _Habit]] = []
         for policies, last, base in _variants(known, int(scores[:-1].argmin()), self.setting.days):
             tried = [days_of(arrivals, one, self.setting) for one in policies]
-            change = np.stack([days[day] for day, days in enumerate(tried)]) - past[base]
-            each = change[:, HOURS] + share * prices.worth * change[:, MINUTES]
+            days = np.stack([days[day] for day, days in enumerate(tried)])
+            seen = days.mean(0)
+            if last.timeout is None:
+                seen[REFUSED] = _one_more(days[:, REFUSED], 1).mean()
+                each_day = int(traffic.requests.sum()) / len(days)
+                days[:, REFUSED] = _one_more(days[:, REFUSED], each_day)
+            change = (days - past[base]) * (1, share, share, 0, 1)
+            each = prices.priced(change)
             score = scores[base] + each.mean() + each.std(ddof=1) / np.sqrt(len(each))
             if score < scores.min():
-                shrunk = change.mean(0) * (1, share, share, 0)
-                habit = _Habit(last, base, shrunk, float(scores.min() - score))
+                gain = float(scores.min() - score)
+                habit = _Habit(last, base, change.mean(0), seen, gain)
                 found.append((float(score), habit))
         return min(found, key=lambda pair: pair[0])[1] if found else None
 
@@ -227,6 +272,15 @@ class _Picked:
     chosen: int
     habit: _Habit | None
 
+    @property
+    def policy(self) -> Policy:
+        return self.habit.policy if self.habit else GRID[self.chosen]
+
+    @property
+    def mean(self) -> Floats:
+        mean: Floats = self.expected.mean[self.chosen]
+        return self.habit.mean(mean) if self.habit else mean
+
 
 def _variants(known: Diary, shortest: int, days: int) -> Iterator[tuple[list[Policy], Policy, int]]:
     """Rules with windows: one for each day, learnt from the others; that of all days; its base."""
@@ -240,7 +294,14 @@ def _variants(known: Diary, shortest: int, days: int) -> Iterator[tuple[list[Pol
                 rules = [_with(windows, base) for windows in left_out]
                 yield rules, _with(whole, base), base
             rules = [Policy("windows", None, windows) for windows in left_out]
-            yield rules, Policy("windows", None, whole), _LIKE_HOLD
+            yield rules, Policy("windows", None, whole), _BESIDE_PAUSED
+
+
+def _one_more(each: Floats, more: float) -> Floats:
+    """Days with the mean that one day more with so many events gives: none yet proves no never."""
+    days = len(each)
+    found: Floats = (each * days + more) / (days + 1)
+    return found
 
 
 def _with(windows: Schedule, base: int) -> Policy:
@@ -249,29 +310,42 @@ def _with(windows: Schedule, base: int) -> Policy:
     return Policy(f"windows+{GRID[base].name}", timeout, windows if windows.windows else None)
 
 
-def _shift(draws: Draws, place: int, habit: _Habit | None) -> None:
-    if habit is not None:
-        hours, starts = draws.hours[:, place], draws.starts[:, place]
-        draws.hours[:, place] = hours + habit.change[HOURS]
-        draws.starts[:, place] = np.maximum(starts + habit.change[STARTS], 0)
+def _possible(
+    draws: Draws, place: int, picked: _Picked, limits: tuple[float, float]
+) -> tuple[Floats, Floats]:
+    """Return hours and starts that may come; draws of learnt windows are moved by what they change.
 
-
-def _advice(picked: _Picked, draws: Draws, place: int, prices: Prices, *, seen: bool) -> Advice:
-    mean = picked.expected.mean[picked.chosen].copy()
+    They are never below what the windows cost for certain.
+    """
+    hours, starts = draws.hours[:, place], draws.starts[:, place]
     if picked.habit is not None:
-        mean = np.maximum(mean + picked.habit.change, 0)
-    instead = _instead(picked)
-    chosen, other = picked.expected.reckoned[picked.chosen], picked.expected.reckoned[instead]
-    hours = _range(np.clip(draws.hours[:, place], 0, 24), float(mean[HOURS]))
-    week = Week(
+        wakes = picked.habit.policy.timeout is not None
+        most = np.inf if wakes else limits[1]
+        hours[:] = np.clip(hours + picked.habit.change[HOURS], limits[0], most)
+        starts[:] = np.maximum(starts + picked.habit.change[STARTS], 0) * wakes
+    return np.clip(hours, *limits), starts
+
+
+def _week(
+    mean: Floats, possible: tuple[Floats, Floats], limits: tuple[float, float], prices: Prices
+) -> Week:
+    hours = _range(possible[0], float(np.clip(mean[HOURS], *limits)))
+    return Week(
         hours,
         _costs(hours, prices),
-        _range(draws.starts[:, place], float(mean[STARTS])),
+        _range(possible[1], float(mean[STARTS])),
         WEEK * float(mean[MINUTES]),
+        WEEK * limits[0],
+        WEEK * float(mean[REFUSED]),
     )
+
+
+def _advice(picked: _Picked, week: Week, *, seen: bool) -> Advice:
+    instead = _instead(picked)
+    chosen, other = picked.expected.reckoned[picked.chosen], picked.expected.reckoned[instead]
     return Advice(
         picked.name,
-        picked.habit.policy if picked.habit else GRID[picked.chosen],
+        picked.policy,
         week,
         GRID[instead],
         WEEK * abs(float(chosen[HOURS] - other[HOURS])),
@@ -311,7 +385,9 @@ def _together(advice: Sequence[Advice], draws: Draws, own: Sequence[Prices]) -> 
     starts = sum(one.week.starts.mean for one in advice) / WEEK
     drawn = draws.hours @ relative
     whole = _range(drawn - drawn.mean() + hours / WEEK, hours / WEEK)
+    least = float(sum(one.week.certain * r for one, r in zip(advice, relative, strict=True)))
     most = float(24 * WEEK * relative.sum())
-    low, high = _cost(max(whole.low, 0.0), first), _cost(min(whole.high, most), first)
+    low, high = _cost(max(whole.low, least), first), _cost(min(whole.high, most), first)
     mean = sum(one.week.cost[1] for one in advice)
-    return Fleetwide(tuple(advice), (low, mean, high), _range(draws.starts.sum(1), starts))
+    cost = (min(low, mean), mean, max(high, mean))
+    return Fleetwide(tuple(advice), cost, _range(draws.starts.sum(1), starts))

@@ -102,6 +102,10 @@ class Arrivals:
         """The last request before an instant."""
         return self._around(instant)[0]
 
+    def count(self, since: int, until: int) -> int:
+        """How many requests came in `[since, until)`."""
+        return int(self._within(since, until).count.sum())
+
     def waiting(self, since: int, ready: int) -> Waiting:
         """The requests in `[since, ready)` and how long they wait for `ready`.
 
@@ -251,7 +255,7 @@ class Arrivals:
             length = blocks.at - blocks.before
             each = blocks.count * (ready - blocks.before) - length * (blocks.count + 1) // 2
             each = np.where(blocks.count == 1, ready - blocks.at, each)
-            total = int(each.sum())
+            total = int(each.sum(dtype=np.float64))  # whole up to 285 years of waiting
             # The area of a bridge of `count` gaps; see also the bound by the block's own length.
             spread = length * np.sqrt(blocks.count / (12 * blocks.shape))
             error = np.where(blocks.count > 1, np.minimum(spread, length * blocks.count / 2), 0.0)

@@ -10,7 +10,7 @@ import numpy as np
 
 from orchestrator.domain.backtest.advise import Advice, Adviser, Fleetwide, Prices
 from orchestrator.domain.backtest.arrivals import Arrivals
-from orchestrator.domain.backtest.days import GRID, HOURS, MINUTES, STARTS, Setting, daily
+from orchestrator.domain.backtest.days import GRID, HOURS, STARTS, Setting, daily
 from orchestrator.domain.backtest.policies import Policy, segments
 from orchestrator.domain.backtest.replay import replay
 from orchestrator.domain.backtest.traffic import DAY, SECOND, Floats, Traffic
@@ -26,7 +26,8 @@ class Verdict:
     `beyond` is cost and priced waiting under the advice over those of `best`, the single timeout
     (or always-on) that is best in hindsight for these endpoints in the second week, minus 1;
     `beyond_known` the same over `known`, the one that was best in the week before for those that
-    the adviser learnt from. `covered` are the shares of endpoints whose hours, and whose starts,
+    the adviser learnt from, and `beyond_timeout` over `timeout`, the best in hindsight of the
+    timeouts alone. `covered` are the shares of endpoints whose hours, and whose starts,
     lie in their intervals.
     """
 
@@ -41,6 +42,8 @@ class Verdict:
     beyond: float
     known: str
     beyond_known: float
+    timeout: str
+    beyond_timeout: float
     covered: tuple[float, float]
     rules: dict[str, int]
 
@@ -68,7 +71,7 @@ class Judge:
         self._seen: dict[tuple[str, str], Floats] = {}
 
     def week(self, endpoint: str, policy: Policy) -> Floats:
-        """Return the sums of the week: hours, starts, minutes of waiting."""
+        """Return the sums of the week, as in `days`."""
         key = (endpoint, policy.describe())
         if key not in self._seen:
             self._seen[key] = self._run(self._arrivals[endpoint], policy)
@@ -87,7 +90,8 @@ class Judge:
         came = np.stack([self.week(one.endpoint, one.policy) for one in given.advice])
         singles = {rule.name: self._sum(names, rule, prices) for rule in GRID}
         best = min(singles, key=lambda name: singles[name])
-        total = came[:, HOURS].sum() + prices.worth * came[:, MINUTES].sum()
+        timeout = min((one.name for one in GRID[:-1]), key=lambda name: singles[name])
+        total = float(prices.priced(came.sum(0)))
         low, mean, high = (one / prices.hour for one in given.cost)
         return Verdict(
             who,
@@ -101,13 +105,15 @@ class Judge:
             _beyond(total, singles[best]),
             known.name,
             _beyond(total, singles[known.name]),
+            timeout,
+            _beyond(total, singles[timeout]),
             _covered(given.advice, came),
             _counts(given.advice),
         )
 
     def _sum(self, names: Sequence[str], rule: Policy, prices: Prices) -> float:
         sums = np.stack([self.week(name, rule) for name in names]).sum(0)
-        return float(sums[HOURS] + prices.worth * sums[MINUTES])
+        return float(prices.priced(sums))
 
 
 def calibrate(

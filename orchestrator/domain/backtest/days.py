@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
 from orchestrator.domain.backtest.arrivals import Arrivals
-from orchestrator.domain.backtest.policies import Policy, always_on, idle, segments
+from orchestrator.domain.backtest.policies import Mode, Policy, always_on, idle, segments
 from orchestrator.domain.backtest.replay import Replay, replay
 from orchestrator.domain.backtest.traffic import DAY, HOUR, SECOND, Floats, Traffic
 
-# The last axis of the arrays: billed hours, starts that a request met, minutes of waiting, and
-# the minutes that requests would wait at a start amid the day's requests (0: there were none).
-HOURS, STARTS, MINUTES, AMID = range(4)
+# The last axis of the arrays: billed hours, starts that a request met, minutes of waiting, the
+# minutes that requests would wait at a start amid the day's requests (0: there were none), and
+# requests that met it paused.
+HOURS, STARTS, MINUTES, AMID, REFUSED = range(5)
+FIGURES = 5
 MINUTE = 60 * SECOND
 
 # Always-on comes last: a timeout that never passes.
@@ -40,8 +42,8 @@ class Setting:
 
 
 def daily(found: Replay, days: int) -> Floats:
-    """Return hours, starts and minutes of waiting of each day, shaped (days, 4)."""
-    out = np.zeros((days, 4))
+    """Return hours, starts and minutes of waiting of each day, shaped (days, 5)."""
+    out = np.zeros((days, FIGURES))
     for since, until in found.awake:
         for day in range(since // DAY, min(-(-until // DAY), days)):
             inside = min(until, (day + 1) * DAY) - max(since, day * DAY)
@@ -51,11 +53,15 @@ def daily(found: Replay, days: int) -> Floats:
         if day < days:
             out[day, STARTS] += not start.planned
             out[day, MINUTES] += wait.total / MINUTE
+    for met in found.refused:
+        day = met.at // DAY
+        if day < days:
+            out[day, REFUSED] += met.requests
     return out
 
 
 def table(traffic: Traffic, seed: int, policies: Sequence[Policy], setting: Setting) -> Floats:
-    """Return the days of several policies, shaped (policies, days, 4)."""
+    """Return the days of several policies, shaped (policies, days, 5)."""
     arrivals = Arrivals(traffic, seed)
     found = np.stack([days_of(arrivals, policy, setting) for policy in policies])
     found[:, :, AMID] = amid(traffic, setting)
@@ -63,7 +69,7 @@ def table(traffic: Traffic, seed: int, policies: Sequence[Policy], setting: Sett
 
 
 def days_of(arrivals: Arrivals, policy: Policy, setting: Setting) -> Floats:
-    """Return the days of one policy, shaped (days, 4).
+    """Return the days of one policy, shaped (days, 5).
 
     What was before the trace is taken to be like its end: a timeout may be running at the start.
     """
@@ -73,6 +79,21 @@ def days_of(arrivals: Arrivals, policy: Policy, setting: Setting) -> Floats:
         awake_to = arrivals.last + policy.timeout - setting.length
     found = replay(arrivals, policy, plan, setting.startup, awake_to=awake_to)
     return daily(found, setting.days)
+
+
+def bounds(policy: Policy, setting: Setting) -> tuple[float, float]:
+    """Return the least and the most hours a day that a policy can be awake in the week after.
+
+    In windows it is awake whatever comes, start-up included; what is paused outside of them stays
+    up for the drain time at most.
+    """
+    after = setting.origin + timedelta(microseconds=setting.length)
+    parts = segments(policy, after, 7 * DAY, setting.startup)
+    on = [one for one in parts if one.mode is Mode.ON]
+    least = sum(one.end - one.start for one in on) / (7 * HOUR)
+    if policy.timeout is not None:
+        return least, 24.0
+    return least, min(least + (len(on) + 1) * policy.drain / (7 * HOUR), 24.0)
 
 
 def amid(traffic: Traffic, setting: Setting) -> Floats:

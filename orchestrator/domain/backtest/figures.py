@@ -34,6 +34,7 @@ class Figures:
     """What came of a policy: billed and waiting microseconds, nano-dollars, and counts.
 
     `cold_starts` are those that a request met, `planned_starts` those that a window made.
+    `refused` requests met it paused, `delayed` ones met a start.
     """
 
     billed: int = 0
@@ -42,6 +43,7 @@ class Figures:
     planned_starts: int = 0
     delayed: int = 0
     waiting: int = 0
+    refused: int = 0
 
     def __add__(self, other: Figures) -> Figures:
         return Figures(
@@ -51,6 +53,7 @@ class Figures:
             self.planned_starts + other.planned_starts,
             self.delayed + other.delayed,
             self.waiting + other.waiting,
+            self.refused + other.refused,
         )
 
     @property
@@ -105,6 +108,7 @@ def figures_of(found: Replay, price: int) -> Figures:
         planned,
         sum(wait.requests for wait in found.waits),
         sum(wait.total for wait in found.waits),
+        sum(one.requests for one in found.refused),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from orchestrator.domain.backtest.traffic import HOUR, SECOND
+from orchestrator.domain.backtest.traffic import SECOND
 from orchestrator.domain.idle import FLOWING_FOR
 from orchestrator.domain.schedules.model import Schedule
 from orchestrator.domain.schedules.occurrences import intervals
@@ -14,8 +14,6 @@ from orchestrator.domain.schedules.text import describe
 
 MICROSECOND = timedelta(microseconds=1)
 FLOWING = FLOWING_FOR // MICROSECOND
-# A request that wakes what a schedule has paused holds it awake as a person's click would.
-WAKE_HOLD = 4 * HOUR
 
 
 class Mode(Enum):
@@ -23,7 +21,7 @@ class Mode(Enum):
 
     ON = "on"  # kept running
     IDLE = "idle"  # awake from a request until it has been idle for the timeout
-    OFF = "off"  # paused; a request holds it awake for `WAKE_HOLD`, at most to the next edge
+    OFF = "off"  # paused: requests are refused, and none of them wakes it
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +63,8 @@ class Policy:
     def describe(self) -> str:
         """Return it in words."""
         parts = [f"awake {describe(self.windows)}"] if self.windows else []
+        if parts and self.timeout is None:
+            parts.append("paused otherwise")
         if self.timeout is not None:
             rest = " otherwise" if parts else ""
             parts.append(f"asleep after {_minutes(self.timeout)} min without a request{rest}")

@@ -6,7 +6,7 @@ partly like the outcomes of the cases nearest to it, so that a lucky week is not
 and that endpoints which fall silent or wake up are reckoned with. What was expected of each case
 without its own endpoint, held against its outcome, gives the errors to count on.
 
-Arrays of days are shaped (candidates, days, 4) as in `days`; those of a fleet have the endpoints
+Arrays of days are shaped (candidates, days, 5) as in `days`; those of a fleet have the endpoints
 before that.
 """
 
@@ -36,7 +36,7 @@ _HOUR_SCALE, _START_SCALE = 8.0, 4.0
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Means for a day by candidate, shaped (candidates, 4), and the cases that they come from.
+    """Means for a day by candidate, shaped (candidates, 5), and the cases that they come from.
 
     `reckoned` is what a rule is chosen by: waiting has a heavy tail, of which few days of one
     endpoint tell nothing, so the fleet's mean has a part in it.
@@ -53,7 +53,7 @@ class Cases:
     """Pasts with their outcomes, one row for each cut of each endpoint."""
 
     features: Floats
-    outcome: Floats  # (cases, candidates, 4), means for a day
+    outcome: Floats  # (cases, candidates, 5), means for a day
     waiting: Floats  # minutes of waiting at a start, as known at the cut
     endpoint: Ints
     cut: Ints

@@ -2,8 +2,9 @@
 
 It is asleep at the start, unless it is always on. A request that finds it asleep wakes it; the
 start-up is billed, and requests that come before it is ready wait. It sleeps when the timeout has
-passed since the last request or since it became ready, whichever is later. Billing ends with the
-trace. These are the answers of `orchestrator.domain.decide` at each instant, found by events.
+passed since the last request or since it became ready, whichever is later. What a schedule has
+paused no request wakes: it is refused. Billing ends with the trace. These are the answers of
+`orchestrator.domain.decide` at each instant, found by events.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.domain.backtest.arrivals import Arrivals, Stretches, Waiting
-from orchestrator.domain.backtest.policies import FLOWING, WAKE_HOLD, Mode, Policy, Segment
+from orchestrator.domain.backtest.policies import FLOWING, Mode, Policy, Segment
+from orchestrator.domain.backtest.traffic import DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +27,21 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Refused:
+    """How many requests met it paused in a time within one day from the start of the trace."""
+
+    at: int
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
 class Replay:
     """When an endpoint was awake (starting up included), in order; microseconds."""
 
     awake: tuple[tuple[int, int], ...]
     starts: tuple[Start, ...]
     waits: tuple[Waiting, ...] = ()
+    refused: tuple[Refused, ...] = ()
 
     @property
     def billed(self) -> int:
@@ -50,6 +61,7 @@ class _Machine:
     ready: int = 0
     awake: list[tuple[int, int]] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
 
     def wake(self, at: int, *, planned: bool) -> None:
         self.since, self.ready = at, at + self.startup
@@ -93,14 +105,15 @@ class _Machine:
     def off(self, segment: Segment) -> None:
         if self.since is not None:
             self._end_window(segment)
-        while self.since is None:
-            begin = self.awake[-1][1] if self.awake else segment.start
-            at = self.arrivals.next_from(max(begin, segment.start))
-            if at is None or at >= segment.end:
-                return
-            self.wake(at, planned=False)
-            if at + WAKE_HOLD < segment.end:
-                self.sleep(at + WAKE_HOLD)
+        if self.since is not None:
+            return
+        begin = max(self.awake[-1][1] if self.awake else 0, segment.start)
+        while begin < segment.end:
+            end = min((begin // DAY + 1) * DAY, segment.end)
+            met = self.arrivals.count(begin, end)
+            if met:
+                self.refused.append(Refused(begin, met))
+            begin = end
 
     def _end_window(self, segment: Segment) -> None:
         """Sleep when requests have ceased to flow, or the time to drain is over."""
@@ -139,16 +152,19 @@ def replay(
             state.off(segment)
     state.sleep(parts[-1].end)
     waits = tuple(arrivals.waiting(one.at, one.at + startup) for one in state.starts)
-    return Replay(tuple(state.awake), tuple(state.starts), waits)
+    return Replay(tuple(state.awake), tuple(state.starts), waits, tuple(state.refused))
 
 
 def clairvoyant(arrivals: Arrivals, length: int, startup: int) -> Replay:
     """Return the least that delays nobody: awake at each request, asleep in gaps that pay.
 
     A start-up once, before the first request, and then the shorter of gap and start-up in each
-    gap; its start-up before the first request may lie before the trace.
+    gap; its start-up before the first request may lie before the trace. Without a start-up it is
+    never billed.
     """
-    runs = arrivals.stretches(max(startup, 1))
+    if not startup:
+        return Replay((), ())
+    runs = arrivals.stretches(startup)
     awake = tuple(
         (first - startup, min(last, length))
         for first, last in zip(runs.first, runs.last, strict=True)

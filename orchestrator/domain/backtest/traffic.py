@@ -14,7 +14,9 @@ SECOND = 1_000_000
 HOUR = 3600 * SECOND
 DAY = 24 * HOUR
 COLUMNS = ("client", "window_start_s", "requests", "cv")
-_DEFAULT_LENGTH_S = 600
+STRETCH_S = 600
+# Sums of waiting stay whole numbers of 64 bits, and dates within the calendar.
+_MOST_REQUESTS, _HIGHEST_CV, _LONGEST_S = 10**8, 10**6, 3653 * 86400
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -23,6 +25,10 @@ Bools = NDArray[np.bool_]
 
 class TrafficError(ValueError):
     """Traffic that cannot be read; the message names the line and what is wrong there."""
+
+
+class StretchError(TrafficError):
+    """Rows do not fit the length of a stretch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +77,18 @@ class Fleet:
 class Row:
     """One stretch with requests, as a file tells it."""
 
+    line: int
     start_s: int
     requests: int
     cv: float
 
 
-def read_csv(lines: Iterable[str]) -> Fleet:
-    """Read `client,window_start_s,requests,cv`; stretches without a row saw no request.
+def read_csv(
+    lines: Iterable[str], stretch_s: int = STRETCH_S, length_s: int | None = None
+) -> Fleet:
+    """Read `client,window_start_s,requests,cv`; a stretch of `stretch_s` without a row saw none.
 
-    The length of a stretch is the smallest distance between two; the trace ends with the last.
+    The trace lasts `length_s`, what comes later is left out; None ends it with its last row.
     Raises TrafficError.
     """
     reader = csv.reader(lines)
@@ -89,17 +98,19 @@ def read_csv(lines: Iterable[str]) -> Fleet:
     found: dict[str, list[Row]] = {}
     for number, cells in enumerate(reader, start=2):
         if cells:
-            found.setdefault(cells[0], []).append(_row(number, cells))
+            found.setdefault(cells[0], []).append(_row(number, cells, stretch_s))
     if not found:
         raise TrafficError("line 2: there is no row of traffic")
-    return _fleet(found)
+    for rows in found.values():
+        _in_order(rows)
+    return _fleet(found, stretch_s, length_s)
 
 
-def _row(number: int, cells: list[str]) -> Row:
+def _row(number: int, cells: list[str], stretch_s: int) -> Row:
     if len(cells) != len(COLUMNS):
         raise TrafficError(f"line {number}: {len(cells)} values where there are four columns")
     try:
-        row = Row(int(cells[1]), int(cells[2]), float(cells[3]))
+        row = Row(number, int(cells[1]), int(cells[2]), float(cells[3]))
     except ValueError as error:
         raise TrafficError(f"line {number}: {error}") from None
     if not cells[0]:
@@ -107,28 +118,33 @@ def _row(number: int, cells: list[str]) -> Row:
     if row.start_s < 0 or row.requests < 1 or not 0 <= row.cv < float("inf"):
         problem = "window_start_s must be 0 or more, requests 1 or more, cv 0 or more"
         raise TrafficError(f"line {number}: {problem}")
+    if row.requests > _MOST_REQUESTS or row.cv > _HIGHEST_CV or row.start_s > _LONGEST_S:
+        most = f"window_start_s {_LONGEST_S}, requests {_MOST_REQUESTS}, cv {_HIGHEST_CV}"
+        raise TrafficError(f"line {number}: too much: at most {most}")
+    if row.start_s % stretch_s:
+        raise StretchError(
+            f"line {number}: window_start_s {row.start_s} is no multiple of {stretch_s} seconds, "
+            "the length of a stretch"
+        )
     return row
 
 
-def _fleet(found: Mapping[str, list[Row]]) -> Fleet:
-    for rows in found.values():
-        rows.sort(key=lambda row: row.start_s)
-    length = _stretch_length(found)
-    endpoints = tuple(_traffic(name, rows, length) for name, rows in sorted(found.items()))
+def _in_order(rows: list[Row]) -> None:
+    """Sort the rows of one client. Raises TrafficError where two are of the same stretch."""
+    rows.sort(key=lambda row: row.start_s)
+    for before, after in pairwise(rows):
+        if before.start_s == after.start_s:
+            raise TrafficError(
+                f"line {after.line}: the client has a row with window_start_s {after.start_s} in "
+                f"line {before.line} already"
+            )
+
+
+def _fleet(found: Mapping[str, list[Row]], stretch_s: int, length_s: int | None) -> Fleet:
     last = max(rows[-1].start_s for rows in found.values())
-    return Fleet(endpoints, last + length)
-
-
-def _stretch_length(found: Mapping[str, list[Row]]) -> int:
-    steps = [
-        later.start_s - earlier.start_s
-        for rows in found.values()
-        for earlier, later in pairwise(rows)
-    ]
-    length = min(steps, default=_DEFAULT_LENGTH_S)
-    if length <= 0:
-        raise TrafficError("a client has two rows with the same window_start_s")
-    return length
+    length = last + stretch_s if length_s is None else length_s
+    endpoints = (_traffic(name, rows, stretch_s) for name, rows in sorted(found.items()))
+    return Fleet(tuple(one.part(0, length) for one in endpoints), length)
 
 
 def _traffic(name: str, rows: list[Row], length: int) -> Traffic:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import time
+from hashlib import blake2b
 from typing import Any
 
 from orchestrator.domain.backtest.advise import Advice, Prices
@@ -26,12 +28,14 @@ _ODD = re.compile(r"[^A-Za-z0-9._@-]+")
 def why(advice: Advice, prices: Prices) -> str:
     """Return in one sentence why this rule was chosen."""
     own = prices.of(advice.endpoint)
+    if advice.no_zero:
+        return "no request could wake it from zero as it is, so a timeout would do nothing"
     start = "" if advice.seen else "by what became of endpoints that began like it: "
     if advice.tested is not None:
         gain = _dollars(cost_of(own.hour, round(7 * advice.tested * HOUR)))
         text = (
             f"its habits repeat: on days left out windows did better than timeouts by {gain} a week"
-        )
+        ) + _paused(advice, own)
     elif advice.policy.always_on:
         text = _for_always_on(advice, own)
     else:
@@ -39,12 +43,16 @@ def why(advice: Advice, prices: Prices) -> str:
     return start + text
 
 
-def rules(advice: Sequence[Advice]) -> Json:
-    """Return the advice as a file of rules; what is to be always on needs none."""
+def rules(advice: Sequence[Advice], names: Mapping[str, str] | None = None) -> Json:
+    """Return the advice as a file of rules; what is to be always on needs none.
+
+    `names` are those of the rules by endpoint, `rule_names` of the endpoints unless given.
+    """
     schedules: Json = {}
     policies: Json = {}
+    named = names or rule_names([one.endpoint for one in advice])
     for one in advice:
-        name = rule_name(one.endpoint)
+        name = named[one.endpoint]
         selector = {"endpoint": one.endpoint}
         if one.policy.windows is not None:
             schedules[name] = {**_schedule(one.policy), "selector": selector}
@@ -60,8 +68,30 @@ def rules(advice: Sequence[Advice]) -> Json:
 
 
 def rule_name(endpoint: str) -> str:
-    """Return a name for the rules of an endpoint."""
+    """Return a name for the rules of an endpoint, which another one may have too."""
     return f"advised-{_ODD.sub('-', endpoint)}"[:_LONGEST_NAME]
+
+
+def rule_names(endpoints: Sequence[str]) -> dict[str, str]:
+    """Return a name for the rules of each endpoint; alike or cut ones get a digest of theirs."""
+    plain = {one: rule_name(one) for one in endpoints}
+    count = Counter(name.casefold() for name in plain.values())
+    kept = {
+        one: name
+        for one, name in plain.items()
+        if count[name.casefold()] == 1 and len(name) < _LONGEST_NAME
+    }
+    taken = {name.casefold() for name in kept.values()}
+    for one in sorted(plain.keys() - kept.keys()):
+        sized = (_with_digest(plain[one], one, size) for size in range(4, 17))
+        kept[one] = next(name for name in sized if name.casefold() not in taken)
+        taken.add(kept[one].casefold())
+    return kept
+
+
+def _with_digest(name: str, endpoint: str, size: int) -> str:
+    digest = blake2b(endpoint.encode(), digest_size=size).hexdigest()
+    return f"{name[: _LONGEST_NAME - len(digest) - 1]}-{digest}"
 
 
 def _schedule(policy: Policy) -> Json:
@@ -71,6 +101,15 @@ def _schedule(policy: Policy) -> Json:
     if policy.timeout is not None:
         texts.append(window_text(Window(EVERY_DAY, time(), time())))
     return {"timezone": policy.windows.timezone, "windows": texts}
+
+
+def _paused(advice: Advice, own: Prices) -> str:
+    """What being paused outside of windows does to requests that come then."""
+    if advice.policy.timeout is not None:
+        return ""
+    met = advice.week.refused
+    worth = _dollars(round(met * own.refusal))
+    return f"; about {met:,.1f} requests a week are refused outside of them, counted as {worth}"
 
 
 def _for_always_on(advice: Advice, own: Prices) -> str:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from orchestrator.domain.asked import HoldFact, Standing
+from orchestrator.domain.asked import Standing
 from orchestrator.domain.backtest.policies import MICROSECOND, Policy
 from orchestrator.domain.decide import Decision, Facts, ScheduleFact, decide
 from orchestrator.domain.idle import Activity, IdleRule
 from orchestrator.domain.schedules.model import Schedule
 from orchestrator.domain.schedules.occurrences import intervals, state_at
 from orchestrator.domain.status import Status, Wish
-
-HOLD = timedelta(hours=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class Stage:
     ready: datetime | None = None
     since: datetime | None = None
     last: datetime | None = None
-    holds: list[HoldFact] = field(default_factory=list)
+    refused: int = 0
     awake: list[tuple[datetime, datetime]] = field(default_factory=list)
     starts: list[datetime] = field(default_factory=list)
 
@@ -67,7 +65,6 @@ class Stage:
             status=self.status,
             managed=True,
             standing=Standing(Wish.AVAILABLE, "owner", "test", self.origin),
-            holds=tuple(self.holds),
             schedules=self._schedules(),
             idle_rules=self._idle_rules(),
             activity=Activity(
@@ -120,13 +117,12 @@ class Stage:
         self.status, self.since, self.ready = status, None, None
 
     def request(self) -> None:
-        """A request comes: it wakes what is at zero; what is paused is held awake for it."""
+        """A request comes: it wakes what is at zero; what is paused refuses it."""
+        if self.status is Status.PAUSED:
+            self.refused += 1
+            return
         if self.status is Status.SCALED_TO_ZERO:
             self.start()
-        elif self.status is Status.PAUSED:
-            edge = decide(self.facts(), self.now).next_rule_edge
-            until = min(self.now + HOLD, edge) if edge else self.now + HOLD
-            self.holds = [HoldFact(Wish.RUNNING, until, "gateway", "a request came")]
         self.last = self.now
 
 
@@ -145,7 +141,7 @@ def by_decide(
         if ahead and ahead[-1] == stage.now:
             while ahead and ahead[-1] == stage.now:
                 ahead.pop()
-            stage.request()
+                stage.request()
             decision = stage.settle()
         moments = [decision.next_edge, ahead[-1] if ahead else None, origin + length]
         if stage.status is Status.INITIALIZING:

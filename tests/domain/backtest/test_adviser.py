@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time, timedelta
 from functools import cache
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 import yaml
 
 from orchestrator.domain.backtest.advise import Adviser, Fleetwide, Prices
+from orchestrator.domain.backtest.arrivals import Arrivals
 from orchestrator.domain.backtest.calibrate import Judge, first_week
 from orchestrator.domain.backtest.days import Setting
-from orchestrator.domain.backtest.habits import EVERY_DAY, WORKDAYS, diary
-from orchestrator.domain.backtest.traffic import DAY, SECOND, Fleet, Traffic
-from orchestrator.domain.backtest.words import rule_name, rules, why
+from orchestrator.domain.backtest.habits import EVERY_DAY, WEEKEND, WORKDAYS, diary
+from orchestrator.domain.backtest.policies import Policy, segments
+from orchestrator.domain.backtest.replay import replay
+from orchestrator.domain.backtest.traffic import DAY, HOUR, SECOND, Fleet, Traffic
+from orchestrator.domain.backtest.words import rule_name, rule_names, rules, why
 from orchestrator.domain.schedules.text import parse_window, window_text
 from orchestrator.services.rules_yaml import dump
 from tests.domain.backtest.conftest import _recorded, made
@@ -60,6 +64,41 @@ def test_habits_are_of_the_wall_clock_and_may_leave_a_day_out() -> None:
     assert known.windows((frozenset({0}),), 1.0, without=0).windows == ()
 
 
+@pytest.mark.parametrize("place", ["Asia/Tokyo", "America/Los_Angeles", "Asia/Kolkata", "UTC"])
+@pytest.mark.parametrize(("opens", "closes"), [(7, 9), (16, 19), (22, 24), (0, 2)])
+def test_habits_are_of_civil_days_far_from_utc(place: str, opens: int, closes: int) -> None:
+    """Requests of Mondays to Fridays alone make no window on a weekend, over a change of clocks."""
+    rules, start = ZoneInfo(place), datetime(2026, 2, 23, tzinfo=UTC)
+    steps = [start + timedelta(minutes=10 * step) for step in range(28 * 144)]
+    walls = [moment.astimezone(rules) for moment in steps]
+    rows = [
+        (600 * step, 5)
+        for step, wall in enumerate(walls)
+        if wall.weekday() < 5 and opens <= wall.hour < closes
+    ]
+    known = diary(made("office", rows), start, 28, place)
+    until = time(closes % 24)
+    for share in (0.3, 0.5, 0.7, 1.0):
+        found = known.windows((WORKDAYS, WEEKEND), share).windows
+        assert [(one.days, one.start, one.end) for one in found] == [(WORKDAYS, time(opens), until)]
+    left_out = [known.windows((WORKDAYS, WEEKEND), 1.0, without=day) for day in range(28)]
+    assert {len(one.windows) for one in left_out} == {1}
+
+
+def test_what_happened_on_a_day_left_out_is_not_learnt() -> None:
+    """A day of the trace has parts of two civil days in Tokyo; both are left out, and no more."""
+    rows = [(day * 86400 + 3600 * hour, 5) for day in range(7) for hour in (1, 20)]
+    rows += [(2 * 86400 + 3600 * hour, 5) for hour in (6, 18)]
+    known = diary(made("a", rows), MONDAY, 7, "Asia/Tokyo")
+
+    def starts(without: int) -> list[int]:
+        found = known.windows((EVERY_DAY,), 0.1, without=without).windows
+        return sorted(one.start.hour for one in found)
+
+    assert starts(without=1) == [3, 5, 10, 15]
+    assert starts(without=2) == [5, 10]
+
+
 def test_dear_waiting_keeps_it_on_and_free_waiting_never_does() -> None:
     adviser, _ = _adviser()
     one = next(one for one in _recorded().endpoints if one.name == "m-large-094").part(0, WEEK_S)
@@ -71,6 +110,17 @@ def test_dear_waiting_keeps_it_on_and_free_waiting_never_does() -> None:
     assert coarse.policy.name == "idle-20"
     assert dear.policy.always_on
     assert "requests would have to be expected to wait" in why(dear, Prices(HOUR_PRICE, 10**11))
+
+
+def test_what_cannot_go_to_zero_is_left_on_and_the_reason_told() -> None:
+    adviser, _ = _adviser()
+    habit = _week_of(range(9, 17), range(7))
+    prices = Prices(HOUR_PRICE, 0)
+    one = adviser.advise([habit], prices, no_zero={"habit"}).advice[0]
+    assert one.policy.always_on
+    assert one.week.cost == (168 * HOUR_PRICE,) * 3
+    assert why(one, prices).startswith("no request could wake it from zero")
+    assert rules([one]) == {"version": 1}
 
 
 def test_windows_are_advised_where_they_pay() -> None:
@@ -93,6 +143,97 @@ def test_windows_are_advised_where_they_pay() -> None:
     texts = [window_text(one) for one in given.policy.windows.windows]
     assert texts
     assert all("keep-running ready-by" in text for text in texts)
+
+
+def test_windows_cost_what_they_cost_for_certain() -> None:
+    """No bound, and nothing expected, is below the hours of the windows with their start-ups."""
+    dear = Prices(HOUR_PRICE, 20_000_000)
+    rows = [
+        (day * 86400 + hour * 3600 + part * 600, 60)
+        for day in range(5)
+        for hour in range(9, 17)
+        for part in (0, 3)
+    ]
+    pair = [made("habit", rows), made("silent", [(3 * 86400, 1)])]
+    small = Adviser(pair, WEEK).advise(pair, dear)
+    _, first = _adviser()
+    known = [one for one in first if len(one.requests)]
+    fleet = [*known, pair[0]]
+    large = Adviser(fleet, WEEK).advise(fleet, dear)
+    learnt = [one for one in (*small.advice, *large.advice) if one.policy.windows is not None]
+    assert {one.endpoint for one in learnt} >= {"habit"}
+    for one in learnt:
+        hours = _certain_hours(one.policy)
+        assert hours == pytest.approx(one.week.certain)
+        assert hours > 20
+        assert hours <= one.week.hours.low + 1e-9
+        assert one.week.hours.low <= one.week.hours.mean <= one.week.hours.high
+        assert one.week.cost[0] >= round(hours * HOUR_PRICE) - 1
+        if one.policy.timeout is None:
+            drains = 6 * 0.5 * len(one.policy.windows.windows) if one.policy.windows else 0
+            assert one.week.hours.high <= hours + drains + 0.5
+            assert one.week.starts.high == 0
+    for whole in (small, large):
+        assert whole.cost[0] >= sum(
+            round(one.week.certain * HOUR_PRICE) - 1 for one in whole.advice
+        )
+        assert whole.cost[0] <= whole.cost[1] <= whole.cost[2]
+
+
+def _certain_hours(policy: Policy) -> float:
+    """The windows of the week after, second by second of their segments, without any request."""
+    after = MONDAY + timedelta(days=7)
+    plan = segments(policy, after, 7 * DAY, STARTUP)
+    silent = Policy("silent", 1, policy.windows)
+    return replay(Arrivals(made("none", [])), silent, plan, STARTUP).billed / HOUR
+
+
+def test_refused_requests_are_told_and_priced() -> None:
+    """Windows that pause outside refuse requests; the dearer that is, the less they are taken."""
+    fleet = [_week_of(range(9, 17), range(7), f"daily-{n}", 40 + n) for n in range(3)]
+    night = [(day * 86400 + day * 3600, 2) for day in range(6)]
+    for one in ("a", "b"):
+        day = [(int(s), int(n)) for s, n in zip(fleet[0].start_s, fleet[0].requests, strict=True)]
+        fleet.append(made(f"night-{one}", sorted(day + night)))
+    adviser = Adviser(fleet, WEEK)
+    cheap = Prices(HOUR_PRICE, 20_000_000, refused=0)
+    paused = {
+        one.endpoint: one
+        for one in adviser.advise(fleet, cheap).advice
+        if one.policy.windows is not None and one.policy.timeout is None
+    }
+    assert paused["night-a"].week.refused == pytest.approx(7 * (12 + 1) / (7 + 1))
+    assert all(one.week.refused >= 7 / (7 + 1) for one in paused.values())
+    assert "requests a week are refused outside of them" in why(paused["night-a"], cheap)
+    for refused in (5_000_000, None):  # a day of its requests weighs, if hardly one of them does
+        careful = adviser.advise(fleet, replace(cheap, refused=refused)).advice
+        nightly = [one.policy for one in careful if one.endpoint.startswith("night")]
+        assert all(policy.timeout is not None or policy.always_on for policy in nightly)
+    refusals = [Prices(HOUR_PRICE, minute).refusal for minute in (1000, 1_000_000)]
+    assert refusals == [HOUR_PRICE, 1_440_000_000]
+
+
+def test_rules_of_endpoints_with_like_names_are_kept_apart() -> None:
+    adviser, _ = _adviser()
+    prices = Prices(HOUR_PRICE, 0)
+    names = [
+        "acme/research-chat",
+        "acme-research/chat",
+        "Acme/Research/Chat",
+        "acme/plain",
+        "x" * 70 + "1",
+        "x" * 70 + "2",
+    ]
+    given = adviser.advise([_week_of(range(9, 17), range(5), name) for name in names], prices)
+    document = rules(given.advice)
+    bodies = document["policies"]
+    assert sorted(body["selector"]["endpoint"] for body in bodies.values()) == sorted(names)
+    assert len({name.casefold() for name in bodies}) == len(names)
+    assert all(len(name) <= 60 for name in bodies)
+    assert bodies["advised-acme-plain"]["selector"] == {"endpoint": "acme/plain"}
+    assert rule_names(names) == rule_names(list(reversed(names)))
+    taken = rule_names(["acme/a b", "acme/a-b"])["acme/a b"].removeprefix("advised-")
+    assert len(set(rule_names(["acme/a b", "acme/a-b", taken]).values())) == 3
 
 
 def test_words_and_rules_are_ready_to_use() -> None:
@@ -141,6 +282,8 @@ def test_advice_from_one_week_is_right_in_the_next(recorded: Fleet) -> None:
         assert verdict.beyond < 0.05
         assert verdict.known == adviser.single(prices).name
         assert verdict.beyond <= verdict.beyond_known < 0.05
+        assert verdict.beyond_timeout <= verdict.beyond
+        assert verdict.timeout.startswith("idle-")
         assert verdict.covered[0] > 0.5
 
 

@@ -79,7 +79,9 @@ def test_decide_gives_the_same_intervals(
     found = replay(arrivals, zoned, segments(zoned, origin, days * DAY, STARTUP), STARTUP)
     assert _instants(origin, found.awake) == stage.awake
     assert [origin + one.at * MICROSECOND for one in found.starts] == stage.starts
-    assert len(stage.starts) > 5
+    assert len(stage.starts) > 3
+    assert sum(one.requests for one in found.refused) == stage.refused
+    assert (stage.refused > 0) == (zoned.timeout is None)
 
 
 def _in_berlin(rule: Policy) -> Policy:
@@ -155,14 +157,16 @@ def test_the_end_of_a_window_waits_for_requests_to_cease() -> None:
     assert cut.awake[0][1] == 19 * HOUR + 3 * MINUTE
 
 
-def test_a_request_at_night_is_held_for_four_hours() -> None:
-    arrivals = Arrivals(made("a", [(22 * 3600, 1)]))
-    at = arrivals.first
-    assert at is not None
+def test_a_request_at_night_is_refused_and_wakes_nothing() -> None:
+    """Nothing in the product wakes what a schedule has paused; so says what-if too."""
+    arrivals = Arrivals(made("a", [(6 * 3600, 2), (10 * 3600, 4), (22 * 3600, 3), (25 * 3600, 5)]))
     rule = Policy("windows", None, OFFICE)
     found = replay(arrivals, rule, segments(rule, MONDAY, 2 * DAY, STARTUP), STARTUP)
-    assert found.awake[1] == (at, at + 4 * HOUR)
-    assert [one.planned for one in found.starts] == [True, False, True]
+    assert [one.planned for one in found.starts] == [True, True]
+    assert [(one.at // DAY, one.requests) for one in found.refused] == [(0, 2), (0, 3), (1, 5)]
+    figures = backtest([("a", arrivals)], [rule, idle(30)], terms(2 * DAY)).totals()
+    assert (figures["windows"].refused, figures["windows"].delayed) == (10, 0)
+    assert (figures["idle-30"].refused, figures["idle-30"].cold_starts) == (0, 4)
 
 
 def test_the_floor_delays_no_one_and_nobody_is_below_it(recorded: Fleet) -> None:
@@ -178,6 +182,7 @@ def test_the_floor_delays_no_one_and_nobody_is_below_it(recorded: Fleet) -> None
 def test_no_request_costs_nothing_but_always_on() -> None:
     none = Arrivals(made("a", []))
     assert clairvoyant(none, DAY, STARTUP).billed == 0
+    assert clairvoyant(Arrivals(made("a", [(0, 10**8)])), DAY, 0).billed == 0
     assert backtest([("a", none)], [idle(5)], terms(DAY)).totals()["idle-5"].cost == 0
 
 

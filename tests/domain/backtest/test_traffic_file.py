@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from orchestrator.domain.backtest.arrivals import Arrivals
@@ -17,7 +18,7 @@ MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 def test_rows_become_endpoints_of_one_length() -> None:
     fleet = read_csv([HEAD, "b,1200,4,1.5", "a,600,2,1", "b,0,3,0.5", ""])
     assert [one.name for one in fleet.endpoints] == ["a", "b"]
-    assert fleet.length_s == 2400
+    assert fleet.length_s == 1800
     assert fleet.endpoints[1].start_s.tolist() == [0, 1200]
     assert fleet.endpoints[1].requests.tolist() == [3, 4]
 
@@ -38,12 +39,36 @@ def test_recorded_clients_span_two_weeks(recorded: Fleet) -> None:
         ([HEAD, "a,-1,1,1"], "window_start_s must be 0 or more"),
         ([HEAD, "a,0,1,nan"], "cv 0 or more"),
         ([HEAD, ",0,1,1"], "line 2: client is empty"),
-        ([HEAD, "a,0,1,1", "a,0,2,1"], "two rows"),
+        ([HEAD, "a,0,1,1", "b,0,1,1", "a,0,2,1"], "line 4: .* window_start_s 0 in line 2 already"),
+        ([HEAD, f"a,0,{10**21},1"], "line 2: .* requests 100000000, cv 1000000"),
+        ([HEAD, f"a,{10**21},1,1"], "line 2: too much: at most window_start_s 315619200"),
+        ([HEAD, "a,0,1,1", "a,300,1,1"], "line 3: window_start_s 300 is no multiple of 600"),
     ],
 )
 def test_what_cannot_be_read_is_named(lines: list[str], told: str) -> None:
     with pytest.raises(TrafficError, match=told):
         read_csv(lines)
+
+
+def test_a_sparse_file_has_stretches_of_ten_minutes() -> None:
+    """What other endpoints did says nothing of how long a row is."""
+    rows = ["a,0,10,1.0", "a,86400,10,1.0", "a,259200,10,1.0"]
+    alone, beside = read_csv([HEAD, *rows]), read_csv([HEAD, *rows, "b,0,1,1", "b,600,1,1"])
+    for fleet in (alone, beside):
+        assert fleet.length_s == 259200 + 600
+        assert set(fleet.endpoints[0].span_s.tolist()) == {600.0}
+        last = Arrivals(fleet.endpoints[0]).all()
+        assert np.array_equal(last // (600 * SECOND), np.repeat([0, 144, 432], 10))
+
+
+def test_the_length_of_a_stretch_and_of_the_trace_may_be_told() -> None:
+    rows = [HEAD, "a,0,10,1.0", "a,86400,10,1.0"]
+    hours = read_csv(rows, 3600)
+    assert (hours.length_s, hours.endpoints[0].span_s.tolist()) == (90000, [3600.0, 3600.0])
+    week = read_csv(rows, length_s=7 * 86400)
+    assert (week.length_s, len(week.endpoints[0].requests)) == (7 * 86400, 2)
+    day = read_csv(rows, length_s=86400)
+    assert (day.length_s, day.endpoints[0].start_s.tolist()) == (86400, [0])
 
 
 def test_the_last_recorded_request_comes_when_it_was_seen() -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.domain.bounds import FIRST_YEAR, LAST_YEAR
 from orchestrator.domain.schedules.errors import ScheduleError
 from orchestrator.domain.schedules.model import (
     EVERY_DAY,
@@ -48,13 +49,14 @@ windows = st.builds(
     end=clock_times,
     month_days=st.frozensets(numbers, min_size=1),
 )
+near = st.dates(date(FIRST_YEAR, 1, 1), date(LAST_YEAR, 12, 31))
 date_rules = st.builds(
     DateRule,
-    st.dates(),
+    near,
     st.sampled_from((DateKind.EXTRA, DateKind.REPLACED)),
     st.lists(windows, min_size=1, max_size=3).map(tuple),
     st.sampled_from(("", "Christmas Eve", "#1")),
-) | st.builds(DateRule, st.dates(), st.just(DateKind.OFF))
+) | st.builds(DateRule, near, st.just(DateKind.OFF))
 
 
 @given(windows)
@@ -278,3 +280,9 @@ def test_a_sentence_names_points_and_counts_exceptions() -> None:
 
 def test_format_window_leaves_out_how_it_runs() -> None:
     assert format_window(parse_window("mon 08:00-09:00 keep-running")) == "Mon 08:00-09:00"
+
+
+@pytest.mark.parametrize("day", ["1899-12-31", "2201-01-01", "0001-01-01", "9999-12-31"])
+def test_a_date_that_nobody_means_is_refused(day: str) -> None:
+    with pytest.raises(ScheduleError, match="too far away; name years from 1900 to 2200"):
+        parse_date_rule(f"{day} off")
