@@ -99,8 +99,9 @@ def backtest(
     _show(run, payload, by_endpoint=by_endpoint)
     for name in sorted(found.coarse):
         run.out.note(f"{name}: only last uses are known; timeouts below 20 min seem worse than so")
-    for name in sorted(found.no_zero):
-        run.out.note(f"{name}: cannot go to zero as it is, so a timeout would do nothing")
+    stays = ", ".join(sorted(found.no_zero.intersection(outcome.endpoints)))
+    if stays:
+        run.out.note(f"these cannot go to zero as they are, so timeouts would do nothing: {stays}")
     cpu = time.process_time()
     days = found.fleet.length_s / 86400
     run.out.note(

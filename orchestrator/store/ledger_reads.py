@@ -110,7 +110,7 @@ def last_looks(
     if ids is not None:
         query = query.where(col(Endpoint.id).in_(sorted(ids)))
     return [
-        LastLook(*row[:4], until=_earliest(*row[4:7]), live=bool(row[7]))
+        LastLook(row[0], row[1], row[2], row[3], _earliest(*row[4:7]), bool(row[7]))
         for row in session.connection().execute(query)
     ]
 

@@ -210,7 +210,7 @@ def test_recorded_use_with_the_prices_of_the_server(api_cli: Cli, stub: StubApi)
     assert lines["idle-10"]["cold_starts"] == 2
     assert "lab/chat: requests are known for 9% of the time" in ran.err
     assert "lab/chat: only last uses are known" in ran.err
-    assert "lab/chat: cannot go to zero as it is, so a timeout would do nothing" in ran.err
+    assert "cannot go to zero as they are, so timeouts would do nothing: lab/chat\n" in ran.err
     refused = api_cli("advise", "--days", "4")
     assert refused.code == ExitCode.REFUSED
     assert "left out: lab/chat, its requests are known for 5% of the time" in refused.err

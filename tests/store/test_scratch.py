@@ -42,10 +42,10 @@ def _labels(session: Session) -> dict[str, str]:
 def _work(session: Session) -> dict[str, str]:
     """Add, change and remove a label, one step in a savepoint that is taken back."""
     session.exec(delete(Label).where(col(Label.key) == "stage"))
-    with pytest.raises(ZeroDivisionError), session.begin_nested():
-        session.add(_label("gone"))
-        session.flush()
-        raise ZeroDivisionError
+    point = session.begin_nested()
+    session.add(_label("gone"))
+    session.flush()
+    point.rollback()
     for one in session.exec(select(Label)):
         one.value = "new"
         session.add(one)

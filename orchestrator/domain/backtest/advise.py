@@ -178,8 +178,8 @@ class Adviser:
         An endpoint that the adviser has not learnt from and that has no request is new. `days`
         looks at the last of them only, for endpoints that are younger; 0 is no past. `coarse`
         names those of which one request in each stretch is known: short timeouts are not for them.
-        Those of `no_zero` cannot go to zero, so nothing but always on is for them. Windows are
-        learnt from a week or more.
+        Those of `no_zero` cannot go to zero, so timeouts are not for them. Windows are learnt from
+        a week or more.
         """
         pasts = [self._past(one, days) for one in fleet]
         expected = [self._expect(one, past) for one, past in zip(fleet, pasts, strict=True)]
@@ -189,15 +189,15 @@ class Adviser:
         ]
         for one, score in zip(fleet, scores, strict=True):
             score[: TOO_SHORT if one.name in coarse else 0] = np.inf
-            score[: len(score) - 1 if one.name in no_zero else 0] = np.inf
+        awake = [len(GRID) - 1 if one.name in no_zero else None for one in fleet]
         whole = days is None and self.setting.days >= WEEK
         habits = [
-            self._habit(one, past, score, price) if whole and one.name not in no_zero else None
+            self._habit(one, past, score, price, to_zero=one.name not in no_zero) if whole else None
             for one, past, score, price in zip(fleet, pasts, scores, own, strict=True)
         ]
         chosen = [
-            habit.base if habit else int(score.argmin())
-            for habit, score in zip(habits, scores, strict=True)
+            habit.base if habit else int(score.argmin()) if on is None else on
+            for habit, score, on in zip(habits, scores, awake, strict=True)
         ]
         draws = self._pool.draw(expected, chosen, self.seed)
         advice = []
@@ -230,7 +230,7 @@ class Adviser:
         return whole if days is None else whole[:, whole.shape[1] - days :]
 
     def _habit(
-        self, traffic: Traffic, past: Floats, scores: Floats, prices: Prices
+        self, traffic: Traffic, past: Floats, scores: Floats, prices: Prices, *, to_zero: bool
     ) -> _Habit | None:
         """The learnt windows that beat every timeout by more than a standard error, if any do.
 
@@ -243,8 +243,11 @@ class Adviser:
             return None
         arrivals = Arrivals(traffic, self.seed)
         share = past.shape[1] / (past.shape[1] + OWN_DAYS)
+        best = scores.min() if to_zero else scores[-1]
         found: list[tuple[float, _Habit]] = []
         for policies, last, base in _variants(known, int(scores[:-1].argmin()), self.setting.days):
+            if last.timeout is not None and not to_zero:
+                continue
             tried = [days_of(arrivals, one, self.setting) for one in policies]
             days = np.stack([days[day] for day, days in enumerate(tried)])
             seen = days.mean(0)
@@ -255,8 +258,8 @@ class Adviser:
             change = (days - past[base]) * (1, share, share, 0, 1)
             each = prices.priced(change)
             score = scores[base] + each.mean() + each.std(ddof=1) / np.sqrt(len(each))
-            if score < scores.min():
-                gain = float(scores.min() - score)
+            if score < best:
+                gain = float(best - score)
                 habit = _Habit(last, base, change.mean(0), seen, gain)
                 found.append((float(score), habit))
         return min(found, key=lambda pair: pair[0])[1] if found else None

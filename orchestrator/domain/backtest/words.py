@@ -28,8 +28,6 @@ _ODD = re.compile(r"[^A-Za-z0-9._@-]+")
 def why(advice: Advice, prices: Prices) -> str:
     """Return in one sentence why this rule was chosen."""
     own = prices.of(advice.endpoint)
-    if advice.no_zero:
-        return "no request could wake it from zero as it is, so a timeout would do nothing"
     start = "" if advice.seen else "by what became of endpoints that began like it: "
     if advice.tested is not None:
         gain = _dollars(cost_of(own.hour, round(7 * advice.tested * HOUR)))
@@ -37,7 +35,7 @@ def why(advice: Advice, prices: Prices) -> str:
             f"its habits repeat: on days left out windows did better than timeouts by {gain} a week"
         ) + _paused(advice, own)
     elif advice.policy.always_on:
-        text = _for_always_on(advice, own)
+        text = _for_no_zero(advice, own) if advice.no_zero else _for_always_on(advice, own)
     else:
         text = _for_sleep(advice, own)
     return start + text
@@ -117,6 +115,18 @@ def _for_always_on(advice: Advice, own: Prices) -> str:
     return (
         f"{_FLEET}{advice.instead.describe()} would save {saved} a week, but requests would have "
         f"to be expected to wait {waits}, which counts as {worth}"
+    )
+
+
+def _for_no_zero(advice: Advice, own: Prices) -> str:
+    """It is left on as no request could wake it; what it could save else, where it could."""
+    saved, waits, worth = _reckoned(advice, own)
+    if cost_of(own.hour, round(advice.saved_hours * HOUR)) <= advice.reckoned_waiting * own.minute:
+        return _for_always_on(advice, own)
+    return (
+        "no request could wake it from zero as it is, so a timeout would do nothing; with one that "
+        f"could, being {advice.instead.describe()} would save {saved} a week, and requests would "
+        f"wait {waits}, which counts as {worth}"
     )
 
 

@@ -120,7 +120,15 @@ def test_what_cannot_go_to_zero_is_left_on_and_the_reason_told() -> None:
     assert one.policy.always_on
     assert one.week.cost == (168 * HOUR_PRICE,) * 3
     assert why(one, prices).startswith("no request could wake it from zero")
+    assert "being asleep after 5 min without a request would save $" in why(one, prices)
     assert rules([one]) == {"version": 1}
+    dear = Prices(HOUR_PRICE, 10**11)
+    told = why(adviser.advise([habit], dear, no_zero={"habit"}).advice[0], dear)
+    assert "would have to be expected to wait" in told
+    cheap = replace(prices, minute=20_000_000, refused=0)
+    paused = adviser.advise([habit], cheap, no_zero={"habit"}).advice[0].policy
+    assert paused.windows is not None
+    assert paused.timeout is None
 
 
 def test_windows_are_advised_where_they_pay() -> None:
