@@ -17,7 +17,7 @@ from tests.simulator.theatre import Theatre
 
 # Of twenty histories so many are of each cloud, or of both; those of SageMaker take longer.
 SHARES = ("huggingface",) * 16 + ("sagemaker",) * 3 + ("both",)
-EACH = HISTORIES // CHUNKS + 2
+EACH = HISTORIES // CHUNKS
 STEPS = 21
 # In CI a failure is told as it was found; elsewhere it is made as short as possible.
 PHASES = (Phase.generate,) if os.environ.get("CI") else (Phase.generate, Phase.shrink)

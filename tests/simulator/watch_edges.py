@@ -32,7 +32,7 @@ def check_edges(book: Bystander) -> None:
     done: dict[tuple[str, str, str], list[Row]] = {}
     query = (
         "SELECT * FROM operation WHERE rule LIKE 'schedule:%' AND status = 'succeeded'"
-        " ORDER BY created_at, id"
+        " ORDER BY (SELECT min(event.id) FROM event WHERE operation_id = operation.id)"
     )
     for row in book.rows(query):
         done.setdefault((row["endpoint_id"], row["rule"], row["kind"]), []).append(row)
