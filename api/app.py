@@ -8,7 +8,7 @@ import anyio
 from fastapi import APIRouter, Depends, FastAPI
 
 from orchestrator import __version__
-from orchestrator.api import middleware, openapi, plain_text, problems
+from orchestrator.api import changes, middleware, openapi, plain_text, problems
 from orchestrator.api.deps import read_access, refuse_unknown_query
 from orchestrator.api.pages import routes as pages
 from orchestrator.api.routers import (
@@ -63,6 +63,7 @@ def create_app(
     app.state.login_throttle = Throttle(LOGIN_ATTEMPTS, LOGIN_SPAN)
     _add_routes(app)
     problems.install(app)
+    changes.install(app)
     openapi.install(app)
     # The one that is added last is the outermost.
     app.add_middleware(plain_text.PlainText)

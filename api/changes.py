@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
 import structlog
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, FastAPI, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
@@ -34,6 +34,14 @@ DRY_RUN_HEADER = "Dry-Run"
 REPLAY_HEADER = "Idempotency-Replayed"
 
 T = TypeVar("T")
+
+
+class AnsweredError(Exception):
+    """The same request, under the same key, was answered by another one: with `response`."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__("answered already")
+        self.response = response
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +114,16 @@ class Change:
             log.warning("the engine could not be nudged", error=type(error).__name__)
 
     def before(self, caller: Caller, read: Callable[[], T]) -> T:
-        """Do what has to come before the transaction; its refusal is on record all the same."""
+        """Do what has to come before the transaction; its refusal is on record all the same.
+
+        Raises AnsweredError where the same request was answered meanwhile: that answer holds.
+        """
         try:
             return read()
         except ServiceError as refused:
+            kept = self.earlier(caller)
+            if kept is not None:
+                raise AnsweredError(kept) from None
             self._record_refusal(caller, refused)
             raise
 
@@ -204,6 +218,18 @@ class Change:
 
 def _is_overtaken(error: DBAPIError) -> bool:
     return isinstance(error, IntegrityError) or locks.is_contention(error)
+
+
+def install(app: FastAPI) -> None:
+    """Answer what raises AnsweredError."""
+    app.add_exception_handler(AnsweredError, _answered)
+
+
+def _answered(request: Request, error: Exception) -> Response:
+    del request
+    if not isinstance(error, AnsweredError):
+        raise error
+    return error.response
 
 
 async def get_change(

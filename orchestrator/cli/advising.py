@@ -44,7 +44,7 @@ def advise(run: Session, wanted: trace.Wanted, given: Terms, asked: Asked) -> No
     price, minute = given.nano, trace.dollars(asked.waiting, "--waiting")
     refused = None if asked.refused is None else trace.dollars(asked.refused, "--refused")
     startup, timezone = given.startup_us, _zone(given.timezone)
-    found = trace.known(run, trace.read(run, wanted), LEAST_KNOWN)
+    found = trace.priced(run, trace.known(run, trace.read(run, wanted), LEAST_KNOWN))
     prices = Prices(price, minute, found.prices, refused)
     setting = Setting(found.origin, found.fleet.length // DAY * DAY, startup)
     fleet = [one.part(0, setting.days * 86400) for one in found.fleet.endpoints]

@@ -104,6 +104,25 @@ def known(run: Session, found: Trace, least: float) -> Trace:
     return replace(found, fleet=fleet)
 
 
+def priced(run: Session, found: Trace) -> Trace:
+    """Leave out endpoints of which an hour costs nothing, and say so: no rule could save anything.
+
+    Raises CliError where none is left.
+    """
+    free = {name for name, price in found.prices.items() if not price}
+    kept = [one for one in found.fleet.endpoints if one.name not in free]
+    for one in found.fleet.endpoints:
+        if one.name in free:
+            run.out.note(f"left out: {one.name}, an hour of it costs nothing")
+    if not kept:
+        raise CliError(
+            "an hour of each endpoint costs nothing, so no rule saves anything",
+            ExitCode.REFUSED,
+            "see `orchestrator hardware` for the prices known, or give --traffic FILE with --price",
+        )
+    return replace(found, fleet=Fleet(tuple(kept), found.fleet.length_s))
+
+
 def dollars(text: str, option: str) -> int:
     """Return an amount in nano-dollars. Raises CliError unless it is zero or more."""
     try:

@@ -105,6 +105,7 @@ class Expiry:
 
     `warn` is how long before it people are told; `first_warned_at` and `warned_at` are the first
     and the latest warning of this end. `grace` is after how long paused it is deleted, if at all.
+    `expired_at` is when it was told that this end had come.
     """
 
     at: datetime
@@ -115,6 +116,7 @@ class Expiry:
     first_warned_at: datetime | None = None
     warned_at: datetime | None = None
     grace: timedelta | None = None
+    expired_at: datetime | None = None
 
     def warnings(self) -> tuple[datetime, ...]:
         """Return when people are to be told, in order: at least once, half-way if need be."""
@@ -123,7 +125,12 @@ class Expiry:
         return ahead or (self.at - (self.at - self.set_at) / 2,)
 
     def next_warning(self, now: datetime) -> datetime | None:
-        """Return when the next warning is due; `now` or earlier where one is owed."""
+        """Return when the next warning is due; `now` or earlier where one is owed.
+
+        None once its end has come.
+        """
+        if self.expired_at is not None:
+            return None
         told = self.warned_at
         owed = [at for at in self.warnings() if told is None or at > told]
         past = [at for at in owed if at <= now]
@@ -133,12 +140,17 @@ class Expiry:
         """Return when it is paused: expired, and as long after its last warning as was promised.
 
         None until the last warning was told: what was down when it was due warns first, whatever
-        was told before.
+        was told before. An end that was told to have come stays so, though its first warning alone
+        was waited for.
         """
         last = self.warnings()[-1]
-        if self.warned_at is None or self.warned_at < last:
+        told = self.warned_at if self.warned_at is not None and self.warned_at >= last else None
+        if told is None and self.expired_at is not None:
+            told = self.first_warned_at
+        if told is None:
             return None
-        return max(self.at, self.warned_at + (self.at - last))
+        pauses_at = max(self.at, told + (self.at - last))
+        return pauses_at if self.expired_at is None else min(pauses_at, self.expired_at)
 
     def told(self, now: datetime) -> str:
         """Return in words what it means at `now`."""
@@ -159,7 +171,8 @@ class Expiry:
     def assuming_warned(self, since: datetime) -> Expiry:
         """Return it as it will be if the warnings come in time from `since` on: for looks ahead."""
         last = self.warnings()[-1]
-        if self.warned_at is not None and self.warned_at >= last:
+        told = self.warned_at is not None and self.warned_at >= last
+        if told or self.expired_at is not None:
             return self
         return self.warned(max(last, since))
 

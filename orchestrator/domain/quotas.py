@@ -43,7 +43,8 @@ class Holder:
     """An endpoint as far as quotas look at it.
 
     `billed_high` are the most replicas that it may have now. `starts_with` are those with which it
-    is made again where it was deleted in order to pause it, None where that is not known.
+    is made again where it was deleted in order to pause it, None where that is not known. What is
+    `absent` was deleted so and is not there yet.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Holder:
     target_replicas: int | None
     billed_high: int = 0
     starts_with: int | None = None
+    absent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,11 @@ class QuotaBook:
     def of(self, endpoint_id: str) -> tuple[str, int]:
         """Return the quota of an endpoint and what it takes; no name where none is known."""
         return self.takes.get(endpoint_id, ("", 0))
+
+    def added_by(self, endpoint_id: str) -> tuple[str, int]:
+        """Return the quota of an endpoint and what its start adds to what it holds already."""
+        name, takes = self.of(endpoint_id)
+        return name, max(takes - self.holds.get(endpoint_id, 0), 0)
 
     def freed_by(self, endpoint_id: str) -> tuple[str, int]:
         """Return the quota that a pause of an endpoint gives back, and how much; no name for 0."""
@@ -121,16 +128,19 @@ def _holding(holder: Holder, takes: int, each: int, zero_counts: bool) -> int:
 
     What failed holds nothing that is known, so that it keeps no start back.
     """
+    if holder.absent:
+        return 0
     if zero_counts:
         return takes if counts(holder.status, zero_counts=True) else 0
     if holder.status == Status.FAILED:
         return 0
     here = holder.billed_high * each
-    if holder.status in _COMING or (holder.starts_with and holder.status not in _NOT_COUNTED):
+    there = counts(holder.status, zero_counts=False)
+    if holder.status in _COMING or (holder.starts_with and there):
         return max(here, takes)  # what comes back gets its other instances once it serves
     if here:
         return here
-    return takes if counts(holder.status, zero_counts=False) else 0
+    return takes if there else 0
 
 
 def _sums(holds: Mapping[str, int], takes: Mapping[str, tuple[str, int]]) -> dict[str, int]:

@@ -6,14 +6,17 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from orchestrator.domain.money import to_nano
-from orchestrator.engine.evidence import CALLS_FOR_RECORD, Key, UsageReader, UsageWatch, usage_watch
+from orchestrator.engine.evidence import Key, UsageReader, UsageWatch, usage_watch
 from orchestrator.engine.observe import Pass
 from orchestrator.engine.recording import REACHABLE
 from orchestrator.store.observation import ManagedRow
 from orchestrator.store.tables import Account
 
-# What has stopped is read once more after so long, when its last minutes have been counted.
-LAST_LOOK = timedelta(minutes=4)
+# What has stopped is read once more after so long, when its last minutes have been counted, and
+# so long after it was read last, or tried; after so long it is given up.
+LAST_LOOK, LOOKS_APART, GIVEN_UP = timedelta(minutes=4), timedelta(minutes=10), timedelta(hours=3)
+# No reading for the record looks back further, however seldom there is one.
+LONGEST_SPAN = timedelta(days=1)
 
 
 class Counting:
@@ -60,13 +63,13 @@ class Counting:
         self._counted = counted
 
     def _record(self, work: Pass, serving: set[Key], every: timedelta, now: datetime) -> None:
+        span, reader = min(every, LONGEST_SPAN), self._reader
         over = [key for key, at in self._stopped.items() if now - at >= LAST_LOOK]
-        last = dict.fromkeys(over, every)
-        self._reader.refresh(work.provider, last, timedelta(0), now, CALLS_FOR_RECORD)
+        reader.take_turns(work.provider, dict.fromkeys(over, span), LOOKS_APART, now)
         for key in over:
-            del self._stopped[key]
-        seldom = dict.fromkeys(sorted(serving), every)
-        self._reader.refresh(work.provider, seldom, every, now, CALLS_FOR_RECORD)
+            if key[0] in reader.fresh or now - self._stopped[key] >= GIVEN_UP:
+                del self._stopped[key]
+        reader.take_turns(work.provider, dict.fromkeys(sorted(serving), span), every, now)
 
 
 def _plan(work: Pass, watched: int, recorded: int) -> UsageWatch:

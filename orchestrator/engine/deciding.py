@@ -141,10 +141,14 @@ class Decider:
         evidence = tuple(_age(item, now) for item in judged if _watched(reading.book, item.row))
         return Verdicts(min(edges, default=None), _lags(changed, now), evidence)
 
-    def count_for_record(self, work: Pass) -> Mapping[str, Usage]:
-        """Read what nothing is decided by; return all counts that this pass has read."""
+    def count_for_record(self, work: Pass) -> None:
+        """Read what nothing is decided by."""
         if work.look.retry_after is None:
             self._counting.record(work, work.context.clock.now())
+
+    @property
+    def counted(self) -> Mapping[str, Usage]:
+        """Return all counts that this pass has read, by endpoint."""
         return self._usage.fresh
 
     def _judge(self, work: Pass, book: Rulebook, row: ManagedRow, now: datetime) -> _Judged:

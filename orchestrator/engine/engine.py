@@ -215,19 +215,23 @@ class Engine:
         context.instruments.outcome(work.account.health)
         context.instruments.decided(account.name, verdicts.lags)
         context.instruments.evidence(account.name, verdicts.evidence)
-        active = Operator(work).run()
-        self._record(work, decider, recorder)
+        try:
+            active = Operator(work).run()
+            decider.count_for_record(work)
+        except Exception:  # what was read is known, whatever came of acting on it
+            self._keep(work, decider, recorder)
+            raise
+        if self._keep(work, decider, recorder):
+            watch = self._watches.setdefault(account.id, AwakeWatch())
+            watch.look(context, account.id, provider, recorder)
         due = [at for at in (verdicts.next_edge, warning_at) if at is not None]
         return self._next(work, active, min(due, default=None), now)
 
-    def _record(self, work: Pass, decider: Decider, recorder: Recorder) -> None:
-        """Keep what this pass has read of use; now and then see what is held awake."""
-        counts = decider.count_for_record(work)
-        now, account_id = work.context.clock.now(), work.account.id
-        recorder.counted(counts, now)
-        if recorder.flush(work.context, now, work.look.standing):
-            watch = self._watches.setdefault(account_id, AwakeWatch())
-            watch.look(work.context, account_id, work.provider, recorder)
+    def _keep(self, work: Pass, decider: Decider, recorder: Recorder) -> bool:
+        """Keep what this pass has read of use; True when it was a time to write that down."""
+        now = work.context.clock.now()
+        recorder.counted(decider.counted, now)
+        return recorder.flush(work.context, now, work.look.standing)
 
     def _unwell(
         self, context: Context, account: Account, health: str, detail: str, now: datetime

@@ -116,14 +116,36 @@ class UsageReader:
         wanted: Mapping[Key, timedelta],
         every: timedelta,
         now: datetime,
-        most: int = CALLS_PER_PASS,
     ) -> None:
         """Read counts anew that are older than `every`, in batches, the longest not tried first.
 
-        `wanted` holds the span of each endpoint (id, name). A failure holds back no other. At most
-        `most` calls.
+        `wanted` holds the span of each endpoint (id, name). A failure holds back no other.
         """
         due = [key for key in wanted if self._older(key, every, now)]
+        self._read(provider, wanted, due, now, CALLS_PER_PASS)
+
+    def take_turns(
+        self,
+        provider: Provider,
+        wanted: Mapping[Key, timedelta],
+        every: timedelta,
+        now: datetime,
+    ) -> None:
+        """Read counts for the record, `every` apart at least: what failed waits for its next turn.
+
+        `wanted` as with `refresh`. At most `CALLS_FOR_RECORD` calls.
+        """
+        due = [key for key in wanted if now - self._tried.get(key[0], _NEVER) >= every]
+        self._read(provider, wanted, due, now, CALLS_FOR_RECORD)
+
+    def _read(
+        self,
+        provider: Provider,
+        wanted: Mapping[Key, timedelta],
+        due: list[Key],
+        now: datetime,
+        most: int,
+    ) -> None:
         due.sort(key=lambda key: self._tried.get(key[0], _NEVER))
         size, failures = provider.capabilities.usage_batch, 0
         for start in range(0, min(len(due), most * size), size):

@@ -63,9 +63,11 @@ class Wants:
         book = quota_book(limits, holders, zero_counts=zero_counts)
         starting = {op.endpoint_id for op in busy if _is_unsent_start(op)}
         full = [
-            replace(
-                with_use(item, book, used.get(item.endpoint_id), now),
-                starting=item.endpoint_id in starting,
+            with_use(
+                replace(item, starting=item.endpoint_id in starting),
+                book,
+                used.get(item.endpoint_id),
+                now,
             )
             for item in wanted
         ]
@@ -132,10 +134,10 @@ def _is_unsent_start(operation: Operation) -> bool:
 
 
 def _reserved(book: QuotaBook, active: Iterable[Operation]) -> Mapping[str, Quota]:
-    """Return the quotas less what starts will take that were written down and not sent yet."""
+    """Return the quotas less what starts will add that were written down and not sent yet."""
     found = dict(book.quotas)
     for operation in active:
-        name, takes = book.of(operation.endpoint_id or "")
+        name, adds = book.added_by(operation.endpoint_id or "")
         if _is_unsent_start(operation) and name in found:
-            found[name] = replace(found[name], used=found[name].used + takes)
+            found[name] = replace(found[name], used=found[name].used + adds)
     return found

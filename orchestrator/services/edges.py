@@ -133,12 +133,17 @@ class Shelf:
         return found[1]
 
 
-def firings_between(windows: Windows, start: datetime, end: datetime) -> int:
-    """Return about how often the points of a schedule fire in `[start, end)`, by its first week."""
-    if not windows.points:
-        return 0
-    length = min(end - start, _CHUNK)
-    return round(len(points(windows, start, start + length)) * ((end - start) / length))
+def firings_between(windows: Windows, start: datetime, end: datetime, most: int) -> int:
+    """Return how often the points of a schedule fire in `[start, end)`.
+
+    They are counted week by week, and no further once there are `most` of them.
+    """
+    found = 0
+    while windows.points and start < end and found < most:
+        until = min(start + _CHUNK, end)
+        found += len(points(windows, start, until))
+        start = until
+    return found
 
 
 def _at(firing: PointFiring) -> datetime:

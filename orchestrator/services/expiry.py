@@ -121,6 +121,7 @@ def extend(session: Session, endpoint: Endpoint, wanted: Wanted, asked: Asked) -
         first_warned_at=None,
         warned_at=None,
         grace=grace,
+        expired_at=None,
     )
     _write(session, endpoint, made, count + 1)
     told = f"{asked.actor} extended {endpoint.name} from {_at(held.at)} to {_at(at)}: {asked.why}"

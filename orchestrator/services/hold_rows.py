@@ -12,7 +12,7 @@ from orchestrator.domain.money import amount_for
 from orchestrator.domain.status import Wish
 from orchestrator.services.errors import ServiceError, conflict, invalid
 from orchestrator.services.requests import Asked
-from orchestrator.services.starting import load_startups
+from orchestrator.services.starting import kept_startups
 from orchestrator.store import events, holds, ledger
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Account, Endpoint, Hold
@@ -109,7 +109,7 @@ def cost(
 
 def _served_at(session: Session, endpoint: Endpoint, begin: datetime) -> datetime:
     account = session.get_one(Account, endpoint.account_id)
-    usual = load_startups(session, account, begin)
+    usual = kept_startups(session, account, begin)
     return begin + usual.of(endpoint.id, endpoint.hardware_key, begin).time
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from orchestrator.domain.expiry import Expiry
 from orchestrator.domain.schedules.model import Schedule as Windows
 from orchestrator.services.remembered import IDLE, SCHEDULE, Remembered
 from orchestrator.services.rulebook import Rulebook
-from orchestrator.services.schedule_book import CRON, ScheduleBook, actor_of
+from orchestrator.services.schedule_book import CRON, ScheduleBook, actor_of, reason_of
 from orchestrator.store import expiry as expiries
 from orchestrator.store.observation import ManagedRow
 from orchestrator.store.tables import Binding, Hold, IdlePolicy, Schedule
@@ -35,6 +35,26 @@ class Others:
     instead: bool = False
     ends: Mapping[str, Expiry] = field(default_factory=dict)
     unended: frozenset[str] = frozenset()
+
+
+def under_others(known: Sequence[Remembered], others: Others) -> list[Remembered]:
+    """Return what was known from time to time, as if the rules had been the others.
+
+    What a point held when the others began holds on where they have that point too.
+    """
+    changed = [with_others(one, others) for one in known]
+    left = _left(known[0], changed[0], others)
+    if left is None:
+        return changed
+    reached = left[0].until
+    for place, one in enumerate(known):
+        found = next((hold for hold in _holds_of(one) if hold.id == left[0].id), None)
+        if found is None and one.at < reached:
+            break  # somebody ended it
+        reached = reached if found is None else found.until
+        holds = {one.row.id: [*_holds_of(changed[place]), left[1]]}
+        changed[place] = replace(changed[place], book=replace(changed[place].book, holds=holds))
+    return changed
 
 
 def with_others(known: Remembered, others: Others) -> Remembered:
@@ -63,7 +83,7 @@ def with_others(known: Remembered, others: Others) -> Remembered:
         timetable=timetable,
         policies=policies,
         bound={known.row.id: bound},
-        holds={known.row.id: _holds(known, gone - set(added))},
+        holds={known.row.id: _holds(known, gone)},
     )
     ahead = _again(timetable, others.since) if drafted else None
     return replace(known, row=_ending(known.row, others), book=book, drafted=ahead)
@@ -133,8 +153,29 @@ def _binding(known: Remembered, rule: Rule, since: datetime) -> Binding:
     )
 
 
+def _left(known: Remembered, changed: Remembered, others: Others) -> tuple[Hold, Hold] | None:
+    """Return what a point held just before the others began, as it was and with its other end."""
+    reasons = {
+        (actor_of(row), reason_of(point))
+        for key, row in known.book.schedules.items()
+        if key in others.windows
+        for point in others.windows[key].points
+    }
+    for hold in _holds_of(known):
+        begun = hold.source == CRON and hold.starts_at <= others.since < hold.until
+        if begun and (hold.actor, hold.reason) in reasons:
+            of = changed.row.id, changed.row.hardware_key
+            until = changed.book.timetable.next_edge(*of, hold.starts_at) or hold.until
+            return hold, Hold(**{**hold.model_dump(), "until": until})
+    return None
+
+
+def _holds_of(known: Remembered) -> Sequence[Hold]:
+    return known.book.holds.get(known.row.id, ())
+
+
 def _holds(known: Remembered, gone: Collection[str]) -> list[Hold]:
-    """Leave out what the cron points of rules that are gone have held."""
+    """Leave out what the cron points of rules that are gone, or are others now, have held."""
     actors = {actor_of(row) for key, row in known.book.schedules.items() if key in gone}
     return [
         hold

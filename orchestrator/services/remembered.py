@@ -80,7 +80,7 @@ class Library:
     windows: dict[Key, Windows] = field(default_factory=dict)
     policies: dict[Key, IdlePolicy] = field(default_factory=dict)
     shelf: Shelf = field(default_factory=Shelf)
-    _resumes: dict[tuple[str, datetime], Sequence[Row]] = field(default_factory=dict)
+    _resumes: dict[tuple[str, datetime, datetime], Sequence[Row]] = field(default_factory=dict)
     _startups: dict[tuple[str, datetime, bool], StartUps] = field(default_factory=dict)
 
     def fetch(self, session: Session, keys: Collection[Key]) -> None:
@@ -100,11 +100,13 @@ class Library:
         rules = [self.schedules.get(key) or self.policies.get(key) for key in keys]
         return any(rule is not None and rule.shadow for rule in rules)
 
-    def resumes(self, session: Session, provider: str, since: datetime) -> Sequence[Row]:
-        """Return the youngest resumes that went well at a kind of cloud."""
-        key = (provider, since)
+    def resumes(
+        self, session: Session, provider: str, since: datetime, until: datetime
+    ) -> Sequence[Row]:
+        """Return the youngest resumes that had gone well by `until` at a kind of cloud."""
+        key = (provider, since, until)
         if key not in self._resumes:
-            self._resumes[key] = startup_rows.resumes(session, provider, since, MOST_STARTS)
+            self._resumes[key] = startup_rows.resumes(session, provider, since, until, MOST_STARTS)
         return self._resumes[key]
 
     def startups(

@@ -67,22 +67,44 @@ def run(
     demand: Demand,
     startup: StartUpTime,
     witness: Witness | None = None,
+    *,
+    ahead: bool = False,
 ) -> Courses:
     """Run what is known again; where nothing is unknown, once for all three.
 
-    `witness` is what happened whatever the rules were.
+    `witness` is what happened whatever the rules were. Looking `ahead` it is expected that what is
+    awake stays in use, so that the cloud's own timer does not run out.
     """
     regimes = regimes_of(known)
     first = known[0]
     mind = _mind(first.row, max(demand.start, first.at), startup.time)
 
     def course(assume: Assume) -> Course:
-        return rerun(regimes, demand, mind, startup.time, assume, witness=witness)
+        used = ahead and assume is Assume.UNKNOWN
+        taken = [replace(one, timer=None) for one in regimes] if used else regimes
+        return rerun(taken, demand, mind, startup.time, assume, witness=witness)
 
     expected = course(Assume.UNKNOWN)
     if not demand.unknown:
         return Courses(expected, expected, expected, demand, startup)
     return Courses(course(Assume.IDLE), expected, course(Assume.BUSY), demand, startup)
+
+
+def end_to_end(parts: Sequence[Courses], demand: Demand) -> Courses:
+    """Return courses of several parts of a span as one; `demand` is that of the whole span."""
+
+    def course(several: Sequence[Course]) -> Course:
+        legs = tuple(leg for one in several for leg in one.legs)
+        starts = tuple(start for one in several for start in one.starts)
+        return Course(several[0].assume, legs, starts)
+
+    return Courses(
+        low=course([one.low for one in parts]),
+        expected=course([one.expected for one in parts]),
+        high=course([one.high for one in parts]),
+        demand=demand,
+        startup=parts[0].startup,
+    )
 
 
 def regimes_of(known: Sequence[Remembered]) -> list[Regime]:
@@ -106,7 +128,7 @@ def start_up_of(
 ) -> StartUpTime:
     """Return how long a start of an endpoint takes, as far as that was measured by `now`."""
     account = session.get_one(Account, endpoint.account_id)
-    rows = (library or Library()).resumes(session, account.provider, now - HISTORY)
+    rows = (library or Library()).resumes(session, account.provider, now - HISTORY, now)
     lengths = [(row[0], row[1], row[3] - row[2]) for row in rows if row[3] - row[2] >= SHORTEST]
     own = [length for key, _, length in lengths if key == endpoint.id]
     own += wakes(startups.statuses(session, endpoint.id, now - HISTORY, now))

@@ -238,7 +238,7 @@ def actor_of(row: Schedule) -> str:
     return f"schedule {row.name}"
 
 
-def reason_of(firing: PointFiring) -> str:
+def reason_of(firing: PointFiring | CronPoint) -> str:
     """Return why an endpoint is held after a cron point."""
     return f"{firing.action} point {firing.expression}"
 

@@ -17,8 +17,16 @@ from orchestrator.domain.demand import Count
 from orchestrator.domain.rerun import Leg
 from orchestrator.domain.spans import Span, common
 from orchestrator.domain.status import Status
-from orchestrator.services import differences, remembered, whatif, whatif_request, worth
-from orchestrator.services.other_rules import Others, Rule, with_others
+from orchestrator.services import (
+    differences,
+    managed_parts,
+    remembered,
+    whatif,
+    whatif_request,
+    worth,
+)
+from orchestrator.services.managed_parts import Part
+from orchestrator.services.other_rules import Others, Rule
 from orchestrator.services.remembered import Library, Remembered
 from orchestrator.services.reruns import Courses
 from orchestrator.services.whatif import Comparison
@@ -85,7 +93,8 @@ def report(
     lines = []
     for row in meant:
         asked = _asked(session, row, facts[row.id], span, library)
-        found = sorted(dict(_shadows(asked.known)).items())
+        known = [one for part in asked.parts for one in part.known]
+        found = sorted(dict(_shadows(known)).items())
         lines += [_line(asked, (key, *named)) for key, named in found if rule in (None, key)]
     return sorted(lines, key=lambda one: (-one.compared.saved.nano, one.endpoint.name))
 
@@ -97,11 +106,11 @@ def _asked(
     span: Span,
     library: Library,
 ) -> _Asked:
+    known = remembered.recall_all(session, endpoint, facts, span[1], library)
     return _Asked(
         session=session,
         endpoint=endpoint,
-        known=remembered.recall_all(session, endpoint, facts, span[1], library),
-        span=span,
+        parts=managed_parts.parts(session, endpoint, known, span),
         events=history.events_of(session, endpoint.id, PROPOSED, *span),
         labels=endpoints.labels_of(session, [endpoint.id]).get(endpoint.id, []),
         library=library,
@@ -114,8 +123,7 @@ class _Asked:
 
     session: Session
     endpoint: Endpoint
-    known: Sequence[Remembered]
-    span: Span
+    parts: Sequence[Part]
     events: Sequence[Event]
     labels: Sequence[Label]
     library: Library
@@ -135,14 +143,10 @@ def _shadows(known: Sequence[Remembered]) -> Iterator[tuple[str, tuple[str, str]
 
 def _line(asked: _Asked, rule: tuple[str, str, str]) -> ShadowLine:
     rule_id, name, kind = rule
-    known, span, endpoint = asked.known, asked.span, asked.endpoint
+    parts, endpoint = asked.parts, asked.endpoint
     told = [event for event in asked.events if event.data.get("id") == rule_id]
-    begin, until = max(span[0], known[0].at), min(span[1], endpoint.deleted_at or span[1])
-    others = Others(begin, earnest=frozenset({rule_id}))
-    changed = [with_others(one, others) for one in known]
-    compared = whatif.compare(
-        asked.session, endpoint, (known, changed), (begin, until), asked.library
-    )
+    others = Others(parts[0].start, earnest=frozenset({rule_id}))
+    compared = whatif.compare(asked.session, endpoint, parts, others, asked.library)
     sleeps = _sleeps(compared)
     return ShadowLine(
         rule_id=rule_id,
@@ -150,7 +154,7 @@ def _line(asked: _Asked, rule: tuple[str, str, str]) -> ShadowLine:
         kind=kind,
         endpoint=endpoint,
         labels=asked.labels,
-        in_shadow_s=_in_shadow(known, rule_id, until),
+        in_shadow_s=sum(_in_shadow(part, rule_id) for part in parts),
         proposed=len(told),
         first_proposed_at=told[0].at if told else None,
         compared=compared,
@@ -197,12 +201,12 @@ def _requests(courses: Courses, start: datetime, end: datetime) -> Count:
     return courses.demand.count(start, until)
 
 
-def _in_shadow(known: Sequence[Remembered], rule_id: str, until: datetime) -> int:
+def _in_shadow(part: Part, rule_id: str) -> int:
     total = 0
-    for one, following in zip(known, [*known[1:], None], strict=True):
+    for one, following in zip(part.known, [*part.known[1:], None], strict=True):
         rules: dict[str, Rule] = {**one.book.schedules, **one.book.policies}
         bound = {binding.rule_id for binding in one.book.bound.get(one.row.id, ())}
         if rule_id in bound and rule_id in rules and rules[rule_id].shadow:
-            end = until if following is None else following.at
-            total += int((end - one.at).total_seconds())
+            end = part.end if following is None else following.at
+            total += int((end - max(one.at, part.start)).total_seconds())
     return total

@@ -14,6 +14,7 @@ from orchestrator.store.tables import Account
 
 HISTORY = timedelta(days=90)
 MOST_STARTS = 2000
+_KEPT = "startups"
 
 
 def starts_early(windows: Windows) -> bool:
@@ -35,5 +36,14 @@ def no_starts(account: Account) -> StartUps:
 
 def load_startups(session: Session, account: Account, now: datetime) -> StartUps:
     """Read the starts of the last 90 days at the kind of cloud of an account, in one statement."""
-    rows = startups.resumes(session, account.provider, now - HISTORY, MOST_STARTS)
+    rows = startups.resumes(session, account.provider, now - HISTORY, now, MOST_STARTS)
     return StartUps([Start(*row) for row in rows], default_start_up(account))
+
+
+def kept_startups(session: Session, account: Account, now: datetime) -> StartUps:
+    """Return what `load_startups` does, read once for a session, an instant and a kind of cloud."""
+    known: dict[tuple[str, datetime], StartUps] = session.info.setdefault(_KEPT, {})
+    key = (account.provider, now)
+    if key not in known:
+        known[key] = load_startups(session, account, now)
+    return known[key]

@@ -39,6 +39,8 @@ TOGETHER = timedelta(minutes=30)
 # A pass that begins a start waits for the pace of its calls no longer than this, in seconds.
 PACED_S, CALLS_PER_START = 30, 2
 _LEAVING = frozenset({Status.SCALED_TO_ZERO, Status.PAUSING})
+# What starts later although it is in one of these stops before.
+_STOPS = AWAKE | {Status.PAUSING, Status.STOPPING}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,12 @@ def paced_starts(most: int, paces: Sequence[PaceReport], account: str) -> int:
 def with_use(item: Wanted, book: QuotaBook, used: int | None, now: datetime) -> Wanted:
     """Return it with its quota and its requests; a last use long ago means that there were none.
 
-    Of one that is at zero or on its way to sleep, the quota is what it gives back.
+    Of one that is at zero or on its way to sleep, the quota is what it gives back; of one that is
+    to start, what it does not hold already.
     """
-    stays = item.status in _LEAVING and item.decision.wish is not Wish.RUNNING
-    name, takes = (book.freed_by if stays else book.of)(item.endpoint_id)
+    starts = item.starting or item.decision.wish is Wish.RUNNING
+    stays = item.status in _LEAVING and not starts
+    name, takes = (book.freed_by if stays else book.added_by)(item.endpoint_id)
     if used is None and item.last_used_at is not None and now - item.last_used_at > USED_WITHIN:
         used = 0
     return replace(item, used=used, quota=name, takes=takes)
@@ -121,7 +125,7 @@ def late_starts(
     """Return which of the starts (endpoint id, wanted at) of an account will be late, and why.
 
     What other schedules start then competes too, and what runs already needs no start. Quotas are
-    as they are now, without what the starting endpoints hold themselves.
+    as they are now, without what those hold that stop before they start.
     """
     if not starts:
         return []
@@ -138,7 +142,8 @@ def late_starts(
     for group in _groups([*wanted, *others]):
         ours = [one for one in group if one in set(wanted)]
         if ours:
-            told = desk.forecast(group, limits)
+            leaving = {key for key, at in group if how.open_now or _leaves(rows.get(key), at)}
+            told = desk.forecast(group, limits, leaving)
             found += [_late(one, at, told[one]) for one, at in ours if told[one].why_late]
     return found
 
@@ -159,19 +164,23 @@ class _Desk:
         self._zero_counts = zero_holds_quota(account)
 
     def forecast(
-        self, group: Sequence[tuple[str, datetime]], limits: StartLimits
+        self,
+        group: Sequence[tuple[str, datetime]],
+        limits: StartLimits,
+        leaving: Collection[str],
     ) -> dict[str, Forecast]:
-        """Return the forecast of starts that come together, by endpoint."""
+        """Return the forecast of starts that come together, by endpoint.
+
+        Those `leaving` stop before they start; others keep the quota that they hold.
+        """
         ids = [key for key, _ in group if key in self._rows]
-        book = quota_book(
-            self._limits, self._holders, zero_counts=self._zero_counts, but=frozenset(ids)
-        )
+        book = quota_book(self._limits, self._holders, zero_counts=self._zero_counts, but=leaving)
         starts = []
         for key, at in group:
             row = self._rows.get(key)
             if row is None:
                 continue
-            name, takes = book.of(key)
+            name, takes = (book.of if key in leaving else book.added_by)(key)
             start_up = self._start_ups.of(key, row.hardware_key, self._now).time
             used = self._used.get(key, 0)
             starts.append(Start(key, at, name, takes, used, row.last_used_at, start_up))
@@ -234,6 +243,11 @@ def _not_running(
         if not (first and row is not None and row.status in AWAKE and not _stops_before(row, at)):
             found.append((key, at))
     return found
+
+
+def _leaves(row: Endpoint | None, at: datetime) -> bool:
+    """Tell whether what starts at `at` stops before, and gives back what it holds."""
+    return row is not None and (row.status in _STOPS or _stops_before(row, at))
 
 
 def _stops_before(row: Endpoint, at: datetime) -> bool:

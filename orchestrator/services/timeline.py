@@ -202,7 +202,7 @@ def _ahead(
     last = row.last_used_at
     used = () if last is None or last > now else (Burst(last, last, 1),)
     demand = Demand(now, end, used, ((now, end),))
-    courses = reruns.run([known], demand, reruns.start_up_of(session, row, now))
+    courses = reruns.run([known], demand, reruns.start_up_of(session, row, now), ahead=True)
     late = _late(session, account, row, courses.expected, now)
     priced = worth.ledger_of(session, row, now, now)
     stretches = [

@@ -8,8 +8,9 @@ clicked the same, a start takes as long as starts usually took, and changes are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from sqlmodel import Session
 
@@ -17,12 +18,12 @@ from orchestrator.costs.days import epoch
 from orchestrator.costs.figures import Figure
 from orchestrator.domain.demand import Count
 from orchestrator.domain.status import Status
-from orchestrator.services import differences, remembered, reruns, witnessed, worth
-from orchestrator.services.other_rules import Others, with_others
+from orchestrator.services import differences, managed_parts, remembered, reruns, witnessed, worth
+from orchestrator.services.managed_parts import Part
+from orchestrator.services.other_rules import Others, under_others
 from orchestrator.services.remembered import Library, Remembered
 from orchestrator.services.reruns import Courses, StartUpTime
 from orchestrator.services.worth import Ledger
-from orchestrator.store import history
 from orchestrator.store.tables import Endpoint
 
 ASSUMPTIONS = (
@@ -34,8 +35,6 @@ ASSUMPTIONS = (
     "that it was at zero tells that no request came, and that it woke by itself, that one did",
     "what had failed, or found no room, would have under other rules too",
 )
-_RELEASED = frozenset({"endpoint.released"})
-_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What is known of `[start, end)`, under other rules.
+    """What is known of `[start, end)`, under other rules; only while it was managed.
 
     `metered` is what the ledger says, `again` the same rules run again, which shows how far the
     model is off, and `other` the other rules. `saved` is `again` less `other`: what the model gets
@@ -115,57 +114,73 @@ def what_if(
     """
     library = library or Library()
     start = others.since
-    until = min(end, now, endpoint.deleted_at or now)
+    until = min(end, now)
     known = remembered.recall_between(session, endpoint, start, until, library)
-    released = history.last_event(session, endpoint.id, _RELEASED, until)
-    if released is not None and known and released.at > known[-1].at:
-        until = max(min(until, released.at), start)
-    gaps = _not_compared(known, start, until, end)
-    if not known or max(start, known[0].at) + _SECOND > until:
+    if not known:
+        gap = Stretch(start, end, "nothing is kept of what was known of it then")
+        return WhatIf(endpoint, None, (gap,))
+    parts = managed_parts.parts(session, endpoint, known, (start, until))
+    gaps = _not_compared(parts, start, end)
+    if not parts:
         return WhatIf(endpoint, None, gaps)
-    changed = [with_others(one, others) for one in known]
-    span = (max(start, known[0].at), until)
-    found = compare(session, endpoint, (known, changed), span, library)
+    found = compare(session, endpoint, parts, others, library)
     return WhatIf(endpoint, found, gaps, known[-1].row.protected)
 
 
 def compare(
     session: Session,
     endpoint: Endpoint,
-    both: tuple[Sequence[Remembered], Sequence[Remembered]],
-    span: tuple[datetime, datetime],
+    parts: Sequence[Part],
+    others: Others,
     library: Library,
 ) -> Comparison:
-    """Return what a span costs by what was metered, by what was known, and by that changed.
+    """Return what managed parts of a span cost: as metered, by what was known, and by the others.
 
     It ends with the last look.
     """
-    known, changed = both
-    begin = span[0]
-    ledger = worth.ledger_of(session, endpoint, *span)
+    begin, end = parts[0].start, parts[-1].end
+    ledger = worth.ledger_of(session, endpoint, begin, end)
     until = ledger.measured_until
+    parts = _measured(parts, until)
     seen = witnessed.read(session, endpoint.id, begin, until)
     recorded = reruns.demand_between(session, endpoint.id, begin, until)
-    demand = witnessed.informed(recorded, seen, reruns.regimes_of(known))
-    startup = reruns.start_up_of(session, endpoint, span[1], library)
-    witness = witnessed.witness(seen)
-    again = reruns.run(known, demand, startup, witness)
-    other = reruns.run(changed, demand, startup, witness)
+    regimes = reruns.regimes_of([one for part in parts for one in part.known])
+    demand = witnessed.informed(recorded, seen, regimes)
+    startup = reruns.start_up_of(session, endpoint, end, library)
+
+    def run(part: Part, known: Sequence[Remembered]) -> Courses:
+        mine = replace(demand, start=part.start, end=part.end)
+        return reruns.run(known, mine, startup, witnessed.witness(seen))
+
+    again = reruns.end_to_end([run(part, part.known) for part in parts], demand)
+    other = reruns.end_to_end([run(part, _changed(part, others)) for part in parts], demand)
     return Comparison(
         start=begin,
         end=until,
-        metered=_metered(ledger, begin, until),
+        metered=_metered(ledger, parts),
         again=_side(ledger, again),
         other=_side(ledger, other),
         saved=differences.saved(ledger, again, other),
         waited=waited(other),
         refused=refused(other),
-        unknown=demand.unknown_in(begin, until),
+        unknown=sum((demand.unknown_in(one.start, one.end) for one in parts), timedelta(0)),
         startup=startup,
         before=again,
         courses=other,
         ledger=ledger,
     )
+
+
+def _measured(parts: Sequence[Part], until: datetime) -> list[Part]:
+    """Cut the parts at the last look; the first one stays, be it empty."""
+    cut = [replace(one, end=min(one.end, until)) for one in parts]
+    return [cut[0], *(one for one in cut[1:] if one.start < one.end)]
+
+
+def _changed(part: Part, others: Others) -> list[Remembered]:
+    """Return what was known under others; what is adopted later meets them only then."""
+    since = max(others.since, part.since)
+    return under_others(part.known, replace(others, since=since))
 
 
 def waited(courses: Courses) -> Count:
@@ -198,28 +213,31 @@ def _side(ledger: Ledger, courses: Courses) -> Side:
     )
 
 
-def _metered(ledger: Ledger, start: datetime, end: datetime) -> Side:
-    hours = ledger.awake_seconds(start, end) / 3600
-    starts = float(sum(begin > epoch(start) for begin, _ in ledger.awake))
-    return Side(
-        Range(hours, hours, hours), ledger.metered(start, end), Range(starts, starts, starts)
-    )
+def _metered(ledger: Ledger, parts: Sequence[Part]) -> Side:
+    hours = sum(ledger.awake_seconds(one.start, one.end) for one in parts) / 3600
+    starts = float(sum(_begun(ledger, one.start, one.end) for one in parts))
+    cost = sum((ledger.metered(one.start, one.end) for one in parts), Figure())
+    return Side(Range(hours, hours, hours), cost, Range(starts, starts, starts))
+
+
+def _begun(ledger: Ledger, start: datetime, end: datetime) -> int:
+    return sum(epoch(start) < begin <= epoch(end) for begin, _ in ledger.awake)
 
 
 def _range(values: Sequence[float]) -> Range:
     return Range(min(values), values[1], max(values))
 
 
-def _not_compared(
-    known: Sequence[Remembered], start: datetime, until: datetime, end: datetime
-) -> tuple[Stretch, ...]:
-    if not known:
-        return (Stretch(start, end, "nothing is kept of what was known of it then"),)
+def _not_compared(parts: Sequence[Part], start: datetime, end: datetime) -> tuple[Stretch, ...]:
+    if not parts:
+        return (Stretch(start, end, "it lies ahead, or it was not managed then"),)
     gaps = []
-    if known[0].at > start:
+    if parts[0].start > start:
         why = "nothing is kept of what was known of it before"
-        gaps.append(Stretch(start, min(known[0].at, end), why))
-    if until < end:
+        gaps.append(Stretch(start, min(parts[0].start, end), why))
+    for one, following in pairwise(parts):
+        gaps.append(Stretch(one.end, following.start, "it was not managed then"))
+    if parts[-1].end < end:
         why = "it lies ahead, or it was not managed any more"
-        gaps.append(Stretch(max(until, start), end, why))
+        gaps.append(Stretch(parts[-1].end, end, why))
     return tuple(gaps)

@@ -97,7 +97,7 @@ def prepared(session: Session, wanted: Wanted, now: datetime) -> tuple[Others, l
     _check_firings(windows, len(rows), wanted)
     others = Others(
         since=wanted.start,
-        added=(*(_in_force(row) for row in saved), *drafts),
+        added=(*(_in_force(row, wanted.start) for row in saved), *drafts),
         windows=windows,
         without=frozenset(row.id for row in gone),
         instead=wanted.instead,
@@ -163,12 +163,15 @@ def check_work(rows: Sequence[Endpoint], start: datetime, end: datetime) -> None
 
 def _check_firings(windows: Mapping[str, Windows], rows: int, wanted: Wanted) -> None:
     """Raise ServiceError 422 for cron points of a draft that fire too often for the span."""
-    each = sum(edges.firings_between(one, wanted.start, wanted.end) for one in windows.values())
+    most = MOST_FIRINGS // rows + 1
+    each = sum(
+        edges.firings_between(one, wanted.start, wanted.end, most) for one in windows.values()
+    )
     if each * rows > MOST_FIRINGS:
         raise invalid(
             "schedule.points" if wanted.schedule is not None else "rules",
-            f"Its points fire {each} times in that span at each of {rows} endpoints; at most "
-            f"{MOST_FIRINGS} firings are run again at a time.",
+            f"Its points fire {each} times or more in that span at each of {rows} endpoints; "
+            f"at most {MOST_FIRINGS} firings are run again at a time.",
             remedy="Ask for a shorter span or for fewer endpoints, or draft windows instead.",
         )
 
@@ -206,8 +209,9 @@ def _rule(session: Session, name: str, ref: str) -> Rule | ExpiryPolicy:
     )
 
 
-def _in_force(row: Rule) -> Rule:
-    values = {**row.model_dump(), "shadow": False, "enabled": True}
+def _in_force(row: Rule, since: datetime) -> Rule:
+    """Return a saved rule as it would have been had it acted from the start of the span."""
+    values = {**row.model_dump(), "shadow": False, "enabled": True, "effective_from": since}
     return Schedule(**values) if isinstance(row, Schedule) else IdlePolicy(**values)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -46,6 +46,9 @@ class Witnessed:
 
 
 AWAKE, ZERO, REST, DOWN, STALLED = "awake", "zero", "rest", "down", "stalled"
+# It is billed as awake, and nobody looked.
+UNLOOKED = "unlooked"
+_UP_BEFORE = frozenset({AWAKE, UNLOOKED})
 
 
 def read(session: Session, endpoint_id: str, start: datetime, end: datetime) -> Witnessed:
@@ -69,7 +72,9 @@ def witness(found: Witnessed) -> Witness:
     slept = [
         after.start
         for before, after in pairwise(found.seen)
-        if before.kind == AWAKE and after.kind == ZERO and not _asked(found.stopped, after.start)
+        if before.kind in _UP_BEFORE
+        and after.kind == ZERO
+        and not _asked(found.stopped, after.start)
     ]
     return Witness(tuple(outages), tuple(slept))
 
@@ -91,7 +96,9 @@ def informed(demand: Demand, found: Witnessed, regimes: Sequence[Regime]) -> Dem
 
 def _seen(row: MeterRow, start: datetime, end: datetime) -> Seen:
     status = Status(row.status)
-    kind = REST if row.evidence == UNSEEN and not row.replicas else _kind(status, row.replicas)
+    kind = _kind(status, row.replicas)
+    if row.evidence == UNSEEN:
+        kind = UNLOOKED if row.replicas else REST
     down = status if status in (Status.FAILED, Status.UNKNOWN) else Status.FAILED
     until = end if row.ended_at is None else min(row.ended_at, end)
     return Seen(max(row.started_at, start), until, kind, down)
@@ -123,24 +130,35 @@ def _joined(found: Iterable[Seen]) -> Iterator[Seen]:
 def _wakes(found: Witnessed) -> Iterator[datetime]:
     """Yield when it left zero and nobody had asked for that."""
     for before, after in pairwise(found.seen):
-        leaves = before.kind == ZERO and after.kind in (AWAKE, STALLED)
+        leaves = before.kind == ZERO and after.kind in (AWAKE, UNLOOKED, STALLED)
         if leaves and not _asked(found.resumed, after.start):
             yield after.start
 
 
 def _used(found: Witnessed, regimes: Sequence[Regime]) -> Iterator[Span]:
-    """Yield the time in which its timer shows that it was in use."""
+    """Yield the time in which its timer shows that it was in use, as long as it had that timer."""
+    timed = list(_timed(regimes))
     for place, one in enumerate(found.seen):
-        timer = _timer(regimes, one.end)
         slept = found.seen[place + 1 : place + 2]
-        last = not slept or slept[0].kind == ZERO
-        if one.kind == AWAKE and timer is not None and last and one.end - timer > one.start:
-            yield one.start, one.end - timer
+        if one.kind != AWAKE or (slept and slept[0].kind not in (ZERO, UNLOOKED)):
+            continue
+        for start, end, timer in timed:
+            used = max(start, one.start), min(end, one.end) - timer
+            if used[0] < used[1]:
+                yield used
 
 
-def _timer(regimes: Sequence[Regime], at: datetime) -> timedelta | None:
-    place = bisect_right(regimes, at, key=lambda one: one.at) - 1
-    return regimes[max(place, 0)].timer
+def _timed(regimes: Sequence[Regime]) -> Iterator[tuple[datetime, datetime, timedelta]]:
+    """Yield the time in which it had one and the same timer; the last one is open."""
+    begun: Regime | None = None
+    for one in regimes:
+        if begun is not None and one.timer == begun.timer:
+            continue
+        if begun is not None and begun.timer is not None:
+            yield begun.at, one.at, begun.timer
+        begun = one
+    if begun is not None and begun.timer is not None:
+        yield begun.at, datetime.max.replace(tzinfo=UTC), begun.timer
 
 
 def _asked(asked: Sequence[datetime], at: datetime) -> bool:

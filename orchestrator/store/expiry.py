@@ -53,6 +53,7 @@ def read(row: Bearer) -> Expiry | None:
         first_warned_at=_instant(stored["first_warned_at"]),
         warned_at=_instant(stored["warned_at"]),
         grace=None if grace is None else timedelta(seconds=grace),
+        expired_at=_instant(stored.get("expired_at")),
     )
 
 

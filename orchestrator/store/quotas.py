@@ -10,9 +10,14 @@ from sqlmodel import Session, col, select
 from orchestrator.domain.quotas import Holder, Limit
 from orchestrator.store.tables import Endpoint, Json, Offer
 
-_OTHER = "starts_with"
-_NAMES = [name for name in Holder.__dataclass_fields__ if name != _OTHER]
-_COLUMNS = (*(getattr(Endpoint, name) for name in _NAMES), col(Endpoint.kept))
+_OTHERS = ("starts_with", "absent")
+_NAMES = [name for name in Holder.__dataclass_fields__ if name not in _OTHERS]
+_COLUMNS = (
+    *(getattr(Endpoint, name) for name in _NAMES),
+    col(Endpoint.kept),
+    col(Endpoint.stop_sent_at),
+    col(Endpoint.cloud_state),
+)
 
 
 def limits(session: Session, account_id: str) -> list[Limit]:
@@ -35,7 +40,8 @@ def holders(
         Endpoint.account_id == account_id, col(Endpoint.deleted_at).is_(None)
     )
     found = []
-    for *values, kept in session.execute(query):
-        holder = Holder(**dict(zip(_NAMES, values, strict=True)))
+    for *values, kept, stop_sent_at, cloud_state in session.execute(query):
+        absent = stop_sent_at is not None and not cloud_state
+        holder = Holder(**dict(zip(_NAMES, values, strict=True)), absent=absent)
         found.append(replace(holder, starts_with=starts_with(kept)) if kept else holder)
     return found

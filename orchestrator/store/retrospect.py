@@ -34,7 +34,7 @@ class MeterRow(NamedTuple):
 
 
 # Built once: building a statement takes longer than running it.
-_ENDED = col(MeterInterval.ended_at)
+_ended = col(MeterInterval.ended_at)
 _USAGE = (
     select(
         UsageSample.start,
@@ -50,7 +50,7 @@ _METERED = (
     select(MeterInterval)
     .with_only_columns(
         col(MeterInterval.started_at),
-        _ENDED,
+        _ended,
         col(MeterInterval.status),
         col(MeterInterval.evidence),
         col(MeterInterval.replicas),
@@ -59,7 +59,7 @@ _METERED = (
     .where(
         col(MeterInterval.component) == COMPUTE, col(MeterInterval.started_at) < bindparam("stop")
     )
-    .where(or_(_ENDED.is_(None), bindparam("start") < _ENDED))
+    .where(or_(_ended.is_(None), _ended > bindparam("start")))
     .order_by(col(MeterInterval.started_at))
 )
 _ASKED = (

@@ -23,6 +23,8 @@ EVENTS = "event"
 # The store numbers their rows, of which none is ever changed.
 NUMBERED = "rule_revision"
 _WRITES = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)"?', re.IGNORECASE)
+# Set in the `info` of a session that stands beside the store.
+_BESIDE = "beside"
 _MAKES = re.compile(r"^CREATE (TABLE |(?:UNIQUE )?INDEX )", re.IGNORECASE)
 
 
@@ -30,7 +32,8 @@ _MAKES = re.compile(r"^CREATE (TABLE |(?:UNIQUE )?INDEX )", re.IGNORECASE)
 def trial(database: Database) -> Iterator[Session]:
     """Yield a session of which nothing stays; what is in the store stays as it is meanwhile.
 
-    On SQLite it holds no lock: a table that it writes to is copied beside the store first.
+    On SQLite in a plain file it holds no lock: a table that it writes to is copied beside the
+    store first.
     """
     if database.dialect != "sqlite" or not Path(database.url.database or "").is_file():
         with database.write() as session:
@@ -39,7 +42,7 @@ def trial(database: Database) -> Iterator[Session]:
         return
     engine = _beside(Path(database.url.database or ""))
     try:
-        with Session(engine, expire_on_commit=False) as session:
+        with Session(engine, expire_on_commit=False, info={_BESIDE: True}) as session:
             yield session
     finally:
         engine.dispose()
@@ -118,10 +121,10 @@ class Changes:
 
 def changes(session: Session, tables: Collection[str]) -> Changes | None:
     """Return what a trial wrote, where that is in these tables and beside the store; else None."""
+    if not session.info.get(_BESIDE):
+        return None
     session.flush()
     known = "SELECT name FROM temp.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    if session.get_bind().dialect.name != "sqlite":
-        return None
     names = {str(row[0]) for row in session.connection().exec_driver_sql(known)}
     if not names <= {*tables, EVENTS, NUMBERED}:
         return None

@@ -26,10 +26,13 @@ def statuses(
     return [(row[0], str(row[1].get("to", ""))) for row in session.execute(query)]
 
 
-def resumes(session: Session, provider: str, since: datetime, limit: int) -> Sequence[Row]:
-    """Return the youngest resumes that went well at a kind of cloud, none asked before `since`.
+def resumes(
+    session: Session, provider: str, since: datetime, until: datetime, limit: int
+) -> Sequence[Row]:
+    """Return the youngest resumes that had gone well by `until`, none asked before `since`.
 
-    Each as endpoint id, hardware as it is now, when it was asked for and when it was confirmed.
+    Those at one kind of cloud. Each as endpoint id, hardware as it is now, when it was asked for
+    and when it was confirmed.
     """
     query = (
         select(Endpoint.id, Endpoint.hardware_key, Operation.created_at, Operation.finished_at)
@@ -37,7 +40,7 @@ def resumes(session: Session, provider: str, since: datetime, limit: int) -> Seq
         .join(Account, col(Account.id) == col(Operation.account_id))
         .where(Operation.kind == "resume", Operation.status == "succeeded")
         .where(Account.provider == provider, col(Operation.created_at) >= since)
-        .where(col(Operation.finished_at).is_not(None))
+        .where(col(Operation.finished_at) <= until)
         .order_by(col(Operation.id).desc())
         .limit(limit)
     )

@@ -173,3 +173,32 @@ def test_endpoints_are_read_once_for_all_rules(lab: Site) -> None:
 
     few = reads(3)
     assert 0 < few == reads(COUNT)
+
+
+def test_the_same_key_is_answered_alike_while_the_first_is_worked_out(
+    lab: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client's time was up, and it asks again; what it sees by then is no longer to confirm."""
+    text = file(schedules={"a": SCHEDULE})
+    body = {"text": text, "confirm": apply(lab, text, dry_run=True)["confirm"]}
+    real, first = rules_beside.worked_out, list[Any]()
+
+    def ask() -> Any:
+        return lab.ask("POST", "/v1/rules/apply", json=body, headers={"Idempotency-Key": "k1"})
+
+    def overtaken(*arguments: Any) -> Any:
+        if not first:
+            first.append(None)
+            first[0] = ask()
+        return real(*arguments)
+
+    monkeypatch.setattr(rules_beside, "worked_out", overtaken)
+    second = ask()
+    assert (first[0].status_code, second.status_code) == (200, 200)
+    assert second.json() == first[0].json()
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert len(lab.events("schedule.saved")) == 1
+    assert not lab.events("request.refused")
+    other = lab.ask("POST", "/v1/rules/apply", json=body, headers={"Idempotency-Key": "k2"})
+    assert other.status_code == 409
+    assert len(lab.events("request.refused")) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,34 @@ def test_options_of_a_file_are_refused_for_a_server(api_cli: Cli) -> None:
     assert (ran.code, "--stretch is of a file" in ran.err) == (ExitCode.USAGE, True)
     ran = api_cli("backtest", "--days", "32")
     assert (ran.code, "--days: at most 31 of a server" in ran.err) == (ExitCode.USAGE, True)
+
+
+def test_what_costs_nothing_is_left_out_of_advice_by_name(api_cli: Cli, stub: StubApi) -> None:
+    place = {"id": "acc_lab", "name": "lab"}
+    rows, offers = [], []
+    for name, amount in (("free", "0.000000000"), ("paid", "1.5")):
+        row = {"id": f"ep_{name}", "name": name, "account": place, "hardware": {"key": name}}
+        rows.append(row | {"stops": {"by": "zero", "to_zero": True}})
+        offers.append({"account": place, "key": name, "price_per_hour": {"amount": amount}})
+        seen = {"covered_seconds": 600, "last_request_at": None, "source": "both"}
+        first = NOW - timedelta(days=4)
+        stretches = [
+            {"start": (first + timedelta(minutes=10 * one)).isoformat(), **seen}
+            | {"requests": 0 if one % 36 else 5}
+            for one in range(4 * 144)
+        ]
+        stub.on("GET", f"/v1/endpoints/ep_{name}/usage", {"stretches": stretches})
+    stub.on("GET", "/v1/endpoints", {"items": rows, "next_cursor": None})
+    stub.on("GET", "/v1/hardware", {"items": offers, "next_cursor": None})
+    ran = api_cli("advise", "--days", "4", "-o", "json")
+    assert ran.code == ExitCode.OK
+    assert [one["endpoint"] for one in ran.json["endpoints"]] == ["lab/paid"]
+    assert ran.err == "left out: lab/free, an hour of it costs nothing\n"
+    alone = api_cli("advise", "--days", "4", "--endpoint", "lab/free")
+    assert alone.code == ExitCode.REFUSED
+    assert "an hour of each endpoint costs nothing, so no rule saves anything" in alone.err
+    whole = api_cli("backtest", "--days", "4", "--endpoint", "lab/free", "-o", "json").json
+    assert {one["cost"]["amount"] for one in whole["policies"]} == {"0.000000000"}
 
 
 def test_recorded_use_with_the_prices_of_the_server(api_cli: Cli, stub: StubApi) -> None:

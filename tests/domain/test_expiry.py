@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -114,6 +115,18 @@ def test_it_is_not_paused_before_the_promised_notice() -> None:
     short = expiry(1, 24, set_before=1)
     assert short.warnings() == (AT,)
     assert short.warned(AT).pauses_at() == short.at
+
+
+def test_an_end_that_has_come_stays_so() -> None:
+    """Once the first warning alone was waited for; what was paused after it is not woken."""
+    early = expiry(0, 24, 2).warned(AT - 24 * HOUR)
+    over = replace(early, expired_at=AT)
+    assert (early.pauses_at(), over.pauses_at()) == (None, AT)
+    assert (early.next_warning(AT), over.next_warning(AT)) == (AT - 2 * HOUR, None)
+    assert over.assuming_warned(AT + HOUR) == over
+    late = replace(early.warned(AT - HOUR), expired_at=AT)
+    assert late.pauses_at() == AT
+    assert decide(facts(over), AT).rule is Rule.EXPIRED
 
 
 def facts(held: Expiry, *holds: HoldFact, protected: bool = False) -> Facts:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from orchestrator.domain.quotas import Holder, Limit, quota_book
@@ -12,7 +15,7 @@ L4 = "aws/nvidia-l4"
 
 
 def holder(name: str, status: str = "running", key: str = KEY, **more: int) -> Holder:
-    replicas = {"min_replicas": 1, "max_replicas": 3, "target_replicas": 2, **more}
+    replicas: dict[str, Any] = {"min_replicas": 1, "max_replicas": 3, "target_replicas": 2, **more}
     return Holder(name, key, status, **replicas)
 
 
@@ -50,3 +53,31 @@ def test_what_starts_itself_is_left_out_of_what_is_held() -> None:
 def test_hardware_without_a_quota_takes_none() -> None:
     book = quota_book([Limit(KEY, 1, None, None)], [holder("a")], zero_counts=True)
     assert (book.of("a"), book.quotas) == (("", 0), {})
+
+
+@pytest.mark.parametrize("status", ["scaled_to_zero", "paused", "running"])
+def test_a_start_adds_what_it_does_not_hold_already(status: str) -> None:
+    book = quota_book(limits(None), [holder("a", status)], zero_counts=True)
+    assert book.added_by("a") == (L4, 2 if status == "paused" else 0)
+    assert book.added_by("unknown") == ("", 0)
+
+
+def test_instances_that_stay_while_it_is_paused_are_held() -> None:
+    stays = holder("a", "paused", billed_high=2, starts_with=3)
+    book = quota_book(limits(None), [stays], zero_counts=False)
+    assert (book.quotas[L4].used, book.added_by("a")) == (2, (L4, 1))
+
+
+def test_what_is_absent_holds_nothing_though_it_waits_for_capacity() -> None:
+    waits = holder("a", "waiting_for_capacity", starts_with=4)
+    for absent, held in ((False, 4), (True, 0)):
+        book = quota_book(limits(None), [replace(waits, absent=absent)], zero_counts=False)
+        assert (book.quotas[L4].used, book.added_by("a")) == (held, (L4, 4 - held))
+
+
+def test_zero_instances_hold_nothing_though_what_it_starts_with_is_known() -> None:
+    book = quota_book(
+        limits(None), [holder("a", "scaled_to_zero", starts_with=4)], zero_counts=False
+    )
+    assert (book.quotas[L4].used, book.freed_by("a")) == (0, ("", 0))
+    assert book.added_by("a") == (L4, 4)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
+from orchestrator.domain.endpoints import Usage
 from orchestrator.engine.engine import Cadence
-from orchestrator.engine.evidence import usage_watch
+from orchestrator.engine.evidence import LEAD, usage_watch
+from orchestrator.engine.operate import Operator
+from orchestrator.providers.sagemaker.provider import SageMakerProvider
 from orchestrator.sandbox import faults
 from orchestrator.sandbox.traffic import Traffic, Window
 from orchestrator.store import usage
 from orchestrator.store.database import Database
-from orchestrator.store.tables import Account, UsageSample
+from orchestrator.store.tables import Account, Operation, UsageSample
 from tests.support.aws_stage import AWS_ACCOUNT, GONE, AwsStage, open_aws_stage
 from tests.support.stage import MONDAY
 
@@ -89,6 +93,108 @@ def test_hours_without_metrics_are_read_when_they_are_back(stage: AwsStage) -> N
     assert requests(stage, "chat") == {}
     stage.run(hours=2)
     assert requests(stage, "chat") == BUSY
+
+
+def no_metrics(stage: AwsStage, until: timedelta) -> None:
+    stage.world.faults.add(faults.error(500), path="/GetMetricData$", until=MONDAY + until)
+
+
+def test_what_came_until_a_pause_is_recorded_though_metrics_fail_then(stage: AwsStage) -> None:
+    stage.allow("chat")
+    stage.run(hours=2, minutes=38)  # the last reading was before the requests of 02:20
+    no_metrics(stage, timedelta(hours=3, minutes=30))
+    stage.click("pause", "chat")
+    stage.run(hours=2)
+    assert requests(stage, "chat") == {number: BUSY[number] for number in (3, 4, 9, 14)}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[datetime, datetime]]:
+    """Return the span of each reading, however often it has to be sent."""
+    spans: list[tuple[datetime, datetime]] = []
+    usage_of = SageMakerProvider.usage
+
+    def usage(
+        self: SageMakerProvider, names: Sequence[str], start: datetime, end: datetime
+    ) -> Mapping[str, Usage | None]:
+        spans.append((start, end))
+        return usage_of(self, names, start, end)
+
+    monkeypatch.setattr(SageMakerProvider, "usage", usage)
+    return spans
+
+
+def test_metrics_that_never_come_back_are_given_up_after_a_stop(
+    stage: AwsStage, asked: list[tuple[datetime, datetime]]
+) -> None:
+    stage.allow("chat", "code")
+    stage.run(hours=1, minutes=38)
+    no_metrics(stage, timedelta(hours=12))
+    asked.clear()
+    for name in ("chat", "code"):
+        stage.click("pause", name)
+    stage.run(hours=4)
+    tried = len(asked)
+    assert 10 <= tried <= 20
+    stage.run(hours=2)
+    assert len(asked) == tried
+
+
+def test_what_was_read_just_before_its_stop_is_read_again_ten_minutes_later(
+    sqlite_database: Database, asked: list[tuple[datetime, datetime]]
+) -> None:
+    stage = open_aws_stage(sqlite_database, cadence=Cadence(rest=timedelta(minutes=1)))
+    stage.add("chat", traffic=few())
+    stage.run(minutes=2)
+    stage.adopt("chat")
+    stage.allow("chat")
+    stage.idle_policy(60, shadow=True)
+    stage.run(minutes=38)  # the last reading was before the last of the requests of 00:30
+    stage.click("pause", "chat")
+    stage.run(minutes=30)
+    before, last = (end for _, end in asked[-2:])
+    assert last - before >= timedelta(minutes=10)
+    assert before - asked[-3][1] < timedelta(minutes=6)
+    assert requests(stage, "chat") == {3: BUSY[3]}
+
+
+def test_a_failed_reading_for_the_record_waits_for_its_turn(
+    stage: AwsStage, asked: list[tuple[datetime, datetime]]
+) -> None:
+    stage.run(minutes=20)
+    asked.clear()
+    no_metrics(stage, timedelta(hours=6))
+    stage.run(hours=5)
+    assert 4 <= len(asked) <= 5
+
+
+def test_a_seldom_reading_looks_back_a_day_at_most(
+    stage: AwsStage, asked: list[tuple[datetime, datetime]]
+) -> None:
+    cap = Decimal("0.003")  # at a quarter of it, readings of two endpoints are 58 hours apart
+    settings = stage.context.settings
+    stage.context.settings = settings.model_copy(update={"usage_budget_usd_per_month": cap})
+    stage.restart()
+    stage.run(hours=1)
+    assert asked
+    assert all(end - start <= timedelta(days=1) + LEAD for start, end in asked)
+
+
+def test_what_was_read_is_kept_where_acting_fails(
+    stage: AwsStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Operator) -> list[Operation]:
+        raise ArithmeticError(f"a fault of {self}")
+
+    stage.run(hours=1, minutes=48)  # the last reading was before the request of 01:30
+    stage.idle_policy(60, shadow=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(Operator, "run", broken)
+        stage.step()
+    assert "ArithmeticError" in stage.events("account.failing")[0].message
+    no_metrics(stage, timedelta(hours=12))
+    stage.run(minutes=30)
+    assert requests(stage, "chat") == {number: BUSY[number] for number in (3, 4, 9)}
 
 
 def test_a_restart_counts_nothing_twice(stage: AwsStage) -> None:

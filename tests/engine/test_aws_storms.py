@@ -141,6 +141,50 @@ def test_zero_instances_hold_no_quota_and_are_not_paused_in_vain(
     assert "1 of 1" in stage.events("decision.refused")[-1].message
 
 
+def test_instances_that_stay_while_it_is_paused_are_its_own(sqlite_database: Database) -> None:
+    """With a minimum of one instance, no copies are as paused as it gets; it wakes on that one."""
+    stage = opened(sqlite_database, quota=1)
+    scaled = {"Status": "ENABLED", "MinInstanceCount": 1, "MaxInstanceCount": 1}
+    stage.add_component(
+        "stays", instance_type=INF2, most_copies=0, variant={"ManagedInstanceScaling": scaled}
+    )
+    stage.run(minutes=2)
+    stage.adopt("stays")
+    stage.call(
+        "UpdateInferenceComponentRuntimeConfig",
+        InferenceComponentName="stays-model",
+        DesiredRuntimeConfig={"CopyCount": 0},
+    )
+    stage.run(minutes=20)
+    row = stage.endpoint("stays")
+    assert (row.status, row.billed_high) == ("paused", 1)
+    stage.schedule(WINDOW)
+    assert told_late(stage, "stays") == {}
+    stage.run_until(NINE + timedelta(minutes=15))
+    assert stage.endpoint("stays").status == "running"
+    assert stage.events("decision.refused") == []
+
+
+def test_a_start_that_waits_for_capacity_takes_its_quota_once(sqlite_database: Database) -> None:
+    stage = opened(sqlite_database, quota=2)
+    stage.add("short")
+    stage.add("other")
+    stage.run(minutes=1)
+    stage.adopt("short", "other")
+    asleep(stage, "short", "other")
+    stage.aws.exhaust_capacity(REGION, INF2)
+    stage.click("resume", "short")
+    chosen = {"endpoint": stage.endpoint("other").id}
+    stage.schedule(parse_window("mon-fri 07:45-18:00"), selector=chosen)
+    stage.run_until(NINE - timedelta(minutes=75, seconds=1))
+    (*_, waits) = stage.operations("short")
+    assert (stage.endpoint("short").status, waits.status) == ("waiting_for_capacity", "running")
+    stage.aws.restore_capacity(REGION, INF2)
+    stage.run(minutes=40)
+    assert (stage.state("short"), stage.state("other")) == ("InService", "InService")
+    assert stage.events("decision.refused") == []
+
+
 @pytest.mark.parametrize("number", [14, pytest.param(200, marks=pytest.mark.soak)])
 def test_many_starts_at_nine_under_a_rate_limit(sqlite_database: Database, number: int) -> None:
     """Of each operation AWS takes two calls a second here, five at once; four find no room."""

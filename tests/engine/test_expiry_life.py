@@ -156,6 +156,23 @@ def test_without_a_wish_for_it_nothing_is_deleted_and_it_stays_paused(calm: Stag
     assert chat(calm).expires_at == calm.events("endpoint.expiry_extended")[0].at + 24 * HOUR
 
 
+def test_what_was_paused_after_its_first_warning_alone_sleeps_on(calm: Stage) -> None:
+    expire(calm, "2h")
+    calm.run(hours=3)
+    with calm.database.write() as session:
+        row = session.get_one(Endpoint, chat(calm).id)
+        early = (calm.clock.now() - 24 * HOUR).isoformat()
+        row.expiry = {**row.expiry, "first_warned_at": early, "warned_at": early}
+        session.add(row)
+    before = told(calm)
+    calm.run(hours=4)
+    assert (calm.changes(), chat(calm).decided_rule) == (["chat pause"], "expired")
+    assert told(calm) == before
+    extend(calm, "1d")
+    calm.run(minutes=30)
+    assert calm.state("chat") == "running"
+
+
 def test_a_protected_one_is_only_proposed_to_be_paused(calm: Stage) -> None:
     with calm.database.write() as session:
         row = session.get_one(Endpoint, chat(calm).id)

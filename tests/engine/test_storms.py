@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -241,6 +242,39 @@ def test_the_forecast_says_who_will_be_paused(crowded: Stage) -> None:
         (told,) = storms.late_starts(session, crowded.account, wanted, crowded.clock.now(), how)
     assert told.begins_at == NINE + timedelta(seconds=10)
     assert "spare at zero will be paused first" in told.words
+
+
+@pytest.mark.parametrize("state", ["paused", "scaledToZero"])
+def test_what_sleeps_at_zero_wakes_within_the_quota_that_it_holds(
+    sqlite_database: Database, state: str
+) -> None:
+    """Its own timer sends it to zero; its window keeps it running, and nobody else has its room."""
+    stage = opened(sqlite_database, quota=1)
+    add(stage, "own", state, min_replica=0, timeout_minutes=15)
+    stage.step()
+    stage.adopt("own")
+    stage.schedule(replace(WINDOW, keep_running=True), apply_now=state == "paused")
+    stage.run_until(NINE + timedelta(minutes=10))
+    assert stage.state("own") == "running"
+    stage.run_until(NINE + timedelta(hours=1))
+    assert stage.changes("own").count("own resume") >= 2
+    assert stage.events("decision.refused") == []
+
+
+def test_what_is_at_zero_is_not_told_late_for_want_of_its_own_quota(
+    sqlite_database: Database,
+) -> None:
+    """What is used more finds no room: the one at zero holds it, and needs no more to start."""
+    stage = opened(sqlite_database, quota=1)
+    add(stage, "more")
+    add(stage, "own", "scaledToZero", min_replica=0, timeout_minutes=15)
+    stage.step()
+    used(stage, {"own": 1, "more": 9})
+    wanted = [(stage.endpoint(name).id, NINE) for name in ("own", "more")]
+    with stage.database.read() as session:
+        (told,) = storms.late_starts(session, stage.account, wanted, stage.clock.now())
+    assert told.endpoint_id == stage.endpoint("more").id
+    assert told.begins_at is None
 
 
 def test_what_runs_already_is_not_told_late_and_throttling_is(sqlite_database: Database) -> None:

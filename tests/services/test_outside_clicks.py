@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import Session
 
 from orchestrator.domain.decide import Decision, Rule
@@ -145,3 +146,39 @@ def test_the_cost_of_a_hold_counts_the_least_replicas(session: Session, least: i
     cost = hold_rows.cost(session, row, Wish.RUNNING, NOON, NOON + 90 * HOUR / 60)
     assert cost == 1_500 * max(least, 1)
     assert hold_rows.cost(session, row, Wish.PAUSED, NOON, NOON + HOUR) == 0
+
+
+def test_the_costs_of_many_holds_take_one_look_at_past_starts(session: Session) -> None:
+    session.add(
+        Rate(
+            id="rat_1",
+            account_id="acc_lab",
+            hardware_key="h",
+            nano_per_hour=3_600,
+            effective_at=NOON,
+            source="test",
+        )
+    )
+    many: list[Endpoint] = []
+    for number, name in enumerate("abc"):
+        row = managed(name=name, hardware_key="h", status=Status.PAUSED)
+        session.add(row)
+        session.flush()
+        asked = {"kind": "resume", "status": "succeeded", "endpoint_id": row.id}
+        at = NOON - (number + 2) * HOUR
+        done = at + (number + 1) * timedelta(minutes=10)
+        session.add(rows.operation(number, created_at=at, finished_at=done, **asked))
+        many.append(row)
+    session.flush()
+    looks: list[str] = []
+
+    def note(connection: object, cursor: object, statement: str, *others: object) -> None:
+        del connection, cursor, others
+        looks.extend([statement] * ("operation.finished_at" in statement))
+
+    bind = session.connection()
+    event.listen(bind, "before_cursor_execute", note)
+    costs = [hold_rows.cost(session, row, Wish.RUNNING, NOON, NOON + HOUR / 60) for row in many]
+    event.remove(bind, "before_cursor_execute", note)
+    assert costs == [16 * 60, 31 * 60, 46 * 60]
+    assert len(looks) == 1

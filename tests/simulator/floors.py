@@ -78,5 +78,6 @@ def _wanted() -> dict[str, list[str]]:
         "hand-overs": ["taken"],
         "late": ["landed"],
         "clock": ["downtime", "set back", "set forward"],
+        "by hand": ["undone"],
         "keys": ["same answer"],
     }

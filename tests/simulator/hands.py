@@ -8,6 +8,7 @@ from typing import Any
 
 from orchestrator.sandbox.aws.errors import AwsError
 from orchestrator.sandbox.messages import ApiError
+from tests.simulator.bystander import Bystander, Row
 from tests.simulator.places import (
     AWS_ACCOUNT,
     HUGGINGFACE,
@@ -20,6 +21,8 @@ from tests.simulator.places import (
 from tests.simulator.tally import TALLY
 from tests.simulator.universe import Universe
 
+# What undoes an operation in the console.
+UNDOES = {"pause": "resume", "resume": "pause", "scale_to_zero": "pause"}
 VERBS = ("pause", "resume", "scale-to-zero", "update", "delete", "create", "tag")
 
 
@@ -85,6 +88,19 @@ class Hands:
             arn = call("DescribeEndpoint", EndpointName=name)["EndpointArn"]
             call("AddTags", ResourceArn=arn, Tags=[{"Key": "touched", "Value": str(number)}])
         return False
+
+    def undo(self, cloud: Cloud, row: Row, book: Bystander) -> bool:
+        """Undo in the console what a schedule has done last; False where it has done nothing."""
+        query = (
+            "SELECT kind FROM operation WHERE endpoint_id = ? AND rule LIKE 'schedule:%'"
+            " AND status = 'succeeded' ORDER BY finished_at DESC LIMIT 1"
+        )
+        kind = book.value(query, row["id"])
+        if kind not in UNDOES:
+            return False
+        self.act(cloud, row["name"], UNDOES[kind], 0)
+        TALLY.add("by hand", "undone")
+        return True
 
     def invoke(self, cloud: Cloud, name: str) -> None:
         """Send an endpoint a request."""

@@ -15,7 +15,7 @@ from tests.simulator.hands import Hands
 from tests.simulator.lasting import LastingRequests
 from tests.simulator.menu import Planned
 from tests.simulator.person import Answer, Asked
-from tests.simulator.places import Cloud, Template
+from tests.simulator.places import SAGEMAKER, Cloud, Template
 from tests.simulator.tally import TALLY
 from tests.simulator.universe import Universe
 from tests.simulator.watch_calls import CallWatch
@@ -145,6 +145,14 @@ class History:
         names = cloud.names
         if self.hands.act(cloud, names[which % len(names)], verb, number):
             self._see()
+
+    def contradict(self, place: int, which: int) -> None:
+        """Somebody undoes in the console what a schedule has done."""
+        found = self._endpoint(place, which)
+        if found is None or found[0] is SAGEMAKER:
+            return
+        if self.hands.undo(found[0], found[1], self.book):
+            self.universe.step()
 
     def _see(self) -> None:
         """Look, undisturbed, at what nobody could have known."""

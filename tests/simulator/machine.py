@@ -101,6 +101,10 @@ class Histories(RuleBasedStateMachine):
         self.told.by_hand(place, which, verb, number)
 
     @rule(place=numbers, which=numbers)
+    def contradict(self, place: int, which: int) -> None:
+        self.told.contradict(place, which)
+
+    @rule(place=numbers, which=numbers)
     def invoke(self, place: int, which: int) -> None:
         self.told.invoke(place, which)
 

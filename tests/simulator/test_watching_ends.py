@@ -47,7 +47,7 @@ class Desk:
         self._store.commit()
 
     def event(self, kind: str, actor: str = "engine", **data: Any) -> None:
-        number = self.book.value("SELECT count(*) FROM event")
+        number = 1 + self.book.value("SELECT count(*) FROM event")
         self.add("event", number, "ep", kind, actor, json.dumps(data))
 
     def says(self, verb: str, kind: str, rule: str, began: datetime = NOON) -> list[str]:
@@ -81,6 +81,10 @@ def test_an_expiry_that_came_unwarned_is_seen(desk: Desk) -> None:
     ]
     desk.event("endpoint.expiry_warned")
     assert desk.says("pause", "pause", "expired") == []
+    desk.event("endpoint.expiry_extended")
+    assert desk.says("pause", "pause", "expired") == [
+        "it was paused as expired, and nobody was warned"
+    ]
 
 
 def test_a_stop_in_quiet_hours_is_seen(desk: Desk) -> None:

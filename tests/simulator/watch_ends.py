@@ -68,7 +68,14 @@ class Ends:
         ]
 
     def _warned(self, endpoint_id: str) -> bool:
-        return bool(self._last(endpoint_id, "endpoint.expiry_warned"))
+        """Tell whether people were warned of the end as it is set now."""
+        warned = self._last(endpoint_id, "endpoint.expiry_warned")
+        return warned is not None and warned["id"] > self._set_by(endpoint_id)
+
+    def _set_by(self, endpoint_id: str) -> int:
+        """Return the event by which its end was set as it is; 0 where it was born with it."""
+        told = [self._last(endpoint_id, f"endpoint.expiry_{verb}") for verb in ("set", "extended")]
+        return max((row["id"] for row in told if row is not None), default=0)
 
     def _in_quiet_hours(self, rule_id: str, began: datetime) -> Iterator[str]:
         for row in self.book.rows("SELECT * FROM idle_policy WHERE id = ?", rule_id):
@@ -101,7 +108,7 @@ class Ends:
         if any(row is not None and row["id"] > announced["id"] for row in called_off):
             return False
         due = datetime.fromisoformat(json.loads(announced["data"])["delete_after"])
-        return warned["id"] < announced["id"] and due <= now
+        return self._set_by(endpoint["id"]) < warned["id"] < announced["id"] and due <= now
 
     def _last(self, endpoint_id: str, kind: str) -> Row | None:
         query = "SELECT * FROM event WHERE endpoint_id = ? AND kind = ? ORDER BY id DESC LIMIT 1"

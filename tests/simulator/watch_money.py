@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime
 
-from sqlalchemy import func
 from sqlmodel import col, select
 
 from orchestrator.costs.report import CostReport, cost_report
@@ -55,13 +54,18 @@ def _roundings_after(database: Database, end: datetime) -> dict[str, int]:
     It says so: what ends inside the gap in which a run began may not yet hold its rounding.
     """
     query = (
-        select(Endpoint.name, func.sum(MeterInterval.rounding_nano))
+        select(Endpoint.name, MeterInterval)
         .join(MeterInterval, col(MeterInterval.endpoint_id) == col(Endpoint.id))
         .where(MeterInterval.started_at >= end)
-        .group_by(Endpoint.name)
+        .order_by(col(MeterInterval.started_at).desc())
     )
     with database.read() as session:
-        return dict(session.exec(query).all())
+        # Of several behind it only the first of each stream may hold what belongs before.
+        first = {(row.endpoint_id, row.component): (name, row) for name, row in session.exec(query)}
+    found: dict[str, int] = defaultdict(int)
+    for name, row in first.values():
+        found[name] += row.rounding_nano
+    return found
 
 
 def _report(database: Database, start: datetime, end: datetime, now: datetime) -> CostReport:

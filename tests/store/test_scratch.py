@@ -98,3 +98,16 @@ def test_a_stamp_is_of_the_columns_that_count(
     with database.write() as session:
         session.connection().exec_driver_sql(change)
         assert (scratch.stamp(session, SEEN) == before) is same
+
+
+def test_what_does_not_stand_beside_the_store_is_carried_over_from_nowhere(
+    database: Database,
+) -> None:
+    """A store with another kind of address is tried out in a transaction that is taken back."""
+    other = Database(f"sqlite:///file:{database.url.database}?uri=true")
+    with scratch.trial(other) as session:
+        assert _work(session) == {"team": "new", "tier": "old"}
+        assert scratch.changes(session, TABLES) is None
+    other.dispose()
+    with database.read() as session:
+        assert _labels(session) == {"stage": "old", "team": "old"}

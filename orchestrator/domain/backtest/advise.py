@@ -108,9 +108,9 @@ class Week:
 class Advice:
     """The rule for one endpoint; `instead` is the best rule of the other sort.
 
-    By `saved_hours` a week the one of both that sleeps is awake less than the other, and requests
-    wait `reckoned_waiting` minutes under it, as was reckoned in the choice. `tested` is by how many
-    hours a day learnt windows did better on days left out. `no_zero` ones no request could wake.
+    By `saved_hours` a week one of both is awake less than the other, and requests wait at most
+    `reckoned_waiting` minutes, as was reckoned in the choice. `tested` is by how many hours a day
+    learnt windows did better than `instead` on days left out. `no_zero` ones no request could wake.
     """
 
     endpoint: str
@@ -135,13 +135,17 @@ class Fleetwide:
 
 @dataclass(frozen=True, slots=True)
 class _Habit:
-    """Learnt windows: how days left out differed from a timeout's, and hours gained a day."""
+    """Learnt windows: how days left out differed from a timeout's, and hours gained a day.
+
+    They are gained `against` the best rule without windows that the endpoint can have.
+    """
 
     policy: Policy
     base: int
     change: Floats  # (5,), means for a day
     tried: Floats  # (5,), means for a day
     gain: float
+    against: int
 
     def mean(self, expected: Floats) -> Floats:
         """Return what to expect of a day, from that of the timeout; paused it knows no surprise."""
@@ -175,8 +179,8 @@ class Adviser:
     ) -> Fleetwide:
         """Return the advice for endpoints by their traffic in the same days.
 
-        An endpoint that the adviser has not learnt from and that has no request is new. `days`
-        looks at the last of them only, for endpoints that are younger; 0 is no past. `coarse`
+        `days` looks at the last of them only, for endpoints that are younger; 0 is no past. An
+        endpoint that the adviser has not learnt from and that slept in all of them is new. `coarse`
         names those of which one request in each stretch is known: short timeouts are not for them.
         Those of `no_zero` cannot go to zero, so timeouts are not for them. Windows are learnt from
         a week or more.
@@ -206,7 +210,7 @@ class Adviser:
             limits = bounds(picked.policy, self.setting)
             possible = _possible(draws, place, picked, limits)
             seen = bool(pasts[place][0, :, HOURS].sum())
-            week = _week(picked.mean, possible, limits, own[place])
+            week = _week(picked.of(picked.expected.mean), possible, limits, own[place])
             found = _advice(picked, week, seen=seen)
             advice.append(replace(found, no_zero=one.name in no_zero))
         return _together(advice, draws, own)
@@ -217,9 +221,10 @@ class Adviser:
 
     def _expect(self, traffic: Traffic, past: Floats) -> Expected:
         known = self._known.get(traffic.name)
-        new = known is None and not len(traffic.requests)
-        if new or not past.shape[1]:
-            return self._pool.unknown(new=new)
+        if not past.shape[1]:
+            return self._pool.unknown(new=False)
+        if known is None and not past[0, :, HOURS].any():
+            return self._pool.unknown(new=True)
         return self._pool.expect(past, without=known)
 
     def _past(self, traffic: Traffic, days: int | None) -> Floats:
@@ -243,7 +248,7 @@ class Adviser:
             return None
         arrivals = Arrivals(traffic, self.seed)
         share = past.shape[1] / (past.shape[1] + OWN_DAYS)
-        best = scores.min() if to_zero else scores[-1]
+        against = int(scores.argmin()) if to_zero else len(GRID) - 1
         found: list[tuple[float, _Habit]] = []
         for policies, last, base in _variants(known, int(scores[:-1].argmin()), self.setting.days):
             if last.timeout is not None and not to_zero:
@@ -258,9 +263,9 @@ class Adviser:
             change = (days - past[base]) * (1, share, share, 0, 1)
             each = prices.priced(change)
             score = scores[base] + each.mean() + each.std(ddof=1) / np.sqrt(len(each))
-            if score < best:
-                gain = float(best - score)
-                habit = _Habit(last, base, change.mean(0), seen, gain)
+            if score < scores[against]:
+                gain = float(scores[against] - score)
+                habit = _Habit(last, base, change.mean(0), seen, gain, against)
                 found.append((float(score), habit))
         return min(found, key=lambda pair: pair[0])[1] if found else None
 
@@ -279,9 +284,8 @@ class _Picked:
     def policy(self) -> Policy:
         return self.habit.policy if self.habit else GRID[self.chosen]
 
-    @property
-    def mean(self) -> Floats:
-        mean: Floats = self.expected.mean[self.chosen]
+    def of(self, expected: Floats) -> Floats:
+        mean: Floats = expected[self.chosen]
         return self.habit.mean(mean) if self.habit else mean
 
 
@@ -345,7 +349,7 @@ def _week(
 
 def _advice(picked: _Picked, week: Week, *, seen: bool) -> Advice:
     instead = _instead(picked)
-    chosen, other = picked.expected.reckoned[picked.chosen], picked.expected.reckoned[instead]
+    chosen, other = picked.of(picked.expected.reckoned), picked.expected.reckoned[instead]
     return Advice(
         picked.name,
         picked.policy,
@@ -362,7 +366,7 @@ def _instead(picked: _Picked) -> int:
     """Always-on against a timeout, a timeout against always-on, learnt windows against both."""
     last = len(GRID) - 1
     if picked.habit is not None:
-        return picked.chosen
+        return picked.habit.against
     return int(picked.scores[:last].argmin()) if picked.chosen == last else last
 
 

@@ -32,7 +32,8 @@ def why(advice: Advice, prices: Prices) -> str:
     if advice.tested is not None:
         gain = _dollars(cost_of(own.hour, round(7 * advice.tested * HOUR)))
         text = (
-            f"its habits repeat: on days left out windows did better than timeouts by {gain} a week"
+            "its habits repeat: on days left out windows did better than the best rule it can have "
+            f"without them, {advice.instead.describe()}, by {gain} a week"
         ) + _paused(advice, own)
     elif advice.policy.always_on:
         text = _for_no_zero(advice, own) if advice.no_zero else _for_always_on(advice, own)

@@ -126,9 +126,14 @@ def test_what_cannot_go_to_zero_is_left_on_and_the_reason_told() -> None:
     told = why(adviser.advise([habit], dear, no_zero={"habit"}).advice[0], dear)
     assert "would have to be expected to wait" in told
     cheap = replace(prices, minute=20_000_000, refused=0)
-    paused = adviser.advise([habit], cheap, no_zero={"habit"}).advice[0].policy
-    assert paused.windows is not None
-    assert paused.timeout is None
+    paused = adviser.advise([habit], cheap, no_zero={"habit"}).advice[0]
+    assert paused.policy.windows is not None
+    assert paused.policy.timeout is None
+    without = "windows did better than the best rule it can have without them, "
+    assert f"{without}always on, by $" in why(paused, cheap)
+    assert paused.saved_hours == pytest.approx(168 - paused.week.hours.mean, abs=0.1)
+    asleep = adviser.advise([habit], cheap).advice[0]
+    assert f"{without}asleep after 1440 min without a request, by $" in why(asleep, cheap)
 
 
 def test_windows_are_advised_where_they_pay() -> None:
@@ -329,6 +334,21 @@ def test_what_was_never_seen_is_like_the_fleet() -> None:
     new = adviser.advise([made("new", [])], prices).advice[0]
     assert not new.seen
     assert why(new, prices).startswith("by what became of endpoints that began like it: ")
+
+
+def test_who_was_silent_is_known_of_the_days_given_alone() -> None:
+    """Nothing in days that were not given makes an endpoint new, or one that is known."""
+    adviser, _ = _adviser()
+    prices = Prices(HOUR_PRICE, 1_000_000)
+    early = made("one", [(day * 86400 + 36000, 50) for day in range(4)])
+    late = made("one", [(6 * 86400 + 36000, 50)])
+    silent = made("one", [])
+    nothing = {adviser.advise([one], prices, days=0) for one in (early, late, silent)}
+    assert len(nothing) == 1
+    quiet, same, seen = (adviser.advise([one], prices, days=1) for one in (early, silent, late))
+    assert quiet == same
+    assert quiet != seen
+    assert same != nothing.pop()
 
 
 def _width(given: Fleetwide) -> float:
