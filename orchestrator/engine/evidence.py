@@ -45,7 +45,7 @@ class UsageWatch:
 
     `endpoints` are those that idle rules watch; `recorded` the others that bill, read for the
     record of use alone. `month_nano` is what both cost a month (730 hours) in nano-dollars, at most
-    `cap_nano`: where it would be more, the counts are read less often. Readings just before a stop
+    `cap_nano`: where it would be more, the counts are read less often. Readings around a stop
     come on top.
     """
 
