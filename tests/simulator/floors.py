@@ -29,8 +29,9 @@ ORDER = (
     "bills compared",
     "passes to rest",
 )
-CHUNKS = 40
-HISTORIES = 2000
+# `make test` plays the first of all chunks, `make soak` begins with the others.
+CHUNKS = 24
+HISTORIES = 1200
 STEPS = 20
 # Kinds of operations that must have succeeded, and rules that must have acted.
 OPERATIONS = ("create", "delete", "pause", "resume", "scale_to_zero", "update")
@@ -78,6 +79,5 @@ def _wanted() -> dict[str, list[str]]:
         "hand-overs": ["taken"],
         "late": ["landed"],
         "clock": ["downtime", "set back", "set forward"],
-        "by hand": ["undone"],
         "keys": ["same answer"],
     }

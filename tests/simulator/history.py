@@ -151,6 +151,7 @@ class History:
         found = self._endpoint(place, which)
         if found is None or found[0] is SAGEMAKER:
             return
+        self.universe.let_pass(2)  # not in the same instant: no time of change would tell of it
         if self.hands.undo(found[0], found[1], self.book):
             self.universe.step()
 

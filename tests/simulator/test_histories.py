@@ -40,7 +40,13 @@ def play(theatre: Theatre, seed: int, shares: tuple[str, ...], how: settings = P
     run_state_machine_as_test(seeded(seed)(type("Histories", (Histories,), found)), settings=how)
 
 
-@pytest.mark.parametrize("number", range(CHUNKS))
+@pytest.mark.parametrize(
+    "number",
+    [
+        *range(CHUNKS),
+        *(pytest.param(number, marks=pytest.mark.soak) for number in range(CHUNKS, 40)),
+    ],
+)
 def test_promises_hold_in_any_history(theatre: Theatre, number: int) -> None:
     play(theatre, number, SHARES)
     TALLY.add("chunks", "played")

@@ -13,13 +13,19 @@ from tests.simulator.bystander import Bystander, Row
 ENDED = ("succeeded", "failed", "superseded", "cancelled")
 # For each column of an endpoint, the events of which one must tell of its change.
 TOLD: dict[str, tuple[str, ...]] = {
-    "status": ("endpoint.status_changed", "endpoint.deleted", "endpoint.discovered"),
+    "status": (
+        "endpoint.status_changed",
+        "endpoint.deleted",
+        "endpoint.discovered",
+        "endpoint.handed_over",
+    ),
     "managed": (
         "endpoint.adopted",
         "endpoint.created",
         "endpoint.released",
         "endpoint.stood_down",
         "endpoint.deleted",
+        "endpoint.handed_over",
     ),
     "protected": ("endpoint.changed",),
     "allow_recreate": (
@@ -28,8 +34,13 @@ TOLD: dict[str, tuple[str, ...]] = {
         "endpoint.differs",
         "endpoint.status_changed",
     ),
-    "deleted_at": ("endpoint.deleted",),
-    "decided_wish": ("decision.changed", "endpoint.released", "endpoint.stood_down"),
+    "deleted_at": ("endpoint.deleted", "endpoint.handed_over"),
+    "decided_wish": (
+        "decision.changed",
+        "endpoint.released",
+        "endpoint.stood_down",
+        "endpoint.handed_over",
+    ),
 }
 AWAKE = ("pending", "initializing", "running", "updating", "update_failed", "waiting_for_capacity")
 _GONE = "SELECT id FROM endpoint WHERE deleted_at IS NOT NULL"

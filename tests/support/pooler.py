@@ -67,8 +67,7 @@ class Pooler:
                     return
                 server = server or self._borrow()
                 server.sendall(kind + struct.pack("!I", len(body) + 4) + body)
-                if kind in (b"Q", b"S") and self._relay(server, client) and not self._session_mode:
-                    self._give_back(server)
+                if kind in (b"Q", b"S") and self._relay(server, client):
                     server = None
 
     def _greet(self, client: socket.socket) -> None:
@@ -112,12 +111,15 @@ class Pooler:
             self._idle.append(server)
 
     def _relay(self, server: socket.socket, client: socket.socket) -> bool:
-        """Pass the answer on; tell whether the session is in no transaction after it."""
+        """Pass the answer on; tell whether the session was given back, in no transaction."""
         while True:
             kind, body = _message(server)
+            free = kind == b"Z" and body == b"I" and not self._session_mode
+            if free:  # before the client hears of it, and somebody else asks
+                self._give_back(server)
             client.sendall(_packed(kind, body))
             if kind == b"Z":
-                return body == b"I"
+                return free
 
 
 def _packed(kind: bytes, body: bytes) -> bytes:
