@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from orchestrator.domain.schedules.text import parse_window
 from orchestrator.engine.engine import Cadence
 from orchestrator.sandbox.aws.switches import AwsSwitches
@@ -185,9 +183,9 @@ def test_a_start_that_waits_for_capacity_takes_its_quota_once(sqlite_database: D
     assert stage.events("decision.refused") == []
 
 
-@pytest.mark.parametrize("number", [14, pytest.param(200, marks=pytest.mark.soak)])
-def test_many_starts_at_nine_under_a_rate_limit(sqlite_database: Database, number: int) -> None:
+def test_many_starts_at_nine_under_a_rate_limit(sqlite_database: Database) -> None:
     """Of each operation AWS takes two calls a second here, five at once; four find no room."""
+    number = 14
     limits = AwsSwitches(calls_per_second=2.0, call_burst=5)
     stage = opened(sqlite_database, number, start=NINE - timedelta(hours=6), switches=limits)
     names = [f"e{place:03}" for place in range(number)]
