@@ -36,6 +36,7 @@ from orchestrator.api.routers import (
     retrospect,
     rules,
     schedules,
+    starts,
     tokens,
     usage,
 )
@@ -100,6 +101,7 @@ def _add_routes(app: FastAPI) -> None:
         policies,
         reports,
         retrospect,
+        starts,
         freeze,
         overview,
         notifications,

@@ -42,6 +42,7 @@ class HistoryLine:
     reason: str
     cost: Figure | None
     ahead: bool
+    waits: bool
 
 
 @router.get("/history/{ref:path}")
@@ -61,7 +62,8 @@ def history_page(
         row = find.endpoint(session, ref)
         account = accounts.by_ids(session, [row.account_id])[row.account_id]
         start, end = now - timedelta(days=days), now + timedelta(days=ahead)
-        found = timeline(session, row, start, end, now)
+        paces = page.context.providers.pacing_report()
+        found = timeline(session, row, start, end, now, paces=paces)
         why = explain(session, row, instant, now)
         asked: Wanted | None = wanted or None
         not_so = why_not(row, why, asked) if asked else None
@@ -151,6 +153,7 @@ def _line(one: Stretch) -> HistoryLine:
         reason=f"{one.reason}{idle}{unseen}".removeprefix("; "),
         cost=one.cost,
         ahead=one.phase == "future",
+        waits=one.waits,
     )
 
 

@@ -21,6 +21,7 @@ from orchestrator.api.pages import (
     records,
     rules,
     shadow,
+    starts,
     whatif,
 )
 from orchestrator.api.pages.shell import render_plain
@@ -53,6 +54,6 @@ def login_page(
 
 for part in (
     *(fleet, endpoint, costs, rules, calendars, expiry_policies, whatif),
-    *(notifications, records, history, shadow),
+    *(notifications, records, history, shadow, starts),
 ):
     router.include_router(part.router)

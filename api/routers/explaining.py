@@ -66,4 +66,5 @@ def get_endpoint_timeline(
     with context.database.read() as session:
         row = find.endpoint(session, ref)
         intervals = ledger.timeline(session, row.id, begin, min(until, now))
-        return timeline_out(timeline(session, row, begin, until, now), intervals)
+        paces = context.providers.pacing_report()
+        return timeline_out(timeline(session, row, begin, until, now, paces=paces), intervals)

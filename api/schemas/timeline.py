@@ -37,6 +37,9 @@ class SpanOut(Answer):
         description="Null where nobody looked: before the first look, and since the last."
     )
     may_sleep: bool = Field(description="Ahead: that it sleeps then if no request comes.")
+    waits: bool = Field(
+        description="Ahead: that it is wanted up and its start comes late; `reason` says why."
+    )
 
 
 class TimelineOut(Answer):
@@ -86,4 +89,5 @@ def _span(one: Stretch) -> SpanOut:
         replicas=one.replicas,
         cost=None if one.cost is None else money(one.cost, _BASIS[one.phase]),
         may_sleep=one.may_sleep,
+        waits=one.waits,
     )

@@ -1,14 +1,15 @@
 // The form of a calendar: its source becomes a request, and a rehearsal of it a preview.
 
-import { call, el, icon, problemBox, uuid } from "./dom.js";
-import { clearFields, markFields } from "./fields.js";
+import { call, el, icon, uuid } from "./dom.js";
+import { rehearsing, saving } from "./saving.js";
 
 const form = document.getElementById("calendar");
 const preview = document.getElementById("preview");
 const problem = document.getElementById("problem");
 const MOST = 20;
 
-let key = uuid();
+// Names what has no name yet, while it is rehearsed.
+const draftName = `preview ${uuid()}`.slice(0, 60);
 const field = (name) => form.elements.namedItem(name);
 const text = (name) => field(name).value.trim();
 const kind = () => form.querySelector("[name=kind]:checked").value;
@@ -30,7 +31,7 @@ const SOURCES = {
   dates: () => ({ dates: listed() }),
 };
 
-const body = () => ({ name: text("name") || `preview ${key}`.slice(0, 60), source: { kind: kind(), ...SOURCES[kind()]() } });
+const body = () => ({ name: text("name") || draftName, source: { kind: kind(), ...SOURCES[kind()]() } });
 const complete = () => ({ holidays: text("country"), icalendar: field("text").value.trim(), dates: text("dates") })[kind()];
 
 function days(title, list) {
@@ -55,22 +56,10 @@ export function show(answer, box = preview, was = answer.version > 1) {
     el("p", { className: "soft small" }, `Known from ${answer.covers_from} to ${answer.covers_to}${answer.extends ? "; later years follow by themselves" : ""}.`));
 }
 
-let waiting = null;
-async function rehearse() {
-  waiting?.abort();
-  waiting = new AbortController();
-  problem.replaceChildren();
-  clearFields(form);
+async function rehearse(signal) {
   if (!complete()) return;
-  try {
-    const answer = await call(form.dataset.method, `${form.dataset.url}?dry_run=true`, body(), { signal: waiting.signal });
-    show(answer.would);
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    problem.replaceChildren(problemBox(error));
-    markFields(form, error);
-    preview.replaceChildren();
-  }
+  const answer = await call(form.dataset.method, `${form.dataset.url}?dry_run=true`, body(), { signal });
+  show(answer.would);
 }
 
 function fitParts() {
@@ -88,13 +77,8 @@ function fitSource() {
   }
 }
 
-let timer = 0;
-function later() {
-  clearTimeout(timer);
-  timer = setTimeout(rehearse, 300);
-}
-
 function start() {
+  const { later } = rehearsing(form, problem, rehearse, () => preview.replaceChildren());
   form.addEventListener("input", (event) => {
     if (event.target.name === "kind") fitSource();
     if (event.target.name === "country") fitParts();
@@ -106,21 +90,7 @@ function start() {
     field("text").value = await file.text();
     later();
   });
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const button = form.querySelector("button.main");
-    button.disabled = true;
-    try {
-      await call(form.dataset.method, form.dataset.url, body(), { key });
-      location.assign(form.dataset.done);
-    } catch (error) {
-      problem.replaceChildren(problemBox(error));
-      markFields(form, error);
-      problem.scrollIntoView({ block: "nearest" });
-      if (error.body?.status) key = uuid();
-      button.disabled = false;
-    }
-  });
+  saving(form, problem, body);
   fitParts();
   fitSource();
 }

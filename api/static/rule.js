@@ -1,7 +1,7 @@
 // The forms of schedules and policies: what is typed becomes a request, and a preview of it.
 
 import { call, dollars, el, icon, labelsOf, nano, problemBox, uuid } from "./dom.js";
-import { clearFields, markFields } from "./fields.js";
+import { rehearsing, saving } from "./saving.js";
 import { calendars, comingWeeks, dates, earlyStarts, growing, lateStarts, points, windowBody } from "./schedule_rows.js";
 
 const form = document.getElementById("rule");
@@ -10,7 +10,8 @@ const problem = document.getElementById("problem");
 const isSchedule = form.dataset.kind === "schedule";
 const HOURS_PER_MONTH = 730.5;
 
-let key = uuid();
+// Names what has no name yet, while it is rehearsed.
+const draftName = `preview ${uuid()}`.slice(0, 60);
 let covered = [];
 // Stands for what the last rehearsal showed: saving is refused where that is other now.
 let confirmed = "";
@@ -180,64 +181,31 @@ function showPolicy(answer) {
     : el("p", { className: "soft" }, "It covers no endpoint now."));
 }
 
-let waiting = null;
-
-async function rehearse() {
-  waiting?.abort();
-  waiting = new AbortController();
-  const { signal } = waiting;
+async function rehearse(signal) {
   const wanted = body();
-  problem.replaceChildren();
-  clearFields(form);
-  try {
-    if (wanted.selector && document.querySelector(".form-end")) {
-      const draft = { ...wanted, name: wanted.name || `preview ${key}`.slice(0, 60) };
-      if (isSchedule) Object.assign(draft, { apply_now: [], confirm: "" });
-      const answer = await call(form.dataset.method, `${form.dataset.url}?dry_run=true`, draft, { signal });
-      if (isSchedule) {
-        confirmed = answer.would.confirm;
-        showCovered(answer.would.endpoints);
-      }
-      if (!isSchedule) showPolicy(answer.would);
+  if (wanted.selector && document.querySelector(".form-end")) {
+    const draft = { ...wanted, name: wanted.name || draftName };
+    if (isSchedule) Object.assign(draft, { apply_now: [], confirm: "" });
+    const answer = await call(form.dataset.method, `${form.dataset.url}?dry_run=true`, draft, { signal });
+    if (isSchedule) {
+      confirmed = answer.would.confirm;
+      showCovered(answer.would.endpoints);
     }
-    if (isSchedule && wanted.timezone) {
-      showSchedule(await call("POST", form.dataset.preview, { ...wanted, name: wanted.name || "preview", apply_now: [], confirm: "" }, { signal }));
-    }
-  } catch (error) {
-    if (error.name === "AbortError") return;
-    problem.replaceChildren(problemBox(error));
-    markFields(form, error);
+    if (!isSchedule) showPolicy(answer.would);
+  }
+  if (isSchedule && wanted.timezone) {
+    showSchedule(await call("POST", form.dataset.preview, { ...wanted, name: wanted.name || "preview", apply_now: [], confirm: "" }, { signal }));
   }
 }
 
-let timer = 0;
-function later() {
-  clearTimeout(timer);
-  timer = setTimeout(rehearse, 250);
-}
-
+const { now, later } = rehearsing(form, problem, rehearse);
 form.addEventListener("input", later);
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const button = form.querySelector("button.main");
-  if (!button) return;
+saving(form, problem, () => {
   const wanted = body();
-  if (!wanted.selector) {
-    problem.replaceChildren(problemBox({ body: { title: "Which endpoints?", detail: "A rule without a condition would cover everything.", remedy: "Give labels, an account, or one endpoint." } }));
-    return;
-  }
-  button.disabled = true;
-  try {
-    await call(form.dataset.method, form.dataset.url, wanted, { key });
-    location.assign(form.dataset.done);
-  } catch (error) {
-    problem.replaceChildren(problemBox(error));
-    markFields(form, error);
-    problem.scrollIntoView({ block: "nearest" });
-    if (error.body?.status) key = uuid();
-    button.disabled = false;
-  }
+  if (wanted.selector) return wanted;
+  problem.replaceChildren(problemBox({ body: { title: "Which endpoints?", detail: "A rule without a condition would cover everything.", remedy: "Give labels, an account, or one endpoint." } }));
+  return null;
 });
 
 if (isSchedule) {
@@ -258,4 +226,4 @@ if (isSchedule) {
   // A new form begins in the zone of the one who fills it in.
   if (!field("timezone").value) field("timezone").value = Intl.DateTimeFormat().resolvedOptions().timeZone ?? "";
 }
-rehearse();
+now();

@@ -80,16 +80,21 @@ def record_offers(
 ) -> list[RateChange]:
     """Store a price list that was answered at `at`; return the prices that are new or changed.
 
-    An offer without a price, or missing from the list, leaves its last known rate in effect.
+    An offer without a price, or missing from the list, leaves its last known rate in effect; so
+    does a price of another source where the cloud's own list has told one.
     `asked_at` is when the list was asked for, where the caller knows.
     """
     session.flush()
     known = ledger.newest_prices(session, account_id)
     listed = ledger.offers(session, account_id)
+    read_at = at if asked_at is None else asked_at
     unique = {each.hardware.key: each for each in offers}
+    rows = [_row(account_id, each, read_at, listed.get(key)) for key, each in unique.items()]
     changes = []
     for key, offer in unique.items():
         old = known.get(key)
+        if _stands(listed.get(key), offer):
+            continue
         if offer.nano_per_hour is None or (old and old.nano_per_hour == offer.nano_per_hour):
             continue
         new = _new_rate(
@@ -111,9 +116,13 @@ def record_offers(
         count = _reprice(session, account_id, news)
         before = None if old is None else old.nano_per_hour
         changes.append(RateChange(account_id, key, before, new.nano_per_hour, at, count))
-    read_at = at if asked_at is None else asked_at
-    ledger.save_offers(session, [_row(account_id, each, read_at) for each in unique.values()])
+    ledger.save_offers(session, rows)
     return changes
+
+
+def _stands(listed: Offer | None, offer: HardwareOffer) -> bool:
+    """Tell whether a price of the cloud's own list stays: the offer's is only a stand-in for it."""
+    return bool(offer.source and listed and not listed.source and listed.nano_per_hour is not None)
 
 
 def replica_rate(endpoint: Endpoint, price_of: Callable[[str], int | None]) -> ReplicaRate:
@@ -162,7 +171,17 @@ def _new_rate(
     )
 
 
-def _row(account_id: str, offer: HardwareOffer, read_at: datetime) -> Offer:
+def _row(account_id: str, offer: HardwareOffer, read_at: datetime, listed: Offer | None) -> Offer:
+    row = _as_told(account_id, offer, read_at)
+    if listed is not None and _stands(listed, offer):
+        row.nano_per_hour, row.status = listed.nano_per_hour, listed.status
+        row.source, row.read_at = listed.source, listed.read_at
+    if listed is not None and not offer.quota_told:
+        row.quota_max, row.quota_used = listed.quota_max, listed.quota_used
+    return row
+
+
+def _as_told(account_id: str, offer: HardwareOffer, read_at: datetime) -> Offer:
     return Offer(
         account_id=account_id,
         hardware_key=offer.hardware.key,

@@ -114,8 +114,10 @@ class Snapshot:
     `spec` is an allow-list of the cloud's answer without secret values, enough to compare and
     to create the endpoint again together with secrets kept elsewhere. `to_zero` tells whether
     its replicas may go to zero and a request wakes it, `restless` that its replicas change while
-    its row in a listing stands still. `unfinished` says in words what a creation in several
-    steps still lacks, empty when it is whole. `billed` counts the replicas of a `rollout` too.
+    its row in a listing stands still. `row` is the digest of that row while the cloud is about to
+    change it; empty: it is read once more when it is listed. `unfinished` says in words what a
+    creation in several steps still lacks, empty when it is whole. `billed` counts the replicas
+    of a `rollout` too.
     """
 
     name: str
@@ -143,6 +145,7 @@ class Snapshot:
     stop: Stop = Stop.PAUSE
     to_zero: bool = True
     restless: bool = False
+    row: str = ""
     extras: tuple[Extra, ...] = ()
     rollout: Rollout | None = None
     unfinished: str = ""
@@ -158,7 +161,8 @@ class HardwareOffer:
     names where the price is from, with its date if it was not read just now; empty: the cloud's
     own list of this moment.
     `quota_max` and `quota_used` count what the cloud counts, of which a replica takes
-    `quota_each` (0: as many as it has accelerators).
+    `quota_each` (0: as many as it has accelerators). Quotas that could not be read now are not
+    `quota_told`: what was told last stands.
     """
 
     hardware: Hardware
@@ -171,6 +175,7 @@ class HardwareOffer:
     quota_max: int | None = None
     quota_used: int | None = None
     quota_each: int = 0
+    quota_told: bool = True
     source: str = ""
     component: str = "compute"
 

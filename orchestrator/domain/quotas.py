@@ -93,10 +93,14 @@ def quota_book(
     *,
     zero_counts: bool,
     but: Collection[str] = (),
+    stale: bool = False,
 ) -> QuotaBook:
-    """Return the quotas with what is used of them now, without what the endpoints `but` hold."""
+    """Return the quotas with what is used of them now, without what the endpoints `but` hold.
+
+    Where what was told of use is `stale`, it is what the endpoints hold.
+    """
     known = {one.hardware_key: one for one in limits if one.most is not None}
-    basis = _basis(known, holders, zero_counts=zero_counts)
+    basis = _basis(known, holders, zero_counts=zero_counts, stale=stale)
     takes = {
         one.id: (quota_name(one.hardware_key), _units(one, known[one.hardware_key].each, basis))
         for one in holders
@@ -113,7 +117,7 @@ def quota_book(
     for one in known.values():
         name, most = quota_name(one.hardware_key), one.most
         if most is not None and name in held:
-            used = held[name] if one.used is None else one.used
+            used = held[name] if one.used is None or stale else one.used
             quotas[name] = Quota(most, max(used - spared.get(name, 0), 0))
     return QuotaBook(quotas, takes, holds)
 
@@ -150,12 +154,14 @@ def _sums(holds: Mapping[str, int], takes: Mapping[str, tuple[str, int]]) -> dic
     return dict(found)
 
 
-def _basis(known: Mapping[str, Limit], holders: Sequence[Holder], *, zero_counts: bool) -> Basis:
+def _basis(
+    known: Mapping[str, Limit], holders: Sequence[Holder], *, zero_counts: bool, stale: bool
+) -> Basis:
     """Return the number of replicas by which the told use adds up; the most where none does."""
     told = {quota_name(key): one.used for key, one in known.items() if one.used is not None}
     if not told:
         return Basis.TARGET
-    for basis in Basis:
+    for basis in () if stale else Basis:
         sums: defaultdict[str, int] = defaultdict(int)
         for one in holders:
             limit = known.get(one.hardware_key)

@@ -7,7 +7,7 @@ end. Changes take effect at once; a start takes its time; a pass of the engine l
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -62,6 +62,10 @@ class Outage:
     starts_only: bool = False
 
 
+# When a start by a rule begins, by when it is wanted; None: not while it goes on being wanted.
+Delays = Mapping[datetime, datetime | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Witness:
     """What happened whatever the rules were: outages, and when the cloud sent it to zero itself."""
@@ -72,13 +76,17 @@ class Witness:
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A stretch in which state, wish and rule did not change; in an outage nothing is `billed`."""
+    """A stretch in which state, wish and rule did not change; in an outage nothing is `billed`.
+
+    One that `waits` is wanted up, and its start is kept waiting.
+    """
 
     start: datetime
     end: datetime
     status: Status
     decision: Decision
     billed: bool = True
+    waits: bool = False
 
     @property
     def awake(self) -> bool:
@@ -121,15 +129,18 @@ def rerun(
     assume: Assume,
     *,
     witness: Witness | None = None,
+    delays: Delays | None = None,
 ) -> Course:
     """Return the course of an endpoint over the span of `demand`; the first regime begins it.
 
-    `mind` is its state at the start. Raises ValueError without any regime.
+    `mind` is its state at the start; starts by rules that `delays` names wait. Raises ValueError
+    without any regime.
     """
     if not regimes:
         raise ValueError("nothing is known: there is no regime")
     begin = max(demand.start, regimes[0].at)
-    run = _Run(regimes, demand, mind, startup, assume, begin, witness or Witness())
+    told = witness or Witness()
+    run = _Run(regimes, demand, mind, startup, assume, begin, told, delays or {})
     while run.now < demand.end:
         run.step()
     return Course(assume, tuple(run.legs), tuple(run.starts))
@@ -144,6 +155,8 @@ class _Run:
     assume: Assume
     now: datetime
     witness: Witness
+    delays: Delays
+    wanted_at: datetime | None = None
     place: int = 0
     outage: Outage | None = None
     legs: list[Leg] = field(default_factory=list)
@@ -241,7 +254,9 @@ class _Run:
 
     def _act(self, regime: Regime, decision: Decision) -> bool:
         kind = needed(self._status(), decision, NOT_BILLED)
-        if kind is None or regime.means.barrier(kind):
+        if kind is not Kind.RESUME:
+            self.wanted_at = None
+        if kind is None or regime.means.barrier(kind) or self._waits(kind):
             return False
         match kind:
             case Kind.RESUME:
@@ -254,13 +269,28 @@ class _Run:
                 return False
         return True
 
+    def _waits(self, kind: Kind) -> bool:
+        """Tell whether a start is kept waiting, from the instant at which it is wanted."""
+        if kind is not Kind.RESUME:
+            return False
+        if self.wanted_at is None and self.now in self.delays:
+            self.wanted_at = self.now
+        begins_at = self._begins_at()
+        waits = self.wanted_at is not None and (begins_at is None or self.now < begins_at)
+        if not waits:
+            self.wanted_at = None
+        return waits
+
+    def _begins_at(self) -> datetime | None:
+        return None if self.wanted_at is None else self.delays[self.wanted_at]
+
     def _sleep(self, status: Status, decision: Decision) -> None:
         self.mind = Mind(status, self.now, self.mind.ready_at, decision.rule, self.now)
 
     def _events(self, regime: Regime, facts: Facts, decision: Decision) -> list[datetime]:
         """Return when something may be different, later than now or not."""
         mind = self.mind
-        found = [decision.next_edge, mind.serves_at, *self._witnessed()]
+        found = [decision.next_edge, mind.serves_at, self._begins_at(), *self._witnessed()]
         if self.place + 1 < len(self.regimes):
             found.append(self.regimes[self.place + 1].at)
         if mind.status is Status.SCALED_TO_ZERO:
@@ -290,23 +320,20 @@ class _Run:
         return edges
 
     def _note(self, decision: Decision, until: datetime) -> None:
-        status, billed = self._status(), not self._down()
-        if self.legs:
-            last = self.legs[-1]
-            same = (last.status, last.billed, _key(last.decision)) == (
-                status,
-                billed,
-                _key(decision),
-            )
-            if same and last.end == self.now:
-                self.legs[-1] = Leg(last.start, until, status, last.decision, billed)
-                return
-        self.legs.append(Leg(self.now, until, status, decision, billed))
+        waits = self.wanted_at is not None
+        leg = Leg(self.now, until, self._status(), decision, not self._down(), waits)
+        last = self.legs[-1] if self.legs else None
+        if last is not None and last.end == self.now and _same(last) == _same(leg):
+            self.legs[-1] = replace(last, end=until)
+        else:
+            self.legs.append(leg)
+
+
+def _same(leg: Leg) -> tuple[object, ...]:
+    decided = leg.decision
+    rule = decided.wish, decided.rule, decided.rule_id
+    return leg.status, leg.billed, leg.waits, rule
 
 
 def _begin(outage: Outage) -> datetime:
     return outage.start
-
-
-def _key(decision: Decision) -> tuple[object, ...]:
-    return decision.wish, decision.rule, decision.rule_id

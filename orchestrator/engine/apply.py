@@ -187,7 +187,7 @@ def clean(text: str) -> str:
 def _take_over(endpoint: Endpoint, sight: Sight) -> None:
     seen = sight.snapshot
     endpoint.cloud_state, endpoint.message = clean(seen.cloud_state), clean(seen.message)
-    endpoint.status, endpoint.digest = seen.status, sight.digest
+    endpoint.status, endpoint.digest = seen.status, sight.digest or seen.row
     endpoint.url = seen.url or endpoint.url
     if seen.hardware.known or not endpoint.hardware_key:
         endpoint.hardware_key, endpoint.accelerator = seen.hardware.key, seen.hardware.accelerator

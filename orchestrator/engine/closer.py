@@ -71,7 +71,7 @@ def _due(
         held = known.get(sighting.name)
         if held is None:
             new.append(sighting)
-        elif _changed(sighting, held) or sighting.moving or held.stop_sent_at is not None:
+        elif _changed(sighting, held) or sighting.moving:
             changed.append(sighting)
         elif _sweep_due(held, capabilities, listing.asked_at):
             swept.append((held.looked_at or listing.asked_at, sighting.name, sighting))

@@ -25,7 +25,8 @@ class Counting:
     def __init__(self, reader: UsageReader) -> None:
         self._reader = reader
         self._counted: set[Key] = set()
-        self._stopped: dict[Key, datetime] = {}
+        # None until the first reading: what had stopped before is not known yet.
+        self._stopped: dict[Key, datetime] | None = None
         # Those to read for the record after this pass has acted, and how often.
         self._owed: tuple[set[Key], timedelta] | None = None
 
@@ -41,7 +42,10 @@ class Counting:
         `watched` are those that idle rules look at, with the span that they want; `untold` all
         managed ones whose use the listing does not tell.
         """
+        untold = list(untold)
         serving = {(row.id, row.name) for row in untold if _serves(row)}
+        if self._stopped is None:
+            self._stopped = _stopped_lately(untold, now)
         plan = _plan(work, len(watched), len(serving - watched.keys()))
         self._reader.refresh(work.provider, watched, plan.every, now)
         self._note_stops(serving | watched.keys(), now)
@@ -57,18 +61,18 @@ class Counting:
 
     def _note_stops(self, counted: set[Key], now: datetime) -> None:
         ended = dict.fromkeys(self._counted - counted, now)
-        self._stopped = {
-            key: at for key, at in (ended | self._stopped).items() if key not in counted
-        }
+        known = ended | (self._stopped or {})
+        self._stopped = {key: at for key, at in known.items() if key not in counted}
         self._counted = counted
 
     def _record(self, work: Pass, serving: set[Key], every: timedelta, now: datetime) -> None:
         span, reader = min(every, LONGEST_SPAN), self._reader
-        over = [key for key, at in self._stopped.items() if now - at >= LAST_LOOK]
+        stopped = self._stopped or {}
+        over = [key for key, at in stopped.items() if now - at >= LAST_LOOK]
         reader.take_turns(work.provider, dict.fromkeys(over, span), LOOKS_APART, now)
         for key in over:
-            if key[0] in reader.fresh or now - self._stopped[key] >= GIVEN_UP:
-                del self._stopped[key]
+            if key[0] in reader.fresh or now - stopped[key] >= GIVEN_UP:
+                del stopped[key]
         reader.take_turns(work.provider, dict.fromkeys(sorted(serving), span), every, now)
 
 
@@ -80,6 +84,18 @@ def _plan(work: Pass, watched: int, recorded: int) -> UsageWatch:
 
 def _serves(row: ManagedRow) -> bool:
     return row.billed_high > 0 and row.status in REACHABLE
+
+
+def _stopped_lately(rows: Iterable[ManagedRow], now: datetime) -> dict[Key, datetime]:
+    """Return what has stopped so lately that its last use may be unread, and when.
+
+    A process that ended in between took with it what it had read, and that it had to read again.
+    """
+    return {
+        (row.id, row.name): row.status_since
+        for row in rows
+        if not _serves(row) and now - row.status_since < GIVEN_UP
+    }
 
 
 def _store(work: Pass, plan: UsageWatch) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
+from orchestrator.domain.schedules.model import PointAction
 from orchestrator.engine.apply import ENGINE
 from orchestrator.services import hold_rows
 from orchestrator.services.requests import Asked
@@ -40,7 +41,10 @@ def find(
         if firing is None or row is None:
             continue
         why = _gone(timetable, firing, row)
-        until = None if why else timetable.next_edge(row.id, row.hardware_key, firing.at)
+        runs = firing.action == PointAction.START
+        until = None
+        if not why:
+            until = timetable.next_edge(row.id, row.hardware_key, firing.at, runs=runs)
         if why or (until is not None and until <= now):
             yield Loose(hold, None, why or "an edge of a schedule has come")
         elif until is not None and until != hold.until:

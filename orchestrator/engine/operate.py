@@ -64,7 +64,8 @@ class Operator:
         if settle_kept(context, account, self._records.look.watch, idle, frozen=frozen):
             active = self._active()
         self._forget_secrets()
-        for operation in active:
+        # Calls that start or stop something come before those that follow an accepted one.
+        for operation in sorted(active, key=lambda one: one.status == "confirming"):
             self._advance(operation.id)
             if self._records.throttled:
                 break  # the others stay as they are, to be tried when the cloud wants calls again

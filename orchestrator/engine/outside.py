@@ -161,6 +161,8 @@ def _stand_down(session: Session, endpoint: Endpoint, at: datetime) -> bool:
     if len(endpoint.opposed) < TUGS:
         return False
     endpoint.managed, endpoint.opposed = False, []
+    endpoint.decided_wish = endpoint.decided_rule = endpoint.decided_reason = ""
+    endpoint.next_edge_at, endpoint.next_edge_wish = None, ""
     endpoint.observe_only = (
         f"stood down: others undid its rules {TUGS} times within a day; adopt it again to resume"
     )

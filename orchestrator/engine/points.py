@@ -129,7 +129,8 @@ class _Bench:
     ) -> Due:
         windows = self.timetable.windows[schedule.id]
         earlier = last_since(windows, since, firing.at - _TICK) is not None
-        until = self.timetable.next_edge(row.id, row.hardware_key, firing.at)
+        runs = firing.action is PointAction.START
+        until = self.timetable.next_edge(row.id, row.hardware_key, firing.at, runs=runs)
         why = self._obstacle(row, schedule, firing, until)
         if why:
             return Due(row, schedule, firing, DROPPED, why, missed=earlier)

@@ -10,7 +10,7 @@ from orchestrator.domain.decide import Decision, Rule
 from orchestrator.domain.endpoints import BilledReplicas
 from orchestrator.domain.plan import STARTS, Limits, Wanted, needed
 from orchestrator.domain.quotas import Limit, QuotaBook, quota_book
-from orchestrator.domain.stagger import Quota
+from orchestrator.domain.stagger import Quota, StartLimits
 from orchestrator.domain.status import Status, Wish
 from orchestrator.engine.observe import Pass
 from orchestrator.providers.base import ProviderError
@@ -95,7 +95,8 @@ class Wants:
 def paced(limits: Limits, work: Pass) -> Limits:
     """Return the limits with no more starts than the pace of the account's calls lets through."""
     report = work.context.providers.pacing_report()
-    return replace(limits, starts=paced_starts(limits.starts, report, work.account.name))
+    pace = paced_starts(StartLimits(limits.starts, limits.start_every), report, work.account)
+    return replace(limits, starts=pace.per_pass, start_every=pace.every)
 
 
 def _kind(item: Wanted) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
@@ -49,6 +49,7 @@ class Cloud:
     region in which credentials are asked who they are, empty where accounts have no region.
     `start_up_s`: how long a start usually takes until an endpoint serves, before any was measured.
     `zero_holds_quota`: endpoints at zero count against its quotas like those that run.
+    `start_calls`: how many calls one start takes until it serves, by the API that has a pace.
     `kept_replicas`: reads how many replicas a paused endpoint starts with from what is kept of it.
     `asks_leave`: what is created there is paused only with its owner's leave to make it again.
     """
@@ -62,6 +63,7 @@ class Cloud:
     start_up_s: int = 900
     zero_holds_quota: bool = False
     asks_leave: bool = False
+    start_calls: Mapping[str, int] = field(default_factory=dict)
     kept_replicas: Callable[[JsonObject], int | None] = _unknown
 
 
@@ -75,6 +77,7 @@ CLOUDS: Mapping[str, Cloud] = MappingProxyType(
             usual_references=("env:HF_TOKEN", "hf-cli"),
             start_up_s=600,
             zero_holds_quota=True,
+            start_calls={"management": 2},
         ),
         "sagemaker": Cloud(
             title="Amazon SageMaker",
@@ -84,6 +87,14 @@ CLOUDS: Mapping[str, Cloud] = MappingProxyType(
             usual_references=("aws-default",),
             home_region="us-east-1",
             asks_leave=True,
+            # Looked at before it is made, when it is made and when it serves.
+            start_calls={
+                "sagemaker:CreateEndpoint": 1,
+                "sagemaker:DescribeEndpoint": 3,
+                "sagemaker:DescribeEndpointConfig": 3,
+                "sagemaker:DescribeModel": 3,
+                "sagemaker:ListTags": 2,
+            },
             kept_replicas=kept_instances,
         ),
     }

@@ -262,9 +262,11 @@ def _usual_end(wish: Wish, view: View, terms: Terms, now: datetime) -> datetime:
 def _ruled_end(wish: Wish, view: View, terms: Terms, now: datetime) -> datetime:
     states = [fact.state for fact in view.facts.schedules if not fact.shadow]
     longest = now + terms.longest_run
-    if wish is Wish.PAUSED or view.ruled.wish is not Wish.PAUSED:
+    if wish is Wish.PAUSED:
         return _first_after(now, (state.next_start for state in states)) or longest
-    return min(_first_after(now, (state.next_edge for state in states)) or longest, longest)
+    if view.ruled.wish is not Wish.PAUSED:
+        return _first_after(now, (state.next_opens for state in states)) or longest
+    return min(_first_after(now, (state.end_of_run for state in states)) or longest, longest)
 
 
 def _first_after(now: datetime, instants: Iterable[datetime | None]) -> datetime | None:

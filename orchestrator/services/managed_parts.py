@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
@@ -13,8 +13,9 @@ from orchestrator.services.remembered import Remembered
 from orchestrator.store import history
 from orchestrator.store.tables import Endpoint
 
-LET_GO = frozenset({"endpoint.released", "endpoint.stood_down"})
-_TAKEN = frozenset({"endpoint.adopted", "endpoint.created"})
+# What ends and what begins management; a deletion ends it too, for good.
+LET_GO = frozenset({"endpoint.released", "endpoint.handed_over", "endpoint.stood_down"})
+TAKEN = frozenset({"endpoint.adopted", "endpoint.created"})
 # What is shorter is not compared.
 _SHORTEST = timedelta(seconds=1)
 
@@ -48,15 +49,34 @@ def parts(
     return found
 
 
+def those_with(parts: Sequence[Part], holds: Callable[[Remembered], bool]) -> list[Part]:
+    """Return the parts cut down to when `holds` is true of what was known."""
+    found: list[Part] = []
+    for part in parts:
+        run: Part | None = None
+        ends = [*(one.at for one in part.known[1:]), part.end]
+        for one, end in zip(part.known, ends, strict=True):
+            start = max(one.at, part.start)
+            if not holds(one):
+                run = None
+                continue
+            if run is None:
+                run = Part(start, end, [one], part.since if start == part.start else start)
+                found.append(run)
+            else:
+                run = found[-1] = replace(run, end=end, known=[*run.known, one])
+    return [one for one in found if one.start + _SHORTEST <= one.end]
+
+
 def _spans(session: Session, endpoint: Endpoint, span: Span) -> list[Span]:
     start, end = span
     end = min(end, endpoint.deleted_at or end)
-    kinds = LET_GO | _TAKEN
+    kinds = LET_GO | TAKEN
     before = history.last_event(session, endpoint.id, kinds, start)
     begun = None if before is not None and before.kind in LET_GO else start
     found = []
     for event in history.events_of(session, endpoint.id, kinds, start, end):
-        if event.kind in _TAKEN:
+        if event.kind in TAKEN:
             begun = begun or event.at
         elif begun is not None:
             found.append((begun, event.at))

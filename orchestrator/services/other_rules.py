@@ -8,6 +8,7 @@ from datetime import datetime
 
 from orchestrator.domain.expiry import Expiry
 from orchestrator.domain.schedules.model import Schedule as Windows
+from orchestrator.domain.status import Wish
 from orchestrator.services.remembered import IDLE, SCHEDULE, Remembered
 from orchestrator.services.rulebook import Rulebook
 from orchestrator.services.schedule_book import CRON, ScheduleBook, actor_of, reason_of
@@ -165,7 +166,9 @@ def _left(known: Remembered, changed: Remembered, others: Others) -> tuple[Hold,
         begun = hold.source == CRON and hold.starts_at <= others.since < hold.until
         if begun and (hold.actor, hold.reason) in reasons:
             of = changed.row.id, changed.row.hardware_key
-            until = changed.book.timetable.next_edge(*of, hold.starts_at) or hold.until
+            runs = hold.wish != Wish.PAUSED
+            edge = changed.book.timetable.next_edge(*of, hold.starts_at, runs=runs)
+            until = edge or hold.until
             return hold, Hold(**{**hold.model_dump(), "until": until})
     return None
 

@@ -14,7 +14,7 @@ from orchestrator.domain.demand import Assume, Demand, demand_of
 from orchestrator.domain.endpoints import Stop, Stretch
 from orchestrator.domain.idle import Activity
 from orchestrator.domain.plan import Means
-from orchestrator.domain.rerun import Course, Mind, Regime, Witness, rerun
+from orchestrator.domain.rerun import Course, Delays, Mind, Regime, Witness, rerun
 from orchestrator.domain.startup import ENOUGH, SHORTEST
 from orchestrator.domain.status import Status
 from orchestrator.services.lengths import brief
@@ -69,11 +69,13 @@ def run(
     witness: Witness | None = None,
     *,
     ahead: bool = False,
+    delays: Delays | None = None,
 ) -> Courses:
     """Run what is known again; where nothing is unknown, once for all three.
 
     `witness` is what happened whatever the rules were. Looking `ahead` it is expected that what is
-    awake stays in use, so that the cloud's own timer does not run out.
+    awake stays in use, so that the cloud's own timer does not run out. `delays` are of starts that
+    will be late.
     """
     regimes = regimes_of(known)
     first = known[0]
@@ -82,12 +84,20 @@ def run(
     def course(assume: Assume) -> Course:
         used = ahead and assume is Assume.UNKNOWN
         taken = [replace(one, timer=None) for one in regimes] if used else regimes
-        return rerun(taken, demand, mind, startup.time, assume, witness=witness)
+        return rerun(taken, demand, mind, startup.time, assume, witness=witness, delays=delays)
 
     expected = course(Assume.UNKNOWN)
     if not demand.unknown:
         return Courses(expected, expected, expected, demand, startup)
     return Courses(course(Assume.IDLE), expected, course(Assume.BUSY), demand, startup)
+
+
+def expected(known: Remembered, until: datetime, startup: timedelta) -> Course:
+    """Return the likely course alone of an endpoint ahead: what is awake stays in use."""
+    regimes = [replace(_regime(known), timer=None)]
+    demand = Demand(known.at, until, (), ((known.at, until),))
+    mind = _mind(known.row, known.at, startup)
+    return rerun(regimes, demand, mind, startup, Assume.UNKNOWN)
 
 
 def end_to_end(parts: Sequence[Courses], demand: Demand) -> Courses:

@@ -85,11 +85,18 @@ class ScheduleBook:
         return self.startups.of(endpoint_id, hardware, settled_before(now, opens_at))
 
     def next_edge(
-        self, endpoint_id: str, hardware: str, at: datetime, *, but_points_of: str = ""
+        self,
+        endpoint_id: str,
+        hardware: str,
+        at: datetime,
+        *,
+        runs: bool = False,
+        but_points_of: str = "",
     ) -> datetime | None:
         """Return the first instant after `at` at which a schedule that acts says something new.
 
-        The points of the schedule `but_points_of` are left aside.
+        For what `runs` until then, a window says so when it opens: its early start may move yet,
+        and would leave a gap. The points of the schedule `but_points_of` are left aside.
         """
         edges = []
         for binding, row in self._acting(endpoint_id):
@@ -97,7 +104,8 @@ class ScheduleBook:
                 edges.append(_at(self._next_point(row.id, at)))
             if binding.acts_from is None or binding.acts_from <= at:
                 early = self._early(row.id, endpoint_id, hardware, at)
-                edges.append(self._state(row.id, at, early)[0].next_edge)
+                state = self._state(row.id, at, early)[0]
+                edges.append(state.end_of_run if runs else state.next_edge)
             elif binding.acts_from != NEVER:
                 edges.append(binding.acts_from)
         return _first(*edges)
@@ -124,7 +132,8 @@ class ScheduleBook:
         if not found:
             return None
         last, row = max(found, key=lambda one: (one[0].at, one[0].action is PointAction.START))
-        end = self.next_edge(endpoint_id, hardware, last.at)
+        runs = last.action is PointAction.START
+        end = self.next_edge(endpoint_id, hardware, last.at, runs=runs)
         if end is None or end <= now:
             return None
         wish = POINT_WISH[last.action]

@@ -95,7 +95,8 @@ def report(
         asked = _asked(session, row, facts[row.id], span, library)
         known = [one for part in asked.parts for one in part.known]
         found = sorted(dict(_shadows(known)).items())
-        lines += [_line(asked, (key, *named)) for key, named in found if rule in (None, key)]
+        told = [_line(asked, (key, *named)) for key, named in found if rule in (None, key)]
+        lines += [line for line in told if line is not None]
     return sorted(lines, key=lambda one: (-one.compared.saved.nano, one.endpoint.name))
 
 
@@ -141,9 +142,13 @@ def _shadows(known: Sequence[Remembered]) -> Iterator[tuple[str, tuple[str, str]
                 yield policy.id, (policy.name, remembered.IDLE)
 
 
-def _line(asked: _Asked, rule: tuple[str, str, str]) -> ShadowLine:
+def _line(asked: _Asked, rule: tuple[str, str, str]) -> ShadowLine | None:
+    """Return what a rule would have done while it was in shadow, and no later."""
     rule_id, name, kind = rule
-    parts, endpoint = asked.parts, asked.endpoint
+    endpoint = asked.endpoint
+    parts = managed_parts.those_with(asked.parts, lambda one: _is_shadow(one, rule_id))
+    if not parts:
+        return None
     told = [event for event in asked.events if event.data.get("id") == rule_id]
     others = Others(parts[0].start, earnest=frozenset({rule_id}))
     compared = whatif.compare(asked.session, endpoint, parts, others, asked.library)
@@ -154,7 +159,7 @@ def _line(asked: _Asked, rule: tuple[str, str, str]) -> ShadowLine:
         kind=kind,
         endpoint=endpoint,
         labels=asked.labels,
-        in_shadow_s=sum(_in_shadow(part, rule_id) for part in parts),
+        in_shadow_s=sum(int((part.end - part.start).total_seconds()) for part in parts),
         proposed=len(told),
         first_proposed_at=told[0].at if told else None,
         compared=compared,
@@ -201,12 +206,8 @@ def _requests(courses: Courses, start: datetime, end: datetime) -> Count:
     return courses.demand.count(start, until)
 
 
-def _in_shadow(part: Part, rule_id: str) -> int:
-    total = 0
-    for one, following in zip(part.known, [*part.known[1:], None], strict=True):
-        rules: dict[str, Rule] = {**one.book.schedules, **one.book.policies}
-        bound = {binding.rule_id for binding in one.book.bound.get(one.row.id, ())}
-        if rule_id in bound and rule_id in rules and rules[rule_id].shadow:
-            end = part.end if following is None else following.at
-            total += int((end - max(one.at, part.start)).total_seconds())
-    return total
+def _is_shadow(known: Remembered, rule_id: str) -> bool:
+    """Tell whether a rule was in shadow, and covered the endpoint."""
+    rules: dict[str, Rule] = {**known.book.schedules, **known.book.policies}
+    bound = {binding.rule_id for binding in known.book.bound.get(known.row.id, ())}
+    return rule_id in bound and rule_id in rules and rules[rule_id].shadow

@@ -12,11 +12,12 @@ from sqlmodel import Session
 from orchestrator.domain.decide import Decision, Rule
 from orchestrator.domain.endpoints import NOT_BILLED
 from orchestrator.domain.plan import Limits, Wanted, giving_way
-from orchestrator.domain.quotas import QuotaBook, quota_book
+from orchestrator.domain.quotas import QuotaBook, counts, quota_book
 from orchestrator.domain.schedules.occurrences import intervals
 from orchestrator.domain.stagger import (
     Admission,
     Forecast,
+    Quota,
     Room,
     Start,
     StartLimits,
@@ -37,21 +38,26 @@ USED_WITHIN = timedelta(days=14)
 # Starts no further apart than this get into each other's way.
 TOGETHER = timedelta(minutes=30)
 # A pass that begins a start waits for the pace of its calls no longer than this, in seconds.
-PACED_S, CALLS_PER_START = 30, 2
+PACED_S = 30
 _LEAVING = frozenset({Status.SCALED_TO_ZERO, Status.PAUSING})
 # What starts later although it is in one of these stops before.
 _STOPS = AWAKE | {Status.PAUSING, Status.STOPPING}
 
 
 @dataclass(frozen=True, slots=True)
-class LateStart:
-    """A start that will not begin when it is wanted; None where nothing makes room for it."""
+class ComingStart:
+    """When a start begins and when it serves; None where nothing makes room for it.
+
+    `why` says why it does not begin when it is wanted, and is empty where it does. `yielding` are
+    the names of what is at zero and will be paused to make room for it.
+    """
 
     endpoint_id: str
     wanted_at: datetime
     begins_at: datetime | None
     expected_at: datetime | None
     why: str
+    yielding: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:
@@ -67,21 +73,32 @@ class Forecasting:
     """How starts are looked at ahead: `but` is the schedule that is previewed.
 
     `paces` are the paces of calls as they are now; `open_now` tells that its window is open, so
-    that what runs now will be paused before its first start.
+    that what runs now will be paused before its first start. `then` tells what endpoints are about
+    to be at an instant, where that is known of all: then none but the starts that are asked about
+    will come, and quotas are as they are at that instant.
     """
 
     but: str | None = None
     limits: StartLimits = field(default_factory=StartLimits)
     paces: Sequence[PaceReport] = ()
     open_now: bool = False
+    then: Callable[[datetime], Mapping[str, Status]] | None = None
 
 
-def paced_starts(most: int, paces: Sequence[PaceReport], account: str) -> int:
-    """Return how many starts a pass may begin, at most as the pace of an account's calls lets."""
-    rates = [lane.rate for lane in paces if lane.account == account and lane.throttled]
+def paced_starts(limits: StartLimits, paces: Sequence[PaceReport], account: Account) -> StartLimits:
+    """Return the limits with no more starts than the pace of an account's calls lets through."""
+    cloud = CLOUDS.get(account.provider)
+    calls = {} if cloud is None else cloud.start_calls
+    rates = [
+        lane.rate / calls[lane.api]
+        for lane in paces
+        if lane.account == account.name and lane.throttled and lane.api in calls
+    ]
     if not rates:
-        return most
-    return min(most, max(int(min(rates) * PACED_S / CALLS_PER_START), 1))
+        return limits
+    per_pass = min(limits.per_pass, max(int(min(rates) * PACED_S), 1))
+    every = timedelta(seconds=round(per_pass / min(rates)))
+    return StartLimits(per_pass, max(limits.every, every))
 
 
 def with_use(item: Wanted, book: QuotaBook, used: int | None, now: datetime) -> Wanted:
@@ -121,8 +138,19 @@ def late_starts(
     starts: Sequence[tuple[str, datetime]],
     now: datetime,
     how: Forecasting | None = None,
-) -> list[LateStart]:
-    """Return which of the starts (endpoint id, wanted at) of an account will be late, and why.
+) -> list[ComingStart]:
+    """Return which of the starts (endpoint id, wanted at) of an account will be late, and why."""
+    return [one for one in coming_starts(session, account, starts, now, how) if one.why]
+
+
+def coming_starts(
+    session: Session,
+    account: Account,
+    starts: Sequence[tuple[str, datetime]],
+    now: datetime,
+    how: Forecasting | None = None,
+) -> list[ComingStart]:
+    """Return when the starts (endpoint id, wanted at) of an account begin, in order of time.
 
     What other schedules start then competes too, and what runs already needs no start. Quotas are
     as they are now, without what those hold that stop before they start.
@@ -131,20 +159,21 @@ def late_starts(
         return []
     how = how or Forecasting()
     wanted = sorted(starts, key=lambda one: one[1])
-    others = _others(session, account, wanted, now, how.but)
+    others = _others(session, account, wanted, now, how.but) if how.then is None else []
     rows = observation.endpoints_by_id(session, {key for key, _ in (*wanted, *others)})
     wanted = wanted if how.open_now else _not_running(wanted, rows)
     others = _not_running(others, rows)
-    per_pass = paced_starts(how.limits.per_pass, how.paces, account.name)
-    limits = replace(how.limits, per_pass=per_pass)
+    limits = paced_starts(how.limits, how.paces, account)
     desk = _Desk(session, account, rows, now)
-    found: list[LateStart] = []
-    for group in _groups([*wanted, *others]):
-        ours = [one for one in group if one in set(wanted)]
+    found: list[ComingStart] = []
+    asked = set(wanted)
+    for group in groups([*wanted, *others]):
+        ours = [one for one in group if one in asked]
         if ours:
             leaving = {key for key, at in group if how.open_now or _leaves(rows.get(key), at)}
-            told = desk.forecast(group, limits, leaving)
-            found += [_late(one, at, told[one]) for one, at in ours if told[one].why_late]
+            then = {} if how.then is None else how.then(min(at for _, at in group))
+            told = desk.forecast(group, limits, leaving, then)
+            found += [told[key] for key, _ in ours if key in told]
     return found
 
 
@@ -162,19 +191,30 @@ class _Desk:
         self._limits = quotas.limits(session, account.id)
         self._holders = quotas.holders(session, account.id, kept_replicas(account))
         self._zero_counts = zero_holds_quota(account)
+        self._stale = quotas.changed_since(session, account.id, account.rates_at)
 
     def forecast(
         self,
         group: Sequence[tuple[str, datetime]],
         limits: StartLimits,
         leaving: Collection[str],
-    ) -> dict[str, Forecast]:
+        then: Mapping[str, Status],
+    ) -> dict[str, ComingStart]:
         """Return the forecast of starts that come together, by endpoint.
 
-        Those `leaving` stop before they start; others keep the quota that they hold.
+        Those `leaving` stop before they start; others keep the quota that they hold, but for those
+        of which it is known what they are `then`.
         """
         ids = [key for key, _ in group if key in self._rows]
-        book = quota_book(self._limits, self._holders, zero_counts=self._zero_counts, but=leaving)
+        paused = {key for key, status in then.items() if status is Status.PAUSED}
+        book = quota_book(
+            self._limits,
+            self._holders,
+            zero_counts=self._zero_counts,
+            but={*leaving, *paused},
+            stale=self._stale,
+        )
+        known = self._with_those_up(book, {key: then[key] for key in then if key not in set(ids)})
         starts = []
         for key, at in group:
             row = self._rows.get(key)
@@ -183,11 +223,35 @@ class _Desk:
             name, takes = (book.of if key in leaving else book.added_by)(key)
             start_up = self._start_ups.of(key, row.hardware_key, self._now).time
             used = self._used.get(key, 0)
-            starts.append(Start(key, at, name, takes, used, row.last_used_at, start_up))
+            starts.append(
+                Start(
+                    key,
+                    at,
+                    name,
+                    takes,
+                    used,
+                    row.last_used_at,
+                    start_up,
+                    gave_way=row.asleep_rule == Rule.QUOTA,
+                    gave_way_at=row.asleep_since if row.asleep_rule == Rule.QUOTA else None,
+                )
+            )
         starting = set(ids)
         wanted = [self._wanted(row, book) for row in self._managed if row.id not in starting]
-        told = forecast_starts(starts, limits, book.quotas, _Yielding(wanted).make_room)
-        return {one.endpoint_id: one for one in told}
+        yielding = _Yielding(wanted)
+        told = forecast_starts(starts, limits, known, yielding.make_room)
+        wanted_at = dict(group)
+        return {one.endpoint_id: _coming(one, wanted_at[one.endpoint_id], yielding) for one in told}
+
+    def _with_those_up(self, book: QuotaBook, then: Mapping[str, Status]) -> Mapping[str, Quota]:
+        """Return the quotas with what those take too that hold nothing now, and will then."""
+        found = dict(book.quotas)
+        for key, status in then.items():
+            name, takes = book.of(key)
+            up = counts(status, zero_counts=self._zero_counts)
+            if name in found and up and not book.holds.get(key):
+                found[name] = replace(found[name], used=found[name].used + takes)
+        return found
 
     def _wanted(self, row: ManagedRow, book: QuotaBook) -> Wanted:
         """Return another endpoint as it was last decided on."""
@@ -212,6 +276,7 @@ class _Yielding:
 
     def __init__(self, wanted: Sequence[Wanted]) -> None:
         self._wanted = list(wanted)
+        self.made: dict[str, tuple[str, ...]] = {}
 
     def make_room(self, admitted: Admission, now: datetime) -> Mapping[str, Room]:
         """Return what makes room for starts at `now`; what is decided anew before is left out."""
@@ -226,8 +291,9 @@ class _Yielding:
             gone[action.decision.rule_id].append(known[action.endpoint_id])
         paused = {item.endpoint_id for items in gone.values() for item in items}
         self._wanted = [item for item in self._wanted if item.endpoint_id not in paused]
+        self.made |= {key: tuple(item.name for item in items) for key, items in gone.items()}
         return {
-            key: Room(tuple(item.name for item in items), sum(item.takes for item in items))
+            key: Room(self.made[key], sum(item.takes for item in items))
             for key, items in gone.items()
         }
 
@@ -275,11 +341,12 @@ def _others(
             continue
         for span in intervals(full(session, row, now), first, last):
             if span.start > first:
-                found.update(((key, span.start), None) for key in bound[row.id])
+                # What should have started already waits now.
+                found.update(((key, max(span.start, now)), None) for key in bound[row.id])
     return list(found)
 
 
-def _groups(
+def groups(
     starts: Collection[tuple[str, datetime]],
 ) -> Iterator[list[tuple[str, datetime]]]:
     """Yield starts that come together, each endpoint once, by its first."""
@@ -295,5 +362,7 @@ def _groups(
         yield list(group.items())
 
 
-def _late(endpoint_id: str, at: datetime, told: Forecast) -> LateStart:
-    return LateStart(endpoint_id, at, told.begins_at, told.expected_at, told.why_late)
+def _coming(told: Forecast, at: datetime, yielding: _Yielding) -> ComingStart:
+    key, why = told.endpoint_id, told.why_late
+    made = yielding.made.get(key, ())
+    return ComingStart(key, at, told.begins_at, told.expected_at, why, made)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
@@ -13,28 +13,31 @@ from sqlmodel import Session
 
 from orchestrator.costs.days import from_epoch
 from orchestrator.costs.figures import Figure
+from orchestrator.domain.decide import Rule
 from orchestrator.domain.demand import Burst, Demand
-from orchestrator.domain.rerun import Course
+from orchestrator.domain.rerun import Course, Leg
 from orchestrator.domain.status import Status
-from orchestrator.services import remembered, reruns, storms, use_then, worth
+from orchestrator.providers.pacing import PaceReport
+from orchestrator.services import mornings, remembered, reruns, use_then, worth
+from orchestrator.services.managed_parts import LET_GO, TAKEN
 from orchestrator.services.remembered import Remembered
 from orchestrator.services.reruns import Courses
 from orchestrator.services.rulebook import Rulebook
+from orchestrator.services.storms import ComingStart
+from orchestrator.services.why_past import NOT_MANAGED
 from orchestrator.services.worth import Ledger
 from orchestrator.store import accounts, history, ledger
 from orchestrator.store.ledger import COMPUTE
 from orchestrator.store.tables import Account, Endpoint, Event, MeterInterval
 
 ASSUMPTION = (
-    "the rules and holds of today, no click; starts that many want at once, or that find no room "
-    "in the quota, are told as late, and cost as if they were in time; the likely "
+    "the rules and holds of today, no click; starts that many want at once begin late, and those "
+    "that find no room in the quota do not begin; the likely "
     "figure takes it that what is awake stays in use and what sleeps at zero is not woken, the low "
     "one that no request comes, the high one that they never cease"
 )
 UNCONFIRMED = "unconfirmed"
 UNMEASURED = frozenset({"", UNCONFIRMED})
-# Of so many starts ahead it is told whether they will be late.
-MOST_STARTS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,8 @@ class Stretch:
 
     `status` is empty where nothing was metered. `evidence` is that of the meter, `unconfirmed`
     since the last look, or `expected` ahead; there `may_sleep` tells that it sleeps then if no
-    request comes. `cost` is None where nobody looked yet, before the first look and since the last.
+    request comes, and `waits` that it is wanted up and its start comes late. `cost` is None where
+    nobody looked yet, before the first look and since the last.
     """
 
     phase: Literal["past", "future"]
@@ -57,6 +61,7 @@ class Stretch:
     replicas: int
     cost: Figure | None
     may_sleep: bool = False
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +80,22 @@ class Timeline:
 
 
 def timeline(
-    session: Session, row: Endpoint, start: datetime, end: datetime, now: datetime
+    session: Session,
+    row: Endpoint,
+    start: datetime,
+    end: datetime,
+    now: datetime,
+    *,
+    paces: Sequence[PaceReport] = (),
 ) -> Timeline:
-    """Return `[start, end)` of an endpoint: metered up to `now`, expected from then on."""
+    """Return `[start, end)` of an endpoint: metered up to `now`, expected from then on.
+
+    `paces` are those of the calls to the clouds now: throttling makes starts late.
+    """
     until = max(start, min(end, now))
     past = _past(session, row, start, until) if start < until else []
-    ahead, starts = _ahead(session, row, max(start, now), end, now) if end > now else ([], "")
+    span = max(start, now), end
+    ahead, starts = _ahead(session, row, span, now, paces) if end > now else ([], "")
     return Timeline(
         start=start,
         end=end,
@@ -111,8 +126,9 @@ def _past(session: Session, row: Endpoint, start: datetime, end: datetime) -> li
 
 
 def _decided(session: Session, row: Endpoint, start: datetime, end: datetime) -> list[Event]:
-    before = history.last_event(session, row.id, use_then.DECIDED, start)
-    found = history.events_of(session, row.id, use_then.DECIDED, start, end)
+    kinds = use_then.DECIDED | LET_GO | TAKEN
+    before = history.last_event(session, row.id, kinds, start)
+    found = history.events_of(session, row.id, kinds, start, end)
     later = [one for one in found if before is None or one.id != before.id]
     return [*([] if before is None else [before]), *later]
 
@@ -153,7 +169,7 @@ def _stretch(
     start: datetime,
     end: datetime,
 ) -> Stretch:
-    rule = "" if told is None else f"{told.data['rule']}:{told.data['id']}".rstrip(":")
+    wish, rule, reason = _said(told)
     evidence = "" if interval is None else interval.evidence
     if interval is not None and start >= metered.measured_until:
         evidence = UNCONFIRMED
@@ -163,12 +179,22 @@ def _stretch(
         end=end,
         status="" if interval is None else interval.status,
         evidence=evidence,
-        wish="" if told is None else told.data["wish"] or "",
+        wish=wish,
         rule=rule,
-        reason="" if told is None else told.message.partition(", ")[2],
+        reason=reason,
         replicas=0 if interval is None else interval.replicas,
         cost=None if evidence in UNMEASURED else metered.metered(start, end),
     )
+
+
+def _said(told: Event | None) -> tuple[str, str, str]:
+    """Return wish, rule and reason: nothing from when it was taken up to the first decision."""
+    if told is None or told.kind in TAKEN:
+        return "", "", ""
+    if told.kind in LET_GO:
+        return "", Rule.NOT_MANAGED, NOT_MANAGED
+    rule = f"{told.data['rule']}:{told.data['id']}".rstrip(":")
+    return told.data["wish"] or "", rule, told.message.partition(", ")[2]
 
 
 def _joined(stretches: Iterable[Stretch], metered: Ledger) -> list[Stretch]:
@@ -188,7 +214,11 @@ def _key(one: Stretch) -> tuple[object, ...]:
 
 
 def _ahead(
-    session: Session, row: Endpoint, start: datetime, end: datetime, now: datetime
+    session: Session,
+    row: Endpoint,
+    span: tuple[datetime, datetime],
+    now: datetime,
+    paces: Sequence[PaceReport],
 ) -> tuple[list[Stretch], str]:
     """Run the rules of today forward; what is unknown is all use to come.
 
@@ -196,43 +226,73 @@ def _ahead(
     """
     if row.deleted_at is not None or row.status in (Status.FAILED, Status.UNKNOWN):
         return [], ""
+    start, end = span
     account = accounts.by_ids(session, [row.account_id])[row.account_id]
     book = Rulebook.load(session, account, now, row.id)
-    known = Remembered(now, remembered.row_of(row), book, managed=row.managed)
+    known = [Remembered(now, remembered.row_of(row), book, managed=row.managed)]
     last = row.last_used_at
     used = () if last is None or last > now else (Burst(last, last, 1),)
     demand = Demand(now, end, used, ((now, end),))
-    courses = reruns.run([known], demand, reruns.start_up_of(session, row, now), ahead=True)
-    late = _late(session, account, row, courses.expected, now)
+    startup = reruns.start_up_of(session, row, now)
+    courses = reruns.run(known, demand, startup, ahead=True)
+    late, untold = _late(session, account, row, (now, end), paces)
+    if late:
+        delays = {at: one.begins_at for at, one in late.items()}
+        courses = reruns.run(known, demand, startup, ahead=True, delays=delays)
     priced = worth.ledger_of(session, row, now, now)
     stretches = [
-        Stretch(
-            phase="future",
-            start=max(leg.start, start),
-            end=leg.end,
-            status=leg.status,
-            evidence="expected",
-            wish=leg.decision.wish or "",
-            rule=f"{leg.decision.rule}:{leg.decision.rule_id}".rstrip(":"),
-            reason=leg.decision.reason + late.get(leg.start, ""),
-            replicas=priced.replicas if leg.awake else 0,
-            cost=_cost(priced, courses, max(leg.start, start), leg.end),
-            may_sleep=leg.awake and not _awake_all(courses.low, max(leg.start, start), leg.end),
-        )
+        _future(leg, max(leg.start, start), late, courses, priced)
         for leg in courses.expected.legs
         if leg.end > start
     ]
-    return stretches, f"; {courses.startup.words}"
+    return stretches, f"; {courses.startup.words}{untold}"
 
 
 def _late(
-    session: Session, account: Account, row: Endpoint, course: Course, now: datetime
-) -> dict[datetime, str]:
-    """Return what is said of the starts by rules that will be late, by when they are wanted."""
-    starts = [(row.id, one.at) for one in course.starts if not one.by_request and one.at > now]
-    how = storms.Forecasting(open_now=True)  # the course knows already that it sleeps before each
-    found = storms.late_starts(session, account, starts[:MOST_STARTS], now, how)
-    return {one.wanted_at: f"; late: {one.words}" for one in found}
+    session: Session,
+    account: Account,
+    row: Endpoint,
+    span: tuple[datetime, datetime],
+    paces: Sequence[PaceReport],
+) -> tuple[dict[datetime, ComingStart], str]:
+    """Return the starts by rules that will be late, by when they are wanted, and what is untold."""
+    now, end = span
+    if not row.managed:
+        return {}, ""
+    found = mornings.mornings(session, now, end, account=account, paces=paces)
+    late = {
+        one.told.wanted_at: one.told
+        for morning in found.items
+        for one in morning.starts
+        if one.told.endpoint_id == row.id and one.told.why
+    }
+    untold = f"; which starts are late is told up to {found.until:%Y-%m-%d %H:%M} UTC"
+    return late, untold if found.until < end else ""
+
+
+def _future(
+    leg: Leg,
+    start: datetime,
+    late: Mapping[datetime, ComingStart],
+    courses: Courses,
+    priced: Ledger,
+) -> Stretch:
+    kept = late.get(leg.start)
+    said = "" if kept is None else f"; late: {kept.words}"
+    return Stretch(
+        phase="future",
+        start=start,
+        end=leg.end,
+        status=leg.status,
+        evidence="expected",
+        wish=leg.decision.wish or "",
+        rule=f"{leg.decision.rule}:{leg.decision.rule_id}".rstrip(":"),
+        reason=leg.decision.reason + said,
+        replicas=priced.replicas if leg.awake else 0,
+        cost=_cost(priced, courses, start, leg.end),
+        may_sleep=leg.awake and not _awake_all(courses.low, start, leg.end),
+        waits=leg.waits,
+    )
 
 
 def _cost(priced: Ledger, courses: Courses, start: datetime, end: datetime) -> Figure:

@@ -8,11 +8,11 @@ from datetime import datetime
 from sqlmodel import Session
 
 from orchestrator.domain.decide import Decision, Rule
+from orchestrator.services.managed_parts import LET_GO, TAKEN
 from orchestrator.store import history, retention
 from orchestrator.store.tables import Endpoint
 
 FACTS = "endpoint_facts"
-_OWNERSHIP = frozenset({"endpoint.adopted", "endpoint.released", "endpoint.created"})
 NOT_MANAGED = "it was not managed then: it was only observed"
 
 
@@ -32,8 +32,8 @@ def unknown_then(session: Session, row: Endpoint, at: datetime) -> Unknown | Dec
         return Unknown(f"it was first seen at {_at(row.first_seen_at)}")
     if row.deleted_at is not None and row.deleted_at <= at:
         return Unknown(f"it was deleted by then: it was seen to be gone at {_at(row.deleted_at)}")
-    changed = history.last_event(session, row.id, _OWNERSHIP, at)
-    if changed is not None and changed.kind == "endpoint.released":
+    changed = history.last_event(session, row.id, LET_GO | TAKEN, at)
+    if changed is not None and changed.kind in LET_GO:
         return Decision(None, Rule.NOT_MANAGED, NOT_MANAGED)
     known = history.facts_at(session, row.id, at)
     if known is not None and (changed is None or changed.at <= known.at):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 
 from sqlmodel import Session, col, select
 
@@ -27,6 +28,16 @@ def limits(session: Session, account_id: str) -> list[Limit]:
         Limit(row.hardware_key, row.quota_each or row.accelerators, row.quota_max, row.quota_used)
         for row in session.exec(query)
     ]
+
+
+def changed_since(session: Session, account_id: str, at: datetime | None) -> bool:
+    """Tell whether any endpoint of an account was seen to change its status at `at` or later."""
+    if at is None:
+        return False
+    query = select(Endpoint.id).where(
+        Endpoint.account_id == account_id, col(Endpoint.status_since) >= at
+    )
+    return session.exec(query.limit(1)).first() is not None
 
 
 def holders(

@@ -106,6 +106,7 @@ def test_the_timeline_asks_for_a_week_and_two_days(api_cli: Cli, stub: StubApi) 
         "replicas": 1,
         "cost": MONEY,
         "may_sleep": True,
+        "waits": False,
     }
     stub.on(
         "GET",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlmodel import select
 
-from orchestrator.costs.rates import rate_at
+from orchestrator.costs.rates import rate_at, record_offers
+from orchestrator.domain.endpoints import HardwareOffer
 from orchestrator.domain.status import Status
 from orchestrator.store.tables import Offer, Rate
 from tests.costs.fleet import A100, DOLLAR, L4, START, Fleet, after, seen
@@ -97,3 +98,42 @@ def test_a_price_of_other_hardware_changes_nothing(priced: Fleet) -> None:
     before = priced.ledger("ep")
     priced.prices("acc", after(hours=1), (A100, 9 * DOLLAR))
     assert priced.ledger("ep") == before
+
+
+def _listing(fleet: Fleet, minutes: int, *offers: HardwareOffer) -> dict[str, Offer]:
+    """Read a price list and return what is known after it."""
+    with fleet.database.write() as session:
+        record_offers(session, "acc", offers, after(minutes=minutes), "api")
+    with fleet.database.read() as session:
+        return {each.hardware_key: each for each in session.exec(select(Offer))}
+
+
+def test_a_dated_copy_does_not_take_the_place_of_the_clouds_own_price(fleet: Fleet) -> None:
+    fleet.account("acc")
+    own = HardwareOffer(L4, DOLLAR, "available", 1)
+    copy = HardwareOffer(L4, 2 * DOLLAR, "available", 1, source="a copy")
+    newer = HardwareOffer(L4, 3 * DOLLAR, "available", 1, source="a newer copy")
+    told = [
+        _listing(fleet, minutes, offer)[L4.key]
+        for minutes, offer in enumerate((copy, newer, own, newer))
+    ]
+    assert [(each.nano_per_hour, each.source) for each in told] == [
+        (2 * DOLLAR, "a copy"),
+        (3 * DOLLAR, "a newer copy"),
+        (DOLLAR, ""),
+        (DOLLAR, ""),
+    ]
+    assert told[3].read_at == told[2].read_at
+    assert [nano for _, nano in rates(fleet)] == [2 * DOLLAR, 3 * DOLLAR, DOLLAR]
+
+
+def test_quotas_that_cannot_be_read_stay_as_they_were_told(fleet: Fleet) -> None:
+    fleet.account("acc")
+    told = HardwareOffer(L4, DOLLAR, "available", 1, quota_max=4, quota_each=1)
+    unread = HardwareOffer(L4, DOLLAR, "available", 1, quota_each=1, quota_told=False)
+    none = HardwareOffer(L4, DOLLAR, "available", 1, quota_each=1)
+    found = [
+        _listing(fleet, minutes, offer)[L4.key].quota_max
+        for minutes, offer in enumerate((unread, told, unread, none))
+    ]
+    assert found == [None, 4, 4, None]

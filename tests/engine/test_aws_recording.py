@@ -85,6 +85,24 @@ def test_what_came_until_a_pause_is_recorded_too(stage: AwsStage) -> None:
     assert all(after[number].covered_s == 0 for number in after if number > 17)
 
 
+def test_what_came_until_a_pause_is_recorded_though_the_service_ends_then(
+    stage: AwsStage,
+) -> None:
+    stage.allow("chat")
+    stage.run(hours=2, minutes=38)  # the last reading was before the requests of 02:20
+    stage.click("pause", "chat")
+    while stage.state("chat") != GONE:
+        stage.run(seconds=30)
+    assert 14 not in requests(stage, "chat")
+    stage.restart()
+    stage.run(hours=2)
+    assert requests(stage, "chat") == {number: BUSY[number] for number in (3, 4, 9, 14)}
+    asked = readings(stage)
+    stage.restart()
+    stage.run(minutes=30)
+    assert readings(stage) - asked <= 2
+
+
 def test_hours_without_metrics_are_read_when_they_are_back(stage: AwsStage) -> None:
     stage.run(minutes=20)
     until = MONDAY + timedelta(hours=2, minutes=50)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from orchestrator.domain.schedules.text import parse_window
 from orchestrator.engine.engine import Cadence
-from orchestrator.sandbox.aws.switches import AwsSwitches
+from orchestrator.providers.pacing import PaceReport
 from orchestrator.services import storms
 from orchestrator.store import usage
 from orchestrator.store.database import Database
@@ -183,33 +187,85 @@ def test_a_start_that_waits_for_capacity_takes_its_quota_once(sqlite_database: D
     assert stage.events("decision.refused") == []
 
 
-def test_many_starts_at_nine_under_a_rate_limit(sqlite_database: Database) -> None:
-    """Of each operation AWS takes two calls a second here, five at once; four find no room."""
-    number = 14
-    limits = AwsSwitches(calls_per_second=2.0, call_burst=5)
-    stage = opened(sqlite_database, number, start=NINE - timedelta(hours=6), switches=limits)
+def short_of_calls(stage: AwsStage) -> None:
+    """From now on AWS takes two calls a second of each operation, five at once."""
+    stage.aws.switches = replace(stage.aws.switches, calls_per_second=2.0, call_burst=5)
+
+
+@pytest.mark.parametrize("number", [40, pytest.param(200, marks=pytest.mark.soak)])
+def test_many_starts_at_nine_under_a_rate_limit(sqlite_database: Database, number: int) -> None:
+    """Four of them find no room in the quota."""
+    stage = opened(sqlite_database, number, start=NINE - timedelta(hours=4))
     names = [f"e{place:03}" for place in range(number)]
     for name in names:
-        stage.add(name, startup_s=120)
+        stage.add(name)
     stage.run(minutes=5)
     stage.adopt(*names)
     asleep(stage, *names)
     stage.aws.set_quota(AWS_ACCOUNT, REGION, INF2, number - 4)
     stage.run(hours=1)
+    short_of_calls(stage)  # quotas cannot be read now: what was told last stands
+    stage.run(hours=1)
     use_recorded(stage, {name: place for place, name in enumerate(names)})
     stage.schedule(WINDOW)
     never = {name for name, words in told_late(stage, *names).items() if "does not start" in words}
     assert never == set(names[:4])
-    stage.run_until(NINE + timedelta(minutes=30))
+    stage.run_until(NINE + timedelta(minutes=15))
     assert {name for name in names if stage.state(name) == "InService"} == set(names[4:])
-    at = {op.endpoint_name: op.created_at for op in stage.operations() if op.kind == "resume"}
+    resumes = [op for op in stage.operations() if op.kind == "resume"]
+    at = {op.endpoint_name: op.created_at for op in resumes}
     assert sorted(at, key=lambda name: (at[name], -names.index(name))) == names[:3:-1]
-    made = [
-        call
-        for call in stage.world.calls
-        if call.path.endswith("/CreateEndpoint") and call.at >= NINE
-    ]
+    since = [call for call in stage.world.calls if call.at >= NINE]
+    sent = Counter(call.path.rsplit("/", 1)[-1] for call in since)
+    # Looked at before, after, when it serves and twice for what is put back; not while it starts.
+    assert sent["DescribeEndpoint"] < 8 * number
+    made = [call for call in since if call.path.endswith("/CreateEndpoint")]
     # Only the pace sends a start twice: what has no room is not asked for.
     assert {call.name for call in made} == set(names[4:])
     assert len(made) <= 2 * (number - 4)
-    assert max(call.at for call in made) - NINE < timedelta(seconds=max(number, 60))
+    # Each start takes two looks of two a second; the reads of those that serve hold it back.
+    assert max(call.at for call in made) - NINE < timedelta(seconds=60 + 1.6 * number)
+    stage.run_until(NINE + timedelta(minutes=25))
+    assert {op.status for op in stage.operations() if op.kind == "resume"} == {"succeeded"}
+
+
+def test_what_is_starting_is_not_read_at_every_look(sqlite_database: Database) -> None:
+    stage = opened(sqlite_database, quota=2)
+    stage.add("model")
+    config = stage.call("DescribeEndpoint", EndpointName="model")["EndpointConfigName"]
+    stage.call("CreateEndpoint", EndpointName="slow", EndpointConfigName=config)
+    stage.aws.place(AWS_ACCOUNT, REGION).endpoints["slow"].startup_s = 660
+    stage.run(minutes=1)
+    begun = len(looks(stage))
+    stage.run(minutes=8)  # sixteen passes
+    assert stage.endpoint("slow").status == "initializing"
+    assert 3 <= len(looks(stage)) - begun <= 4
+    stage.run(minutes=5)
+    assert (stage.state("slow"), stage.endpoint("slow").status) == ("InService", "running")
+
+
+def looks(stage: AwsStage) -> list[str]:
+    return [call.path for call in stage.world.calls if call.path.endswith("/DescribeEndpoint")]
+
+
+def test_a_preview_knows_the_pace_of_calls(sqlite_database: Database) -> None:
+    stage = opened(sqlite_database, quota=60)
+    names = [f"e{place:03}" for place in range(9)]
+    for name in names:
+        stage.add(name)
+    stage.run(minutes=1)
+    stage.adopt(*names)
+    asleep(stage, *names)
+    row = stage.schedule(WINDOW)
+    name = stage.account.name
+    wanted = [(stage.endpoint(one).id, NINE) for one in names]
+    # Three looks at each at one every five seconds; how often prices may be read holds up nothing.
+    busy = PaceReport(name, "sagemaker:DescribeEndpoint", 90, 9, 0.0, 0.2)
+    other = PaceReport(name, "service-quotas:ListServiceQuotas", 90, 9, 0.0, 0.01)
+    ends = []
+    for paces in ((), (other,), (busy, other)):
+        with stage.database.read() as session:
+            how = storms.Forecasting(row.id, paces=paces)
+            told = storms.late_starts(session, stage.account, wanted, stage.clock.now(), how)
+        ends.append(sorted(one.begins_at - NINE for one in told if one.begins_at))
+    assert ends == [[], [], [timedelta(seconds=late) for late in (90, 90, 120)]]

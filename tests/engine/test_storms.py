@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -13,12 +12,11 @@ from orchestrator.domain.stagger import StartLimits
 from orchestrator.engine.engine import Cadence
 from orchestrator.providers.pacing import PaceReport
 from orchestrator.sandbox import faults
-from orchestrator.sandbox.payloads import endpoint_payload
 from orchestrator.services import storms
-from orchestrator.store import usage
 from orchestrator.store.database import Database
 from orchestrator.store.ids import new_id
-from orchestrator.store.tables import Endpoint, Hold, UsageSample
+from orchestrator.store.tables import Endpoint, Hold
+from tests.support.crowd import add, used
 from tests.support.stage import MONDAY, NAMESPACE, Stage, open_stage
 
 STORM = Cadence(rest=timedelta(minutes=1), transition=timedelta(seconds=15))
@@ -34,36 +32,6 @@ def opened(
     stage = open_stage(database, cadence=cadence, start=start)
     stage.world.accounts.namespaces[NAMESPACE].quotas = {"nvidia-l4": quota}
     return stage
-
-
-def add(stage: Stage, name: str, state: Any = "paused", **payload: Any) -> None:
-    stage.world.add_endpoint(
-        NAMESPACE,
-        endpoint_payload(name, **payload),
-        state=state,
-        startup_s=60,
-        created_at=stage.clock.now() - timedelta(days=3),
-        used_at=stage.clock.now() - timedelta(days=1),
-    )
-
-
-def used(stage: Stage, requests: dict[str, int]) -> None:
-    """Let so many requests have been recorded of each yesterday."""
-    start = usage.stretch_of(stage.clock.now() - timedelta(days=1, hours=1))
-    with stage.database.write() as session:
-        usage.put(
-            session,
-            [
-                UsageSample(
-                    endpoint_id=stage.endpoint(name).id,
-                    start=start,
-                    requests=count,
-                    covered_s=600,
-                    source="counts",
-                )
-                for name, count in requests.items()
-            ],
-        )
 
 
 def hold(stage: Stage, name: str) -> None:

@@ -15,6 +15,7 @@ PAGES = (
     "/costs?group_by=label:team",
     "/schedules",
     "/schedules/Office hours",
+    "/starts",
     "/policies",
     "/policies/Idle half an hour",
     "/events",

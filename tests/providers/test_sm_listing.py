@@ -177,11 +177,11 @@ class TestRows:
     @pytest.mark.parametrize(
         ("status", "moving"),
         [
-            ("Creating", True),
+            ("Creating", False),
             ("Updating", True),
             ("SystemUpdating", True),
             ("RollingBack", True),
-            ("Deleting", True),
+            ("Deleting", False),
             ("InService", False),
             ("Failed", False),
             ("OutOfService", False),
@@ -189,7 +189,9 @@ class TestRows:
             (None, False),
         ],
     )
-    def test_rows_in_transition_move(self, status: str | None, *, moving: bool) -> None:
+    def test_rows_behind_which_a_second_fleet_comes_up_move(
+        self, status: str | None, *, moving: bool
+    ) -> None:
         (sighting,) = listed({"Endpoints": [row("a", EndpointStatus=status)]}).sightings
         assert sighting.moving is moving
 
@@ -287,13 +289,17 @@ class TestOnTheCloud:
         assert (listing.sightings, listing.complete, listing.error) == ((), True, None)
         assert listing.cloud_time is not None
 
-    def test_one_that_is_created_moves_until_it_serves(self, scene: SmWorld) -> None:
+    def test_a_read_tells_the_row_of_one_that_is_created_until_it_serves(
+        self, scene: SmWorld
+    ) -> None:
         scene.add("chat", state=None)
         (before,) = scene.driver.list_endpoints().sightings
-        assert (before.moving, before.snapshot().status) == (True, Status.INITIALIZING)
+        seen = before.snapshot()
+        assert (seen.status, seen.restless, seen.row) == (Status.INITIALIZING, True, before.digest)
         scene.wait()
         (after,) = scene.driver.list_endpoints().sightings
-        assert (after.moving, after.snapshot().status) == (False, Status.RUNNING)
+        seen = after.snapshot()
+        assert (seen.status, seen.restless, seen.row) == (Status.RUNNING, False, "")
         assert before.digest != after.digest
 
     def test_an_outage_in_the_middle_is_admitted(self, scene: SmWorld) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from orchestrator.engine.engine import Cadence
 from orchestrator.sandbox.payloads import endpoint_payload
 from orchestrator.sandbox.traffic import Traffic, Window
@@ -15,6 +17,7 @@ from tests.support.stage import MONDAY, NAMESPACE, Stage, open_stage
 
 SELDOM = Cadence(rest=timedelta(minutes=4), transition=timedelta(seconds=20))
 HOUR = timedelta(hours=1)
+STARTING = ("initializing",)
 
 
 def ahead(stage: Stage, name: str, span: timedelta) -> Timeline:
@@ -35,6 +38,7 @@ def test_starts_that_come_at_once_are_told_as_late(sqlite_database: Database) ->
     stage.schedule()
     stage.run(minutes=12)
     assert {stage.state(name) for name in names} == {"paused"}
+    start = stage.clock.now()
     found = {name: ahead(stage, name, 10 * HOUR) for name in names}
     late = {
         name: one.reason
@@ -44,7 +48,56 @@ def test_starts_that_come_at_once_are_told_as_late(sqlite_database: Database) ->
     }
     assert len(late) == 2
     assert all("; late: does not start: the quota of" in reason for reason in late.values())
-    assert "told as late" in found["e0"].assumption
+    assert "do not begin" in found["e0"].assumption
+    for name, course in found.items():
+        first = next(one for one in course.stretches if one.start == MONDAY + 8 * HOUR)
+        paid = sum(one.cost.nano for one in course.stretches if one.cost is not None)
+        if name in late:  # it is wanted to the end of what is told, and never begins
+            assert (first.waits, first.status, first.end) == (True, "paused", start + 10 * HOUR)
+            assert paid == 0
+        else:
+            assert (first.waits, first.status) == (False, "initializing")
+            assert paid > 0
+
+
+def test_a_late_start_and_its_cost_begin_later_as_the_engine_then_does(
+    sqlite_database: Database,
+) -> None:
+    stage = open_stage(
+        sqlite_database,
+        cadence=Cadence(rest=timedelta(minutes=4), transition=timedelta(seconds=10)),
+        start=MONDAY + 7 * HOUR + timedelta(minutes=50),
+    )
+    names = [f"e{number:03}" for number in range(150)]
+    for name in names:
+        stage.world.add_endpoint(NAMESPACE, endpoint_payload(name), state="paused")
+    stage.step()
+    stage.adopt(*names)
+    stage.schedule()
+    opens = MONDAY + 8 * HOUR
+    names.sort(key=lambda one: stage.endpoint(one).id)  # the order of those that are used alike
+    name = names[-1]
+    course = ahead(stage, name, 4 * HOUR)
+    waiting, starting = [one for one in course.stretches if one.waits or one.status in STARTING]
+    assert waiting.start == opens
+    assert waiting.cost is not None
+    assert waiting.cost.nano == 0
+    assert timedelta(minutes=1) < starting.start - opens < timedelta(minutes=2)
+    assert starting.start == waiting.end
+    assert f"late: begins at {starting.start:%H:%M:%S}" in waiting.reason
+    assert "late" not in starting.reason
+    early = ahead(stage, names[0], 4 * HOUR)
+    assert not any(one.waits for one in early.stretches)
+    assert early.future is not None
+    assert course.future is not None
+    saved = early.future.nano - course.future.nano
+    rate = next(one for one in course.stretches if one.status == "running")
+    assert rate.cost is not None
+    per_second = rate.cost.nano / (rate.end - rate.start).total_seconds()
+    assert saved == pytest.approx(per_second * (waiting.end - opens).total_seconds(), rel=1e-6)
+    stage.run_until(opens + timedelta(minutes=3))
+    (begun,) = [op.created_at for op in stage.operations(name) if op.kind == "resume"]
+    assert abs(begun - starting.start) <= timedelta(seconds=20)
 
 
 def test_starts_by_request_are_measured_and_what_is_assumed_is_called_so(

@@ -153,6 +153,28 @@ def test_what_sleeps_at_zero_is_not_expected_to_wake(stage: Stage) -> None:
     assert found.future.high > 0
 
 
+@pytest.mark.parametrize("end", ["switched off", "in earnest"])
+def test_a_shadow_ends_with_its_rule(stage: Stage, end: str) -> None:
+    """What it would have put to sleep would sleep on for ever after that."""
+    start = adopted(stage, min_replica=1)
+    row = stage.idle_policy(minutes=30, action="pause", shadow=True)
+    stage.run(hours=5)
+    with stage.database.write() as session:
+        held = session.get_one(type(row), row.id)
+        if end == "in earnest":
+            held.shadow, held.timeout_minutes = False, 4000
+        else:
+            held.enabled = False
+        session.add(held)
+    stage.run(hours=30)
+    with stage.database.read() as session:
+        rows = session.exec(select(Endpoint)).all()
+        (line,) = shadow_report.report(session, rows, start=start, end=stage.clock.now())
+    assert line.in_shadow_s == pytest.approx(5 * 3600, abs=900)
+    assert line.slept_s == pytest.approx(4.5 * 3600, abs=900)
+    assert line.compared.saved.nano == sum(one.saved.nano for one in line.sleeps)
+
+
 def test_nothing_is_compared_while_it_was_released(stage: Stage) -> None:
     start = adopted(stage, min_replica=1)
     stage.schedule(Open(EVERY_DAY, time(7), time(8)), name="Day", shadow=True)

@@ -198,6 +198,13 @@ class ScheduleState:
     opens_at: datetime | None = None
     next_opens: datetime | None = None
 
+    @property
+    def end_of_run(self) -> datetime | None:
+        """Until when something runs on that runs until the next edge: a window that follows takes
+        over when it opens, since its early start moves with what is measured.
+        """
+        return self.next_edge if self.inside else self.next_opens or self.next_edge
+
 
 @dataclass(frozen=True, slots=True)
 class PointFiring:

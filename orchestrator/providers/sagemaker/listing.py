@@ -10,7 +10,6 @@ admitted. An order that goes back within a page tells only that a cloud does not
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,20 +27,13 @@ from orchestrator.providers.base import (
 )
 from orchestrator.providers.sagemaker.reading import Reader, utc
 from orchestrator.providers.sagemaker.session import AwsSession
-from orchestrator.providers.sagemaker.snapshot import Mapper
-from orchestrator.providers.sagemaker.states import MOVING
+from orchestrator.providers.sagemaker.snapshot import Mapper, row_digest
+from orchestrator.providers.sagemaker.states import CHANGING
 from orchestrator.providers.sagemaker.sweep import Sweep
 
 PAGE_LIMIT = 100
-_DIGESTED = ("EndpointArn", "EndpointStatus", "CreationTime", "LastModifiedTime")
 
 Row = Mapping[str, Any]
-
-
-def digest_of(row: Row) -> str:
-    """Return the digest of what a row tells besides its name."""
-    told = "\n".join(str(utc(row.get(name)) or row.get(name)) for name in _DIGESTED)
-    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
 
 @dataclass(slots=True)
@@ -94,10 +86,10 @@ def read_listing(session: AwsSession, reader: Reader, mapper: Mapper, clock: Clo
         sightings=tuple(
             Sighting(
                 name,
-                digest_of(row),
+                row_digest(row),
                 None,
                 _Look(name, reader, sweep, mapper),
-                moving=row.get("EndpointStatus") in MOVING,
+                moving=row.get("EndpointStatus") in CHANGING,
             )
             for name, row in rows.seen.items()
         ),

@@ -51,9 +51,9 @@ def read_offers(session: AwsSession) -> list[HardwareOffer]:
     prices = _or_else(lambda: live_prices(session), "prices")
     if prices is None or not prices.instances:
         prices = seeded_prices(session.region)
-    quotas = _or_else(lambda: read_quotas(session), "quotas") or {}
+    quotas = _or_else(lambda: read_quotas(session), "quotas")
     types = sorted({*prices.instances, *(() if not prices.source else INSTANCES)})
-    offers = [_offer(session.region, name, prices, quotas.get(name)) for name in types]
+    offers = [_offer(session.region, name, prices, quotas) for name in types]
     return [*offers, _volume_offer(session.region, prices)]
 
 
@@ -166,7 +166,9 @@ def _or_else(read: Callable[[], Any], what: str) -> Any:
         return None
 
 
-def _offer(region: str, name: str, prices: Prices, quota: int | None) -> HardwareOffer:
+def _offer(
+    region: str, name: str, prices: Prices, quotas: Mapping[str, int] | None
+) -> HardwareOffer:
     machine = instance_of(name)
     price = prices.instances.get(name)
     return HardwareOffer(
@@ -177,8 +179,9 @@ def _offer(region: str, name: str, prices: Prices, quota: int | None) -> Hardwar
         memory_gb=str(machine.host_memory or ""),
         accelerator_memory_gb=str(machine.device_memory or ""),
         architecture=name.split(".")[1],
-        quota_max=quota,
+        quota_max=(quotas or {}).get(name),
         quota_each=1,
+        quota_told=quotas is not None,
         source=prices.source if price is not None else prices.source and _UNPRICED,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,17 +25,22 @@ from orchestrator.providers.sagemaker.reading import Facts, utc
 from orchestrator.providers.sagemaker.scale import managed_minimum, scaling_of
 from orchestrator.providers.sagemaker.specification import kept_spec
 from orchestrator.providers.sagemaker.states import (
+    COMING_UP,
+    MOVING,
     Copies,
     components_status,
     copies_of,
     endpoint_status,
 )
+from orchestrator.providers.sagemaker.sweep import Row
 
 ACCESS = "iam"
 # What costs by the request has no price by the hour: anything but nothing, and unpriced.
 BY_REQUEST = BilledReplicas(0, 1, 1)
 _LONGEST_MESSAGE = 1000
 _TASKS = ("HF_TASK", "SM_ON_TASK")
+# What a row of ListEndpoints tells besides its name; DescribeEndpoint tells it too.
+_IN_A_ROW = ("EndpointArn", "EndpointStatus", "CreationTime", "LastModifiedTime")
 _REVISIONS = ("HF_MODEL_REVISION", "SM_ON_REVISION", "SM_VLLM_REVISION")
 
 
@@ -92,13 +98,20 @@ class Mapper:
             observe_only=only,
             stop=_stop(facts, only),
             to_zero=_to_zero(facts, copies),
-            restless=facts.hosts_components,
+            restless=facts.hosts_components or state in COMING_UP,
+            row=row_digest(endpoint) if state in MOVING else "",
             extras=_extras(fleet.volume_gb, self.region) if not fleet.serverless else (),
             rollout=_rollout(state, fleet, hardware, self.region),
             unfinished=unfinished,
             gaps=tuple(dict.fromkeys((*_missing(facts), *fleet.gaps, *facts.gaps))),
             spec=kept_spec(facts, fleet),
         )
+
+
+def row_digest(row: Row) -> str:
+    """Return the digest of what a row tells besides its name."""
+    told = "\n".join(str(utc(row.get(name)) or row.get(name)) for name in _IN_A_ROW)
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
 
 def _is_asleep(facts: Facts, fleet: Fleet) -> bool:

@@ -21,8 +21,12 @@ STATUSES: Mapping[str, Status] = {
     "Deleting": Status.STOPPING,
     "Failed": Status.FAILED,
 }
-# States that AWS leaves by itself.
-MOVING = frozenset({"Creating", "Updating", "RollingBack", "SystemUpdating", "Deleting"})
+# In these a deployment brings up instances beside those that serve, unseen in a listing.
+CHANGING = frozenset({"Updating", "RollingBack", "SystemUpdating"})
+# Here too, but whatever is up by then is billed at most as much as what is asked for.
+COMING_UP = frozenset({"Creating"})
+# States that AWS leaves by itself, and then shows another row.
+MOVING = CHANGING | COMING_UP | {"Deleting"}
 _NO_CAPACITY = re.compile(
     r"(?i)insufficient .{0,40}capacity|unable to provision requested ml compute capacity"
     r"|(not enough|insufficient) .{0,40}(resource|capacity|instance)|resourcelimitexceeded"
