@@ -13,7 +13,8 @@ from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.output import Column
 from orchestrator.cli.session import Session
 from orchestrator.domain.backtest import calibrate as judging
-from orchestrator.domain.backtest.advise import Advice, Adviser, Fleetwide, Prices, Range
+from orchestrator.domain.backtest.advice import Advice, Fleetwide, Prices, Range
+from orchestrator.domain.backtest.advise import Adviser
 from orchestrator.domain.backtest.calibrate import Verdict
 from orchestrator.domain.backtest.days import Setting
 from orchestrator.domain.backtest.traffic import DAY
@@ -77,6 +78,18 @@ def calibrate(run: Session, wanted: trace.Wanted, given: Terms, asked: Asked) ->
     if asked.export is not None:
         write_json(run, asked.export, payload)
     run.out.items(payload, _VERDICTS, key="endpoints")
+    if run.out.form != "json":
+        run.out.say("")
+        for who in dict.fromkeys(one.who for one in verdicts):
+            _inside(run, who, [one for one in verdicts if one.who == who])
+
+
+def _inside(run: Session, who: str, verdicts: Sequence[Verdict]) -> None:
+    count = sum(one.inside for one in verdicts)
+    run.out.say(
+        f"{who}: the cost lies in the interval in {count} of {len(verdicts)} runs; of the costs of "
+        f"endpoints that are not always on {judging.unsure_inside(verdicts):.0%} lie in their own"
+    )
 
 
 def _zone(name: str) -> str:
@@ -198,6 +211,8 @@ def _verdict(one: Verdict) -> Json:
         "beyond_best_single_before": round(one.beyond_known, 4),
         "covered_costs": round(one.covered[0], 3),
         "covered_starts": round(one.covered[1], 3),
+        "unsure_endpoints": one.unsure,
+        "unsure_costs_inside": one.unsure_inside,
         "rules": one.rules,
     }
 

@@ -136,6 +136,12 @@ def test_advice_is_judged_on_the_second_week(cli: Cli, traffic: str) -> None:
     assert all(row["low_hours"] <= row["high_hours"] for row in rows)
     assert all(row["beyond_best_timeout"] <= row["beyond_best_single"] for row in rows)
     assert all(row["best_timeout"].startswith("idle-") for row in rows)
+    for row in rows:
+        unsure = row["endpoints"] - row["rules"].get("always-on", 0)
+        assert row["unsure_endpoints"] == unsure
+        certain = row["endpoints"] - unsure
+        inside = (row["unsure_costs_inside"] + certain) / row["endpoints"]
+        assert row["covered_costs"] == pytest.approx(inside, abs=0.001)
 
 
 def test_too_short_a_trace_is_refused(cli: Cli, tmp_path: Path) -> None:

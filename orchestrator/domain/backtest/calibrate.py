@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from orchestrator.domain.backtest.advise import Advice, Adviser, Fleetwide, Prices
+from orchestrator.domain.backtest.advice import Advice, Fleetwide, Prices
+from orchestrator.domain.backtest.advise import Adviser
 from orchestrator.domain.backtest.arrivals import Arrivals
 from orchestrator.domain.backtest.days import GRID, HOURS, STARTS, Setting, daily
-from orchestrator.domain.backtest.policies import Policy, segments
+from orchestrator.domain.backtest.policies import Policy, always_on, segments
 from orchestrator.domain.backtest.replay import replay
 from orchestrator.domain.backtest.traffic import DAY, SECOND, Floats, Traffic
 
@@ -56,6 +57,22 @@ class Verdict:
     def inside(self) -> bool:
         """Return whether it lies in the interval."""
         return self.low <= self.came <= self.high
+
+    @property
+    def unsure(self) -> int:
+        """Return how many endpoints are not always on, so that their cost is not certain."""
+        return self.endpoints - self.rules.get(always_on().name, 0)
+
+    @property
+    def unsure_inside(self) -> int:
+        """Return how many of those have a cost in their interval."""
+        return round(self.covered[0] * self.endpoints) - (self.endpoints - self.unsure)
+
+
+def unsure_inside(verdicts: Sequence[Verdict]) -> float:
+    """Return the share of costs in their own interval, of endpoints that are not always on."""
+    count = sum(one.unsure for one in verdicts)
+    return sum(one.unsure_inside for one in verdicts) / count if count else 1.0
 
 
 class Judge:

@@ -1,13 +1,8 @@
-"""What became of endpoints like this one: expectations and their errors, from a fleet's history.
+"""What may come of a fleet: draws of what is expected, with its errors, and luck in common.
 
-The history of each endpoint is cut at several days. The days before a cut are a case, what came
-after it is its outcome. An endpoint's next days are expected to be partly like its own past and
-partly like the outcomes of the cases nearest to it, so that a lucky week is not taken for a law,
-and that endpoints which fall silent or wake up are reckoned with. What was expected of each case
-without its own endpoint, held against its outcome, gives the errors to count on.
-
-Arrays of days are shaped (candidates, days, 5) as in `days`; those of a fleet have the endpoints
-before that.
+Endpoints are often wrong together: a holiday, a launch, a quiet month. The errors that a forecast
+makes on its own cases hide that, as the outcomes of other endpoints in the same days are among what
+it knows. `shared` tells how much it is.
 """
 
 from __future__ import annotations
@@ -16,58 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from orchestrator.domain.backtest.days import AMID, HOURS, MINUTES, SHORT, STARTS
+from orchestrator.domain.backtest.forecast import Expected, Forecaster
+from orchestrator.domain.backtest.shared import BOTH, shared_luck
 from orchestrator.domain.backtest.traffic import Floats, Ints
 
-# So many days of own history weigh as much as the cases nearest to it.
-OWN_DAYS = 7.0
-# The nearest cases, as far as they lie within a distance; but not so few that one of them decides.
-NEAREST, FEWEST_NEAREST, DISTANCE = 60, 15, 1.0
-# What is waited at a start is known by days of requests; the fleet's mean counts as one of them.
-FLEET_DAYS = 1.0
-# In the choice of a rule the whole fleet weighs as much as so many days; without a past, one half.
-CHOICE_DAYS, UNKNOWN_CHOICE = 2.0, 0.5
 FEWEST_DAYS = 4
 DRAWS = 400
-_HOUR_SCALE, _START_SCALE = 8.0, 4.0
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """Means for a day by candidate, shaped (candidates, 5), and the cases that they come from.
-
-    `reckoned` is what a rule is chosen by: waiting has a heavy tail, of which few days of one
-    endpoint tell nothing, so the fleet's mean has a part in it.
-    """
-
-    mean: Floats
-    nearest: Ints
-    share: float  # of its own past
-    reckoned: Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Cases:
-    """Pasts with their outcomes, one row for each cut of each endpoint."""
-
-    features: Floats
-    outcome: Floats  # (cases, candidates, 5), means for a day
-    waiting: Floats  # minutes of waiting at a start, as known at the cut
-    endpoint: Ints
-    cut: Ints
-
-
-@dataclass(frozen=True, slots=True)
-class FleetWaiting:
-    """Minutes that requests wait together at a start: the mean of endpoints.
-
-    `at_start` is what comes of the pace of a day's busy stretches at a start, as a share.
-    """
-
-    mean: float
-    at_start: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,70 +31,18 @@ class Draws:
     starts: Floats
 
 
-class Pool:
+class Pool(Forecaster):
     """The cases of a fleet. Raises ValueError below `FEWEST_DAYS` days."""
 
     def __init__(self, tables: Floats) -> None:
         days = tables.shape[2]
         if days < FEWEST_DAYS:
             raise ValueError(f"{FEWEST_DAYS} whole days of traffic are needed, not {days}")
-        self.waiting = _fleet_waiting(tables)
-        self.cases = _cases(tables, self.waiting)
-        self._fleet: Floats = tables.mean((0, 2))
-        self._drift = _drift(tables)
-        expected = [
-            self.expect(tables[one, :, :cut], without=int(one))
-            for one, cut in zip(self.cases.endpoint, self.cases.cut, strict=True)
-        ]
-        self._means = np.stack([one.mean for one in expected])
-        error = self.cases.outcome - self._means
-        self._error = error - np.stack([error[one.nearest].mean(0) for one in expected])
-
-    def unknown(self, *, new: bool) -> Expected:
-        """Return what to expect of an endpoint without a past: one like the fleet's.
-
-        A `new` one is like those that came into use after a cut and never before.
-        """
-        cases = self.cases
-        nearest = np.arange(len(cases.endpoint))
-        began = np.flatnonzero(~cases.features.any(1) & (cases.outcome[:, 0, HOURS] > 0))
-        if new and len(began):
-            nearest = began
-        mean = cases.outcome[nearest].mean(0)
-        return Expected(mean, nearest, 0.0, self._reckoned(mean, UNKNOWN_CHOICE))
-
-    def expect(self, past: Floats, *, without: int | None = None) -> Expected:
-        """Return what to expect after a past of at least a day.
-
-        `without` leaves the cases of one endpoint out.
-        """
-        cases = self.cases
-        others = cases.endpoint != (-1 if without is None else without)
-        nearest = self._nearest(past, others)
-        if not len(nearest):  # it is the whole fleet: its own cases are all that there is
-            nearest = self._nearest(past, ~others)
-        waiting = waiting_at_start(past, self.waiting)
-        ratio = waiting / cases.waiting[nearest]
-        like = cases.outcome[nearest].mean(0)
-        like[:, MINUTES] = (cases.outcome[nearest, :, MINUTES] * ratio[:, None]).mean(0)
-        own = past.mean(1)
-        own[:, MINUTES] = np.maximum(own[:, MINUTES], own[:, STARTS] * waiting)
-        days = past.shape[1]
-        share = days / (days + OWN_DAYS)
-        mean = share * own + (1 - share) * like
-        reckoned = self._reckoned(mean, CHOICE_DAYS / (CHOICE_DAYS + days))
-        return Expected(mean, nearest, share, reckoned)
-
-    def single(self, worth: float) -> int:
-        """Return the candidate that would have been best for all alike."""
-        return int(priced(self._fleet, worth).argmin())
-
-    def _reckoned(self, mean: Floats, fleet: float) -> Floats:
-        found: Floats = (1 - fleet) * mean + fleet * self._fleet
-        return found
+        super().__init__(tables)
+        self._shared = shared_luck(tables, self)
 
     def draw(self, expected: Sequence[Expected], chosen: Sequence[int], seed: int) -> Draws:
-        """Return what may come of chosen candidates: by errors of cases, and a common drift.
+        """Return what may come of chosen candidates: by errors of cases, and luck in common.
 
         The cases of one draw share a cut; endpoints of the pool are weighted anew for each draw,
         as they are themselves a sample (Rubin 1981, the Bayesian bootstrap).
@@ -154,109 +52,27 @@ class Pool:
         cuts = np.unique(self.cases.cut)
         weight = dice.exponential(size=(DRAWS, count))[:, self.cases.endpoint]
         weight *= self.cases.cut == dice.choice(cuts, DRAWS)[:, None]
-        drift = dice.standard_normal(DRAWS)
-        hours, starts = np.empty((DRAWS, len(expected))), np.empty((DRAWS, len(expected)))
+        half = dice.standard_normal(DRAWS // 2)
+        luck = np.concatenate((half, -half))[:, None]
+        drawn = np.empty((DRAWS, len(expected), len(BOTH)))
         for place, (one, candidate) in enumerate(zip(expected, chosen, strict=True)):
             case = one.nearest[_pick(weight[:, one.nearest], dice.random(DRAWS))]
-            values = self._possible(one, candidate, case)
-            moved = self._drift[candidate] * drift
-            hours[:, place] = values[:, HOURS] + moved * one.mean[candidate, HOURS]
-            starts[:, place] = np.maximum(values[:, STARTS] * (1 + moved), 0)
-        return Draws(hours, starts)
+            drawn[:, place] = self._possible(one, candidate, case)
+            drawn[:, place] += luck * self._common(one, candidate)
+        return Draws(drawn[:, :, 0], np.maximum(drawn[:, :, 1], 0))
 
     def _possible(self, one: Expected, candidate: int, case: Ints) -> Floats:
-        found: Floats = self.cases.outcome[case, candidate]
+        """What is its own in what comes: with errors of cases, or what became of others."""
+        found: Floats = self.cases.outcome[case, candidate][:, BOTH]
         if one.share:
-            found = one.mean[candidate] + self._error[case, candidate]
+            found = one.mean[candidate, BOTH] + self.errors[case, candidate][:, BOTH]
         return found
 
-    def _nearest(self, past: Floats, others: NDArray[np.bool_]) -> Ints:
-        far = ((self.cases.features - _features(past)) ** 2).sum(1)
-        far[~others] = np.inf
-        order = np.argsort(far, kind="stable")[:NEAREST]
-        limit = np.full(len(order), DISTANCE**2)
-        limit[:FEWEST_NEAREST] = np.finfo(np.float64).max
-        found: Ints = order[far[order] <= limit]
+    def _common(self, one: Expected, candidate: int) -> Floats:
+        """The standard deviation of what it has in common with the fleet."""
+        spread = self.errors[one.nearest, candidate][:, BOTH].std(0)
+        found: Floats = np.sqrt(self._shared[candidate]) * spread
         return found
-
-
-def priced(means: Floats, worth: float) -> Floats:
-    """Return what days cost, in hours; a minute of waiting is `worth` so many."""
-    found: Floats = means[..., HOURS] + worth * means[..., MINUTES]
-    return found
-
-
-def waiting_at_start(past: Floats, fleet: FleetWaiting) -> float:
-    """Return the minutes that requests wait together at a start, to be expected.
-
-    A day with requests is one piece of evidence, as those of one day resemble each other: what
-    was waited at its starts, or else what its pace tells.
-    """
-    starts, minutes = past[:SHORT, :, STARTS].sum(0), past[:SHORT, :, MINUTES].sum(0)
-    pace = past[0, :, AMID]
-    each = np.divide(minutes, starts, out=fleet.at_start * pace, where=starts > 0)
-    seen = (starts > 0) | (pace > 0)
-    own = each[seen].sum()
-    return float(max((own + FLEET_DAYS * fleet.mean) / (seen.sum() + FLEET_DAYS), 1e-9))
-
-
-def _fleet_waiting(tables: Floats) -> FleetWaiting:
-    starts = tables[:, :SHORT, :, STARTS].sum(1)
-    minutes = tables[:, :SHORT, :, MINUTES].sum(1)
-    pace = tables[:, 0, :, AMID]
-    each = np.divide(minutes, starts, out=np.zeros_like(minutes), where=starts > 0)
-    both = (each > 0) & (pace > 0)
-    share = float(np.exp(np.log(each[both] / pace[both]).mean())) if both.any() else 1.0
-    each = np.where(starts > 0, each, share * pace)
-    days = ((starts > 0) | (pace > 0)).sum(1)
-    means = each.sum(1)[days > 0] / days[days > 0]
-    return FleetWaiting(float(means.mean()) if len(means) else 0.0, share)
-
-
-def _cases(tables: Floats, fleet: FleetWaiting) -> Cases:
-    pasts = [(one, cut) for cut in _cuts(tables.shape[2]) for one in range(len(tables))]
-    return Cases(
-        np.stack([_features(tables[one, :, :cut]) for one, cut in pasts]),
-        np.stack([tables[one, :, cut:].mean(1) for one, cut in pasts]),
-        np.array([waiting_at_start(tables[one, :, :cut], fleet) for one, cut in pasts]),
-        np.array([one for one, _ in pasts]),
-        np.array([cut for _, cut in pasts]),
-    )
-
-
-def _features(past: Floats) -> Floats:
-    """How busy, how often started, and how scattered; on scales of about one."""
-    mean = past.mean(1)
-    shortest, longer = mean[0], mean[SHORT + 1]
-    return np.array(
-        [
-            shortest[HOURS] / _HOUR_SCALE,
-            np.log1p(_START_SCALE * shortest[STARTS]),
-            longer[HOURS] / _HOUR_SCALE,
-        ]
-    )
-
-
-def _cuts(days: int) -> list[int]:
-    """At most four days to cut at, with at least two days on each side."""
-    possible = range(2, days - 1)
-    chosen = np.linspace(0, len(possible) - 1, min(4, len(possible))).round()
-    return [possible[int(place)] for place in chosen]
-
-
-def _drift(tables: Floats) -> Floats:
-    """The relative deviation of a fleet's week from the week before it, by candidate.
-
-    From its days, as if they were independent; and it has drifted by as much as from the first
-    half of its days to the last, in either direction.
-    """
-    fleet = tables[:, :, :, HOURS].sum(0)
-    mean = np.maximum(fleet.mean(1), 1e-9)
-    days = fleet.shape[1]
-    half = days // 2
-    moved = fleet[:, -half:].mean(1) - fleet[:, :half].mean(1)
-    found: Floats = np.hypot(moved, fleet.std(1, ddof=1) * np.sqrt(2 / days)) / mean
-    return found
 
 
 def _pick(weight: Floats, chance: Floats) -> Ints:

@@ -9,7 +9,7 @@ from datetime import time
 from hashlib import blake2b
 from typing import Any
 
-from orchestrator.domain.backtest.advise import Advice, Prices
+from orchestrator.domain.backtest.advice import Advice, Prices
 from orchestrator.domain.backtest.days import MINUTE
 from orchestrator.domain.backtest.figures import cost_of
 from orchestrator.domain.backtest.policies import Policy

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
-from orchestrator.domain.backtest.advise import Adviser, Fleetwide, Prices
+from orchestrator.domain.backtest.advice import Fleetwide, Prices
+from orchestrator.domain.backtest.advise import Adviser
 from orchestrator.domain.backtest.arrivals import Arrivals
 from orchestrator.domain.backtest.calibrate import Judge, first_week
 from orchestrator.domain.backtest.days import Setting
