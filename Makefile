@@ -15,13 +15,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --no-
 SOURCES := orchestrator tests benchmarks
 # One more than cores: some tests wait for other processes.
 WORKERS ?= 3
+# What is compiled is kept: tests start many processes, and each would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # A stamp carries the checksum of what it was made from, so a changed lock makes a new one.
 checksum = $(shell cat pyproject.toml $(1) | cksum | cut -d ' ' -f 1)
 RUNTIME := $(VENV)/runtime-$(call checksum,requirements.lock)
 DEV := $(VENV)/dev-$(call checksum,requirements-dev.lock)
 
-.PHONY: help demo test lint format soak bench migration lock environment dev browser clean
+.PHONY: help demo test lint suite style types format soak bench migration lock environment dev browser clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,12 +31,23 @@ help: ## Show this list
 demo: environment ## Start a simulated cloud and the orchestrator over it, with a dashboard to look at
 	@exec $(BIN)/orchestrator demo $(ARGS)
 
-test: lint browser ## Lint, types, layers and all tests, on SQLite and Postgres
+# Types and layers take one core a while: they are checked beside the tests, and told after them.
+test: style browser ## Lint, types, layers and all tests, on SQLite and Postgres
+	@$(BIN)/python -m tests.support.beside $(MAKE) --no-print-directory types -- \
+		$(MAKE) --no-print-directory suite
+
+# In a clean clone one process compiles the tests first, or all workers would, each for itself.
+suite:
+	@$(if $(wildcard tests/__pycache__),,$(BIN)/python -m pytest --collect-only -qq >/dev/null || :)
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-lint: dev ## Ruff, mypy and the import layers
+lint: style types ## Ruff, mypy and the import layers
+
+style: dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "Run 'make format'."; exit 1; }
+
+types: dev
 	@$(BIN)/mypy $(SOURCES)
 	@$(BIN)/lint-imports --no-logo
 

@@ -19,6 +19,7 @@ from tests.support.browser import find_browser
 from tests.support.isolation import isolate
 from tests.support.postgres import PostgresServer
 from tests.support.sharing import leave_what_is_loaded_alone, share_compiled_statements
+from tests.support.spreading import spread
 
 # The plugins import them, so it is said before.
 pytest.register_assert_rewrite(
@@ -43,6 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(server.stop)
         # Whoever ends the run, end it as Ctrl+C does, so that the server ends with it.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let each of several workers begin with its share of what takes long."""
+    told = getattr(config, "workerinput", None)
+    if told is not None:
+        items[:] = spread(items, lambda item: item.nodeid, told["workercount"])
 
 
 def pytest_collection_finish() -> None:

@@ -20,7 +20,7 @@ def counters() -> Iterator[Path]:
     TALLY.save(Path(os.environ[FOLDER]))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # what it patches is for histories alone
 def theatre(tmp_path_factory: pytest.TempPathFactory, counters: Path) -> Iterator[Theatre]:
     """Return where histories are played."""
     del counters

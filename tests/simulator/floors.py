@@ -30,8 +30,8 @@ ORDER = (
     "passes to rest",
 )
 # `make test` plays the first of all chunks, `make soak` begins with the others.
-CHUNKS = 24
-HISTORIES = 1200
+CHUNKS = 40
+HISTORIES = 2000
 STEPS = 20
 # Kinds of operations that must have succeeded, and rules that must have acted.
 OPERATIONS = ("create", "delete", "pause", "resume", "scale_to_zero", "update")

@@ -18,6 +18,7 @@ from tests.simulator.theatre import Theatre
 # Of twenty histories so many are of each cloud, or of both; those of SageMaker take longer.
 SHARES = ("huggingface",) * 16 + ("sagemaker",) * 3 + ("both",)
 EACH = HISTORIES // CHUNKS
+MORE = 20  # chunks that are left to `make soak`
 STEPS = 21
 # In CI a failure is told as it was found; elsewhere it is made as short as possible.
 PHASES = (Phase.generate,) if os.environ.get("CI") else (Phase.generate, Phase.shrink)
@@ -44,7 +45,7 @@ def play(theatre: Theatre, seed: int, shares: tuple[str, ...], how: settings = P
     "number",
     [
         *range(CHUNKS),
-        *(pytest.param(number, marks=pytest.mark.soak) for number in range(CHUNKS, 40)),
+        *(pytest.param(CHUNKS + number, marks=pytest.mark.soak) for number in range(MORE)),
     ],
 )
 def test_promises_hold_in_any_history(theatre: Theatre, number: int) -> None:

@@ -31,7 +31,7 @@ from tests.simulator.tally import TALLY
 from tests.simulator.watch_rules import recorded
 
 # Objects made between two searches for garbage; a history makes little that goes round in circles.
-GARBAGE = 50_000
+GARBAGE = 200_000
 
 
 async def _here(work: Callable[..., Any], *args: Any, **_: object) -> Any:
@@ -79,7 +79,6 @@ class Theatre:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
         self._close()
-        gc.unfreeze()
 
     def open(self, flavour: str, drawn: Beginning) -> History:
         """Return a new history; ids are drawn from its seed, so that it can be played again."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -129,10 +130,15 @@ class Universe:
         self.process.engine.nudge()
         return self.step()
 
-    def run(self, span: timedelta, most: int) -> None:
-        """Let the engine work for a span of time, in `most` passes or fewer; then time is up."""
+    def run(self, span: timedelta, most: int, enough: Callable[[], bool] = lambda: False) -> None:
+        """Let the engine work for a span of time, in `most` passes or fewer; then time is up.
+
+        Once there is `enough`, it stops before that.
+        """
         end = self.true.now() + span
         for _ in range(most):
+            if enough():
+                return
             if self.true.now() >= end:
                 break
             next_at = self.step() - self.wall.ahead

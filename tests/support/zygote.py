@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -103,12 +105,29 @@ def _work(order: dict[str, Any]) -> None:
             signal.pause()
 
 
+def _rehearse() -> None:
+    """Do once what each worker would do first: load modules, map tables, compile statements."""
+    import httpx2  # noqa: PLC0415 - by the program alone, not by whoever starts it
+    import pytest  # noqa: PLC0415
+
+    from tests.simulator import places  # noqa: PLC0415
+    from tests.support import sharing  # noqa: PLC0415
+
+    sharing.share_compiled_statements(pytest.MonkeyPatch())
+    with tempfile.TemporaryDirectory() as folder:
+        places.build(Path(folder), places.FLAVOURS["both"])
+    httpx2.Client().close()
+    sharing.leave_what_is_loaded_alone()
+    assert threading.active_count() == 1, "a thread does not outlive a fork"
+
+
 def _main() -> None:
     import boto3  # noqa: F401, PLC0415 - so that no worker has to
     import psycopg  # noqa: F401, PLC0415
 
     import orchestrator.cli.runtime  # noqa: F401, PLC0415
 
+    _rehearse()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the dead
     print(READY, flush=True)
     for line in sys.stdin:
