@@ -45,6 +45,14 @@ def waits(database: Database) -> bool:
         return bool(session.connection().scalar(text(_WAITING)))
 
 
+def look_for_deadlocks(database: Database, *, after: str) -> None:
+    """Let each wait for a lock be looked at once, after so long; usually that is a second."""
+    with database.write() as session:
+        name = session.connection().scalar(text("SELECT current_database()"))
+        session.execute(text(f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '{after}'"))
+    database.dispose()
+
+
 @contextmanager
 def meanwhile(work: Callable[[], object]) -> Iterator[Future[object]]:
     """Run `work` beside the block, and raise what it raises."""
@@ -134,10 +142,13 @@ def test_a_click_and_a_pass_over_one_endpoint_do_not_deadlock(postgres_database:
 def test_a_pass_that_gives_way_to_people_is_no_fault_of_the_account(
     postgres_database: Database,
 ) -> None:
+    look_for_deadlocks(postgres_database, after="4s")
     stage = opened(postgres_database, "a", "b")
     first, last = sorted(stage.endpoint(name).id for name in "ab")
     stage.schedule()
     with stage.database.write() as session:
+        # Whoever has waited so long by then has to end: that is to be the pass, not this test.
+        session.execute(text("SET LOCAL deadlock_timeout = '1min'"))
         locks.endpoints(session, [last])
         with meanwhile(stage.step) as other:
             until(lambda: waits(stage.database) or other.done())
