@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlmodel import Session
 
 from orchestrator.api.deps import Ctx
+from orchestrator.api.schemas import texts
 from orchestrator.services.context import Context, Secrets
 from orchestrator.services.errors import ServiceError, conflict
 from orchestrator.services.requests import Asked
@@ -238,7 +239,11 @@ async def get_change(
     idempotency_key: Annotated[
         str | None,
         Header(
-            pattern=r"^[!-~]{1,200}$",
+            pattern=texts.known(
+                r"^[!-~]{1,200}$",
+                "A key is 1 to 200 letters, digits and signs without spaces, such as "
+                "deploy-2026-11-20-1.",
+            ),
             description="The same key with the same body gives the same answer, once.",
             examples=["deploy-2026-11-20-1"],
         ),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
+from orchestrator.api.schemas.texts import message_of
 from orchestrator.services.errors import ServiceError
 
 MEDIA_TYPE = "application/problem+json"
@@ -129,8 +130,7 @@ def _field_problem(item: Mapping[str, Any]) -> FieldProblem:
     named = item.get("ctx", {}).get("field")
     if named is not None:
         places.append(str(named))
-    message = str(item["msg"]).removeprefix("Value error, ")
-    return FieldProblem(field=".".join(places) or "body", message=message)
+    return FieldProblem(field=".".join(places) or "body", message=message_of(item))
 
 
 def _http_error(request: Request, error: Exception) -> Response:

@@ -17,24 +17,23 @@ from orchestrator.api.rules_kinds import (
     CalendarWanted,
     rule_sections,
 )
-from orchestrator.api.schemas.base import Body, Labels, Name
+from orchestrator.api.schemas.base import NAME_WORDS, Body, Labels, Name
 from orchestrator.api.schemas.calendars import DatesSource, HolidaySource, IcalendarSource
 from orchestrator.api.schemas.endpoint_bodies import CreateBody, Owner, PatchBody
 from orchestrator.api.schemas.expiry import ExpiryPolicyBody
 from orchestrator.api.schemas.rules import PolicyBody
 from orchestrator.api.schemas.schedules import ScheduleBody
+from orchestrator.api.schemas.texts import message_of
 from orchestrator.services import calendar_effects, calendar_sources, rules_endpoints
 from orchestrator.services.context import Context
 from orchestrator.services.errors import ServiceError, nearest
 from orchestrator.services.rules_as_code import (
     DEFAULT_SET,
-    Problem,
     RuleSection,
     Section,
-    problem_of,
-    refused,
 )
 from orchestrator.services.rules_endpoints import EndpointSection, Wanted
+from orchestrator.services.rules_problems import Problem, problem_of, refused
 from orchestrator.services.rules_specs import packed
 from orchestrator.services.rules_yaml import Loaded, Path, YamlError, dump, load
 from orchestrator.services.tokens import Caller
@@ -83,26 +82,29 @@ class EndpointEntry(Body):
 
 @dataclass(slots=True)
 class Read:
-    """A file that was read and checked, ready to be applied."""
+    """A file that was read and checked, ready to be applied; what is wrong is not `wanted`."""
 
     loaded: Loaded
     wanted: dict[str, dict[str, Any]] = field(default_factory=dict)
     owner: str = DEFAULT_SET
     sections: list[Section] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
 
 def read(context: Context, caller: Caller, text: str) -> Read:
     """Read and check a file; slow, so not in a transaction.
 
-    Raises ServiceError 422 with all problems and their lines; 403 for a reference to a secret.
+    What is wrong is kept, to be told with what only the transaction finds. Raises ServiceError
+    422 where it is no such file, 403 for a reference to a secret.
     """
     reader = _Reader(_loaded(text))
     found = reader.read()
     _prepare_calendars(context, reader, found.wanted.get("calendars", {}))
     given = found.wanted.get("endpoints", {})
     checked, refusals = rules_endpoints.prepare(context, caller, given)
-    reader.problems += refusals
-    reader.end()
+    found.problems = [*reader.problems, *refusals]
+    for path in (one.path for one in found.problems if len(one.path) > 1):
+        found.wanted.get(str(path[0]), {}).pop(str(path[1]), None)
     first, *others = rule_sections(context)
     found.sections = [first, EndpointSection(context, checked), *others]
     return found
@@ -186,9 +188,12 @@ class _Reader:
             if top.get(section) is not None:
                 entries = self._mapping((section,), top[section])
                 read = {name: self._entry(section, name, entries[name]) for name in entries}
-                found.wanted[section] = {key: one for key, one in read.items() if one is not None}
+                if isinstance(top[section], dict):
+                    given = {key: one for key, one in read.items() if one is not None}
+                    found.wanted[section] = given
         self._check_length(found)
-        self.end()
+        if any(one.path in ((), ("version",)) for one in self.problems):
+            self.end()
         return found
 
     def _check_length(self, found: Read) -> None:
@@ -264,7 +269,7 @@ class _Reader:
         try:
             _NAME.validate_python(name)
         except ValidationError:
-            self._add(at, "is no name: letters, digits, spaces and . _ @ -, 63 at most")
+            self._add(at, f"is no name. {NAME_WORDS}")
             return False
         return True
 
@@ -321,4 +326,4 @@ def _problem(at: Path, item: Mapping[str, Any]) -> Problem:
     named = item.get("ctx", {}).get("field")
     if named is not None:
         where.append(str(named))
-    return Problem((*at, *where), str(item["msg"]).removeprefix("Value error, "))
+    return Problem((*at, *where), message_of(item))

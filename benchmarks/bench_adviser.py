@@ -3,6 +3,7 @@
 Inside of the first week it learns from its first four or five days and foretells the others, and
 the same backwards, over all endpoints and over halves of them. Whatever is tuned is tuned on that
 (`--first-week` stops there), so that the second week is a test. Learnt windows have no part in it.
+Small fleets, drawn from those endpoints at random, are judged in the same way.
 `--traffic FILE` takes another trace than that of forty clients which comes with the package.
 """
 
@@ -32,6 +33,7 @@ from orchestrator.domain.backtest.traffic import SECOND, Fleet, Floats, Traffic,
 HOUR_PRICE = 800_000_000
 MINUTES = (10_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000, 30_000_000, 100_000_000)
 SEEDS = (0, 1, 2)
+SIZES = (2, 3, 5, 8, 12, 20, 40)
 STARTUP = 300 * SECOND
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 ALWAYS = len(GRID) - 1
@@ -63,6 +65,7 @@ class Tried:
     high: float
     unsure: int
     unsure_inside: int
+    off: float  # hours a day, the mean over endpoints of what came more or less than promised
 
     @property
     def inside(self) -> bool:
@@ -88,6 +91,20 @@ def splits(week: Floats, seed: int) -> Iterator[Split]:
                     yield Split(who, seed, pool, learnt, judged, past, rest)
 
 
+def small(week: Floats, seed: int, size: int) -> Iterator[Split]:
+    """Return fleets of some endpoints, and how their first week is parted."""
+    for draw in range(len(week) // size):
+        dice = np.random.default_rng([seed, size, draw])
+        some = week[np.sort(dice.permutation(len(week))[:size])]
+        for whole in (some, some[:, :, ::-1]):
+            for cut in (4, 5):
+                known, rest = whole[:, :, :cut], whole[:, :, cut:]
+                used = np.flatnonzero(known[:, 0, :, HOURS].any(1))
+                if len(used):
+                    everyone = np.arange(size)
+                    yield Split(str(size), seed, Pool(known[used]), used, everyone, known, rest)
+
+
 def foretold(split: Split) -> list[Expected]:
     """Return what is expected of the endpoints that are judged."""
     pool = split.pool
@@ -110,11 +127,13 @@ def judge(expected: Sequence[Expected], split: Split, minute: int) -> Tried:
     chosen = [int(priced(one.reckoned, worth).argmin()) for one in expected]
     mean = np.array([one.mean[rule, HOURS] for one, rule in zip(expected, chosen, strict=True)])
     came = split.rest[split.judged, chosen].mean(1)[:, HOURS]
-    hours = split.pool.draw(expected, chosen, split.seed).hours
+    draws = split.pool.draw(expected, chosen, split.seed)
+    hours, on = draws.hours, draws.on[:, 0]
     whole = hours.sum(1)
     low, high = np.quantile(whole - whole.mean() + mean.sum(), (0.1, 0.9))
-    least, most = np.quantile(np.clip(hours, 0, 24), (0.1, 0.9), axis=0)
-    inside = (np.minimum(least, mean) - 1e-6 <= came) & (came <= np.maximum(most, mean) + 1e-6)
+    low, high = min(low, on.sum()), max(high, on.sum())
+    ends = np.stack([*np.quantile(np.clip(hours, 0, 24), (0.1, 0.9), axis=0), mean, on])
+    inside = (ends.min(0) - 1e-6 <= came) & (came <= ends.max(0) + 1e-6)
     unsure = np.array(chosen) != ALWAYS
     total = float(mean.sum())
     return Tried(
@@ -125,6 +144,7 @@ def judge(expected: Sequence[Expected], split: Split, minute: int) -> Tried:
         max(min(float(high), 24.0 * len(mean)) / total - 1, 0.0) + 1e-9,
         int(unsure.sum()),
         int(inside[unsure].sum()),
+        float(np.abs(came - mean).mean()),
     )
 
 
@@ -138,6 +158,30 @@ def within(first: Sequence[Traffic], setting: Setting) -> list[Tried]:
             expected = foretold(split)
             found += [judge(expected, split, minute) for minute in MINUTES]
     return found
+
+
+def among_few(first: Sequence[Traffic], setting: Setting) -> list[Tried]:
+    """Return the runs of small fleets inside of the first week."""
+    used = [one for one in first if len(one.requests)]
+    found = []
+    for seed in SEEDS:
+        week = np.stack([table(one, seed, GRID, setting) for one in used])
+        for split in (one for size in SIZES if size < len(week) for one in small(week, seed, size)):
+            expected = foretold(split)
+            found += [judge(expected, split, minute) for minute in MINUTES]
+    return found
+
+
+def show_few(runs: Sequence[Tried]) -> None:
+    """Print how far small fleets are foretold inside of the first week."""
+    print("| Endpoints in a fleet | Each off by, hours a day | Fleets inside | Endpoints inside |")
+    print("|---|---|---|---|")
+    for size in dict.fromkeys(one.who for one in runs):
+        some = [one for one in runs if one.who == size]
+        inside = np.mean([one.inside for one in some])
+        own = sum(one.unsure_inside for one in some) / max(sum(one.unsure for one in some), 1)
+        off = np.mean([one.off for one in some])
+        print(f"| {size} | {off:.1f} | {inside:.0%} of {len(some):,} | {own:.0%} |")
 
 
 def show_within(runs: Sequence[Tried]) -> None:
@@ -204,7 +248,9 @@ def main() -> None:
     fleet = read(given.traffic)
     setting = first_week(Setting(MONDAY, fleet.length, STARTUP))
     before = time.process_time()
-    show_within(within([one.part(0, _WEEK_S) for one in fleet.endpoints], setting))
+    first = [one.part(0, _WEEK_S) for one in fleet.endpoints]
+    show_within(within(first, setting))
+    show_few(among_few(first, setting))
     print(f"{time.process_time() - before:.0f} s of CPU")
     if given.first_week:
         return

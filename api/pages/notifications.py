@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 from sqlmodel import Session
 
 from orchestrator.api.pages.shell import PageOf, PageRoute
+from orchestrator.api.schemas.texts import known
 from orchestrator.services import find, selectors
 from orchestrator.services.errors import ServiceError
 from orchestrator.store import notifications as rows
@@ -26,6 +27,7 @@ STATUSES = (
     (rows.DELIVERED, "Delivered"),
 )
 _OPEN = (rows.PENDING, rows.FAILED)
+_STATUS = known(r"^(pending|failed|delivered)?$", "Write pending, failed, delivered, or nothing.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class SentLine:
 
 @router.get("/notifications")
 def notifications_page(
-    page: PageOf, status: Annotated[str, Query(pattern=r"^(pending|failed|delivered)?$")] = ""
+    page: PageOf, status: Annotated[str, Query(pattern=_STATUS)] = ""
 ) -> Response:
     """Show the targets and the notifications in one state, by default those not delivered."""
     with page.context.database.read() as session:

@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException
 from orchestrator import __version__
 from orchestrator.api.deps import COOKIE, Ctx
 from orchestrator.api.pages import words
+from orchestrator.api.schemas.texts import message_of
 from orchestrator.services import web_sessions
 from orchestrator.services.context import Context
 from orchestrator.services.errors import ServiceError
@@ -151,8 +152,8 @@ class PageRoute(APIRoute):
                 return _error(error.status, error.title, error.detail, error.remedy)
             except RequestValidationError as error:
                 first = error.errors()[0]
-                place = str(first["loc"][-1])
-                return _error(422, "Not valid", f"{place}: {first['msg']}", "Correct the address.")
+                told = f"{first['loc'][-1]}: {message_of(first)}"
+                return _error(422, "Not valid", told, "Correct the address.")
             except HTTPException as error:
                 title = HTTPStatus(error.status_code).phrase
                 return _error(error.status_code, title, str(error.detail), None)

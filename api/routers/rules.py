@@ -45,12 +45,14 @@ def apply_rules(body: ApplyBody, caller: Operator, context: Ctx, change: ChangeD
     if kept is not None:
         return kept
     read = change.before(caller, lambda: rules_file.read(context, caller, body.text))
-    lint_ahead(context, read, change.now)
+    if not read.problems:
+        lint_ahead(context, read, change.now)
     # A key names one operation, and this may ask for several; the answer is kept under it.
     asked = replace(change.asked(caller, body.reason or "as a file of rules says"), key=None)
 
     def work(session: Session) -> Applied:
         run = Run(session, asked, read.wanted, body.prune, read.owner, read.loaded.value)
+        run.problems += read.problems
         return rules_as_code.apply(run, read.sections, read.loaded, body.confirm)
 
     def done(applied: Applied) -> Done:

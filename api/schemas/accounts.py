@@ -8,6 +8,7 @@ from pydantic import Field
 
 from orchestrator.api.schemas.base import Answer, Body, Instant, Name
 from orchestrator.api.schemas.money import Price, price
+from orchestrator.api.schemas.texts import like
 from orchestrator.store import freeze
 from orchestrator.store.freeze import Freeze
 from orchestrator.store.tables import Account
@@ -78,8 +79,10 @@ class AccountBody(Body):
     )
     namespace: Annotated[
         str,
-        Field(
-            pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,95})?$",
+        like(
+            r"^([A-Za-z0-9][A-Za-z0-9._-]{0,95})?$",
+            "A namespace is named by letters from a to z, digits and . _ -, 96 characters at most, "
+            "such as acme-corp.",
             examples=["acme-corp"],
             description="User, organization or account number at the cloud; may be left out where "
             "the credentials reach exactly one.",
@@ -87,8 +90,9 @@ class AccountBody(Body):
     ] = ""
     region: Annotated[
         str,
-        Field(
-            pattern=r"^[a-z0-9-]{0,40}$",
+        like(
+            r"^[a-z0-9-]{0,40}$",
+            "A region is named by small letters, digits and -, such as us-east-1.",
             examples=["us-east-1"],
             description="For clouds with regions; `all` only at POST /v1/accounts/regions.",
         ),

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from orchestrator.api.schemas.texts import like
 from orchestrator.domain.bounds import YEARS, is_within
 from orchestrator.services.errors import nearest
 
@@ -70,12 +71,24 @@ class Listing(Answer, Generic[Item]):
 
 Labels = Annotated[
     dict[
-        Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")],
+        Annotated[
+            str,
+            like(
+                r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$",
+                "The key of a label begins with a letter from a to z or a digit, and goes on with "
+                "these and . _ / -, 63 characters at most, such as team.",
+            ),
+        ],
         Annotated[str, Field(max_length=120)],
     ],
     Field(max_length=50, examples=[{"team": "search"}]),
 ]
 Reason = Annotated[str, Field(max_length=500, examples=["load test until noon"])]
+NAME_WORDS = (
+    "A name begins with a letter from a to z or a digit, and goes on with these, spaces and "
+    ". _ @ -, 63 characters at most, such as office-hours."
+)
 Name = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,62}$", examples=["office-hours"])
+    str,
+    like(r"^[A-Za-z0-9][A-Za-z0-9 ._@-]{0,62}$", NAME_WORDS, examples=["office-hours"]),
 ]

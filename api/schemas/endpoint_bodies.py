@@ -10,13 +10,22 @@ from orchestrator.api.schemas.base import Answer, Body, Labels, Reason
 from orchestrator.api.schemas.endpoints import EndpointOut
 from orchestrator.api.schemas.lifetimes import ExpiryBody
 from orchestrator.api.schemas.operations import HoldOut, Ref
+from orchestrator.api.schemas.texts import like
 from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, Hardware, Scaling
 
-Part = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Part = Annotated[
+    str,
+    like(
+        r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        "Hardware is named by letters from a to z, digits and . _ -, 64 characters at most, such "
+        "as nvidia-l4; GET /v1/hardware lists what there is.",
+    ),
+]
 Repository = Annotated[
     str,
-    Field(
-        pattern=r"^([A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?|s3://[a-z0-9][a-z0-9.-]+/[\w./=-]*)$",
+    like(
+        r"^([A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?|s3://[a-z0-9][a-z0-9.-]+/[\w./=-]*)$",
+        "A repository is written as owner/name, such as acme/model, or as s3://bucket/key.",
         max_length=400,
         description="A repository of the Hub, or, where the cloud can load from it, s3://….",
     ),
@@ -25,7 +34,14 @@ Short = Annotated[str, Field(min_length=1, max_length=200)]
 Words = Annotated[list[Annotated[str, Field(max_length=4000)]], Field(max_length=100)]
 Variables = Annotated[
     dict[
-        Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")],
+        Annotated[
+            str,
+            like(
+                r"^[A-Za-z_][A-Za-z0-9_]{0,127}$",
+                "A variable is named by letters from a to z, digits and _, with no digit first, "
+                "128 characters at most, such as MAX_LENGTH.",
+            ),
+        ],
         Annotated[str, Field(max_length=20_000)],
     ],
     Field(

@@ -22,13 +22,14 @@ class ExtendBody(Body):
     """By how much the expiry is put off: from its end, or from now where that is over."""
 
     by: Ttl = Field(alias="for", examples=["3d"])
-    timezone: Zone = "UTC"
-    calendars: Calendars = Field(default_factory=list)
+    timezone: Zone | None = Field(None, description="Left out: as the expiry was set with.")
+    calendars: Calendars | None = Field(None, description="Left out: as the expiry was set with.")
     reason: Reason = ""
 
     def wanted(self) -> Wanted:
         """Return it as the use case wants it."""
-        return Wanted(self.by, self.timezone, tuple(self.calendars))
+        named = None if self.calendars is None else tuple(self.calendars)
+        return Wanted(self.by, self.timezone, named)
 
 
 class ExtendedOut(EndpointOut):

@@ -11,6 +11,7 @@ from orchestrator.api.schemas.base import Answer, AskedInstant, Body, Instant, L
 from orchestrator.api.schemas.endpoints import HardwareOut, hardware_out
 from orchestrator.api.schemas.money import Price, price
 from orchestrator.api.schemas.operations import Ref
+from orchestrator.api.schemas.texts import like
 from orchestrator.services.tokens import Scope
 from orchestrator.store.tables import ApiToken, Event, MeterInterval, Offer
 
@@ -26,7 +27,13 @@ class TokenBody(Body):
     """A new token."""
 
     name: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$", examples=["ci-deploys"])
+        str,
+        like(
+            r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,62}$",
+            "The name of a token begins with a letter from a to z or a digit, and goes on with "
+            "these and . _ @ -, 63 characters at most, such as ci-deploys.",
+            examples=["ci-deploys"],
+        ),
     ]
     scope: Scope = Scope.READ
     expires_at: AskedInstant | None = None

@@ -57,7 +57,9 @@ class WhatIfBody(Body):
     start: AskedInstant = Field(alias="from", examples=["2026-10-01T00:00:00Z"])
     end: AskedInstant | None = Field(None, alias="to", description="Default: now.")
     selector: SelectorBody | None = Field(
-        None, description="Which endpoints; default: those of the one saved rule that is named."
+        None,
+        description="Which endpoints are compared; default: those of the one saved rule that is "
+        "named. Drafts act on all of them, a saved rule on those that it covers itself.",
     )
     schedule: DraftScheduleBody | None = None
     policy: DraftPolicyBody | None = None

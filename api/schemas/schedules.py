@@ -43,8 +43,8 @@ SECONDS_PER_HOUR = 3600
 # A preview names so many starts; the earliest come first.
 MOST_STARTS = 1000
 LEFT_ASIDE = (
-    "idle policies, holds, leases and expiry: they may put an endpoint to sleep or keep it up "
-    "besides; its timeline has them"
+    "idle policies, holds of people, leases and expiry: they may put an endpoint to sleep or keep "
+    "it up besides; its timeline has them"
 )
 Calendars = Annotated[
     list[Annotated[str, Field(max_length=120)]],

@@ -114,10 +114,10 @@ class Snapshot:
     `spec` is an allow-list of the cloud's answer without secret values, enough to compare and
     to create the endpoint again together with secrets kept elsewhere. `to_zero` tells whether
     its replicas may go to zero and a request wakes it, `restless` that its replicas change while
-    its row in a listing stands still. `row` is the digest of that row while the cloud is about to
-    change it; empty: it is read once more when it is listed. `unfinished` says in words what a
-    creation in several steps still lacks, empty when it is whole. `billed` counts the replicas
-    of a `rollout` too.
+    its row in a listing stands still. `row` is the digest that this row has where it agrees with
+    what was read here; empty: that is not told. `unfinished` says in words what a creation in
+    several steps still lacks, empty when it is whole. `billed` counts the replicas of a `rollout`
+    too.
     """
 
     name: str

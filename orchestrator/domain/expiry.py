@@ -105,7 +105,8 @@ class Expiry:
 
     `warn` is how long before it people are told; `first_warned_at` and `warned_at` are the first
     and the latest warning of this end. `grace` is after how long paused it is deleted, if at all.
-    `expired_at` is when it was told that this end had come.
+    `expired_at` is when it was told that this end had come. `timezone` and `calendars` are those it
+    was set with.
     """
 
     at: datetime
@@ -117,6 +118,8 @@ class Expiry:
     warned_at: datetime | None = None
     grace: timedelta | None = None
     expired_at: datetime | None = None
+    timezone: str = "UTC"
+    calendars: tuple[str, ...] = ()
 
     def warnings(self) -> tuple[datetime, ...]:
         """Return when people are to be told, in order: at least once, half-way if need be."""

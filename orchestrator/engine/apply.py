@@ -15,7 +15,7 @@ from orchestrator.costs import meter
 from orchestrator.costs.observe import Observation
 from orchestrator.domain.decide import Rule
 from orchestrator.domain.endpoints import NOT_BILLED, Extra, Hardware, Scaling, Snapshot, Stop
-from orchestrator.domain.status import AWAKE, Status
+from orchestrator.domain.status import AWAKE, IN_TRANSITION, Status
 from orchestrator.domain.usage import later_use
 from orchestrator.services import bindings
 from orchestrator.services.adoption import STOOD_DOWN
@@ -184,10 +184,21 @@ def clean(text: str) -> str:
     return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
+def _digest(sight: Sight) -> str:
+    """Return the row that needs no further read; a read may lag behind the row that led to it.
+
+    After a change of ours one more is made once it is at rest: its parts may lag too.
+    """
+    seen = sight.snapshot
+    if sight.digest or seen.status in IN_TRANSITION:
+        return seen.row or sight.digest
+    return ""
+
+
 def _take_over(endpoint: Endpoint, sight: Sight) -> None:
     seen = sight.snapshot
     endpoint.cloud_state, endpoint.message = clean(seen.cloud_state), clean(seen.message)
-    endpoint.status, endpoint.digest = seen.status, sight.digest or seen.row
+    endpoint.status, endpoint.digest = seen.status, _digest(sight)
     endpoint.url = seen.url or endpoint.url
     if seen.hardware.known or not endpoint.hardware_key:
         endpoint.hardware_key, endpoint.accelerator = seen.hardware.key, seen.hardware.accelerator

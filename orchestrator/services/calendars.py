@@ -91,6 +91,12 @@ def check_names(session: Session, names: Sequence[str], field: str = "calendars"
             )
 
 
+def existing(session: Session, names: Sequence[str]) -> tuple[str, ...]:
+    """Return those of some names that are of calendars which exist, in their order."""
+    known = {row.name for row in rows.by_names(session, names)} if names else set()
+    return tuple(name for name in names if name in known)
+
+
 def uncovered(session: Session, names: Sequence[str], start: date, end: date) -> list[str]:
     """Return a sentence for each calendar that does not know all dates from `start` to `end`."""
     first, last = start.isoformat(), end.isoformat()

@@ -34,13 +34,14 @@ DEFAULT_WARNINGS = ("3d", "1d", "1h")
 class Wanted:
     """What a person asks for: when, as a text, read in a zone and with calendars of days off.
 
+    None of these two: an extension takes over what the expiry was set with, else UTC and none.
     `delete_grace` is after how long paused it is deleted: `none` for never, None as before, or as
     the policies say.
     """
 
     expires: str
-    timezone: str = "UTC"
-    calendars: tuple[str, ...] = ()
+    timezone: str | None = None
+    calendars: tuple[str, ...] | None = None
     delete_grace: str | None = None
 
 
@@ -78,6 +79,7 @@ def set_expiry(
         count += 1
     grace = _grace(wanted, held, policies)
     made = Expiry(at, asked.now, asked.actor, asked.why, _warnings(policies), grace=grace)
+    made = replace(made, timezone=wanted.timezone or "UTC", calendars=wanted.calendars or ())
     _write(session, endpoint, made, count)
     told = f"{endpoint.name} expires at {_at(at)}, as {asked.actor} set it: {asked.why}"
     _record(session, endpoint, asked, "endpoint.expiry_set", told + _then(grace))
@@ -88,8 +90,9 @@ def set_expiry(
 def extend(session: Session, endpoint: Endpoint, wanted: Wanted, asked: Asked) -> Extended:
     """Put the expiry of an endpoint off; a length counts from its end, or from now if that is over.
 
-    What has expired comes back as it was wished for. Raises ServiceError: 422 for what cannot be
-    read or is no later, 409 with a remedy where it never expires, or beyond a policy.
+    Zone and calendars are those it was set with unless others are named; calendars that are gone
+    are left out, and told. What has expired comes back as it was wished for. Raises ServiceError:
+    422 for what cannot be read or is no later, 409 where it never expires, or beyond a policy.
     """
     check_managed(session, endpoint)
     _refuse_deleting(session, endpoint)
@@ -100,6 +103,12 @@ def extend(session: Session, endpoint: Endpoint, wanted: Wanted, asked: Asked) -
             f"{endpoint.name} does not expire.",
             remedy=f"Set when it does: PUT /v1/endpoints/{endpoint.id}/expiry.",
         )
+    gone: tuple[str, ...] = ()
+    if wanted.calendars is None:
+        known = calendars.existing(session, held.calendars)
+        gone = tuple(name for name in held.calendars if name not in known)
+        wanted = replace(wanted, calendars=known)
+    wanted = replace(wanted, timezone=wanted.timezone or held.timezone)
     at = _end(session, wanted, max(held.at, asked.now), asked.now, "for")
     if at <= held.at:
         raise invalid(
@@ -122,9 +131,12 @@ def extend(session: Session, endpoint: Endpoint, wanted: Wanted, asked: Asked) -
         warned_at=None,
         grace=grace,
         expired_at=None,
+        timezone=wanted.timezone or "UTC",
+        calendars=wanted.calendars or (),
     )
     _write(session, endpoint, made, count + 1)
     told = f"{asked.actor} extended {endpoint.name} from {_at(held.at)} to {_at(at)}: {asked.why}"
+    told += f"; without the calendar {' and '.join(gone)}, which is gone" if gone else ""
     _record(session, endpoint, asked, "endpoint.expiry_extended", told)
     return Extended(endpoint, held.at, _come_back(session, endpoint, asked, held))
 
@@ -171,7 +183,8 @@ def at_creation(
     _check_ttl(session, policies, at, asked.now)
     grace = _grace(wanted, None, policies)
     seconds = None if grace is None else int(grace.total_seconds())
-    return {"expires_at": at.isoformat(), "grace_s": seconds}
+    zone, named = wanted.timezone or "UTC", list(wanted.calendars or ())
+    return {"expires_at": at.isoformat(), "grace_s": seconds, "timezone": zone, "calendars": named}
 
 
 def warnings_at_creation(account: Account, name: str, lives: Json) -> tuple[str, ...]:
@@ -202,6 +215,7 @@ def give_at_birth(session: Session, endpoint: Endpoint, order: Json, asked: Aske
         at = datetime.fromisoformat(order["expires_at"])
         seconds = order["grace_s"]
         grace = None if seconds is None else timedelta(seconds=seconds)
+        zone, named = order.get("timezone", "UTC"), order.get("calendars", ())
     else:
         named = [policy for policy in policies if policy.default_ttl or policy.max_ttl]
         try:
@@ -214,21 +228,21 @@ def give_at_birth(session: Session, endpoint: Endpoint, order: Json, asked: Aske
             return
         at, policy = min(ends, key=lambda pair: pair[0])
         grace = expiry_policies.grace_of(policy.delete_grace, "delete_grace")
+        zone, named = policy.timezone, policy.calendars
         asked = replace(asked, actor=f"policy {policy.name}", reason="its time to live is over")
     # What was late to come into being lives for a little at least.
     at = max(at, asked.now + timedelta(minutes=1))
-    warn = _warnings(policies)
-    _write(session, endpoint, Expiry(at, asked.now, asked.actor, asked.why, warn, grace=grace), 0)
+    made = Expiry(at, asked.now, asked.actor, asked.why, _warnings(policies), grace=grace)
+    _write(session, endpoint, replace(made, timezone=zone, calendars=tuple(named)), 0)
     told = f"{endpoint.name} expires at {_at(at)}, as {asked.actor} set it: {asked.why}"
     told += f"; {against}" if (against := obstacle(endpoint)) else _then(grace)
     _record(session, endpoint, asked, "endpoint.expiry_set", told)
 
 
 def _end(session: Session, wanted: Wanted, start: datetime, now: datetime, field: str) -> datetime:
-    calendars.check_names(session, wanted.calendars)
-    at = expiry_policies.end_of(
-        session, wanted.expires, start, field, timezone=wanted.timezone, names=wanted.calendars
-    )
+    zone, names = wanted.timezone or "UTC", wanted.calendars or ()
+    calendars.check_names(session, names)
+    at = expiry_policies.end_of(session, wanted.expires, start, field, timezone=zone, names=names)
     if at <= now:
         raise invalid(field, "That lies in the past.", remedy="Give a later end; pause it for now.")
     if at > now + LONGEST:

@@ -161,7 +161,7 @@ def _standing(
         return Leased(lease, endpoint, *over)
     operation = operations.active_for(session, endpoint.id)
     decision = decide(clicks.facts_of(session, account, endpoint, now), now)
-    state, detail = _readiness(endpoint, operation, decision)
+    state, detail = _readiness(endpoint, operation, decision, now)
     return Leased(lease, endpoint, state, detail, lease.until - now, operation)
 
 
@@ -178,7 +178,7 @@ def _over(lease: Hold, endpoint: Endpoint, now: datetime) -> tuple[State, str] |
 
 
 def _readiness(
-    endpoint: Endpoint, operation: Operation | None, decision: Decision
+    endpoint: Endpoint, operation: Operation | None, decision: Decision, now: datetime
 ) -> tuple[State, str]:
     """Tell from what was last seen whether it serves."""
     status = Status(endpoint.status)
@@ -191,7 +191,18 @@ def _readiness(
     if status is Status.FAILED:
         return State.FAILED, endpoint.message or "its cloud says that it failed"
     told = f"it is {status.replace('_', ' ')}"
+    awaited = _awaited(operation, now)
+    if awaited:
+        return State.STARTING, f"{told}, {awaited}"
     return State.STARTING, f"{told}: {endpoint.message}" if endpoint.message else told
+
+
+def _awaited(operation: Operation | None, now: datetime) -> str:
+    """Return what its start waits for, and when that is tried again; empty where it goes on."""
+    if operation is None or operation.kind in _AWAY or not operation.outcome:
+        return ""
+    again = operation.next_attempt_at
+    return operation.outcome + (f"; tried again at {_at(again)}" if again and again > now else "")
 
 
 def _locked(session: Session, lease_id: str) -> Endpoint:

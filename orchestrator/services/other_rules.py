@@ -23,7 +23,8 @@ Rule = Schedule | IdlePolicy
 class Others:
     """What is different: rules that are `added`, all others but these gone, or some `without`.
 
-    `windows` are those of the schedules that are added; each acts from `since`. A rule in
+    `windows` are those of the schedules that are added; each acts from `since`, on the endpoints
+    that `covers` names for it, on all where that names none. A rule in
     `earnest` acts where it was only in shadow. `ends` are other expiries, by endpoint, in the place
     of those that were set; ends that an actor of `unended` set are gone.
     """
@@ -31,6 +32,7 @@ class Others:
     since: datetime
     added: tuple[Rule, ...] = ()
     windows: Mapping[str, Windows] = field(default_factory=dict)
+    covers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
     earnest: frozenset[str] = frozenset()
     instead: bool = False
@@ -60,8 +62,12 @@ def under_others(known: Sequence[Remembered], others: Others) -> list[Remembered
 
 def with_others(known: Remembered, others: Others) -> Remembered:
     """Return what was known, as if the rules had been the others."""
-    added = {rule.id: rule for rule in others.added}
-    gone = others.without | set(added)
+    added = {
+        rule.id: rule
+        for rule in others.added
+        if known.row.id in others.covers.get(rule.id, (known.row.id,))
+    }
+    gone = others.without | {rule.id for rule in others.added}
     if others.instead:
         gone |= {*known.book.schedules, *known.book.policies}
     schedules = _schedules(known.book, gone, others)
@@ -159,7 +165,7 @@ def _left(known: Remembered, changed: Remembered, others: Others) -> tuple[Hold,
     reasons = {
         (actor_of(row), reason_of(point))
         for key, row in known.book.schedules.items()
-        if key in others.windows
+        if key in others.windows and known.row.id in others.covers.get(key, (known.row.id,))
         for point in others.windows[key].points
     }
     for hold in _holds_of(known):

@@ -29,12 +29,13 @@ from orchestrator.services import selectors, storms
 from orchestrator.services.preview_hours import MONTH_SECONDS, Hours, together
 from orchestrator.services.preview_weeks import Week, coming_weeks, minutes_per_week
 from orchestrator.services.rulebook import means_of
+from orchestrator.services.schedule_book import CRON
 from orchestrator.services.scheduling import Covered, Remark, remarks
 from orchestrator.services.selectors import Selector
 from orchestrator.services.starting import load_startups, starts_early
 from orchestrator.services.windows import named_days_off, united, windows_in_full
-from orchestrator.store import accounts, ledger, schedules
-from orchestrator.store.tables import Binding, Endpoint
+from orchestrator.store import accounts, holds, ledger, schedules
+from orchestrator.store.tables import Binding, Endpoint, PointFiring
 
 WEEK = timedelta(weeks=1)
 
@@ -124,17 +125,22 @@ def preview(
     rows = [] if wanted.selector is None else selectors.covered(session, wanted.selector)
     bound = {} if wanted.but is None else schedules.bindings_of_rule(session, wanted.but)
     covered = [Covered(row, bound.get(row.id)) for row in rows]
-    times = _start_ups(session, rows, windows, now)
+    others = _other_windows(session, rows, now, wanted.but)
+    times = _start_ups(session, rows, windows, others, now)
     end = now + weeks * WEEK
     desk = _Desk(
         windows=windows,
-        others=_other_windows(session, rows, now, wanted.but),
+        others=others,
         prices=_prices(session, rows),
         times=times,
         hours=Hours(now, end),
+        standing=_standing(session, rows, now),
+        but=wanted.but,
     )
     effects = tuple(desk.effect(row) for row in rows)
     is_open = state_at(windows, now).inside
+    own_times = times if starts_early(windows) else {}
+    starts = _starts(rows, windows, own_times, now, end)
     how = storms.Forecasting(wanted.but, paces=paces, open_now=is_open)
     return Preview(
         timezone=windows.timezone,
@@ -143,7 +149,7 @@ def preview(
         minutes_per_week=minutes_per_week(windows, now),
         effects=effects,
         total=_total(effects),
-        starts=_with_late(session, _starts(rows, windows, times, now, end), now, how),
+        starts=_with_late(session, starts, now, how),
         remarks=remarks(windows, covered, now),
     )
 
@@ -157,6 +163,8 @@ class _Desk:
     prices: Mapping[tuple[str, str], int]
     times: Mapping[str, StartUp]
     hours: Hours
+    standing: Mapping[str, PointFiring]
+    but: str | None
 
     def effect(self, row: Endpoint) -> Effect:
         """Return what the schedule means for one endpoint."""
@@ -166,9 +174,11 @@ class _Desk:
         seconds, today = MONTH_SECONDS, MONTH_SECONDS if is_up else 0
         if not means_of(row).barrier(Kind.PAUSE):
             acting = together([self.windows, *others], early, up_otherwise=is_up)
-            seconds = self.hours.seconds_up(acting)
+            seconds = self.hours.seconds_up(replace(acting, standing=self._stands(row)))
         if others:
-            today = self.hours.seconds_up(together(others, early, up_otherwise=is_up))
+            acting = together(others, early, up_otherwise=is_up)
+            stands = self._stands(row, without=True)
+            today = self.hours.seconds_up(replace(acting, standing=stands))
         rate = replica_rate(row, lambda key: self.prices.get((row.account_id, key)))
         hourly = None if rate.nano is None else rate.nano * max(row.min_replicas or 0, 1)
         return Effect(
@@ -178,8 +188,23 @@ class _Desk:
             always_on=_cost(hourly, MONTH_SECONDS),
             today=_cost(hourly, today),
             unpriced=rate.unpriced,
-            start_up=start_up,
+            start_up=start_up if starts_early(self.windows) else None,
         )
+
+    def _stands(self, row: Endpoint, *, without: bool = False) -> bool | None:
+        """Tell what a cron point that has fired keeps up or down now; None where none does.
+
+        The point of the schedule itself counts while that has it, and never `without` it.
+        """
+        fired = self.standing.get(row.id)
+        if fired is None:
+            return None
+        own = {(str(one.action), one.expression) for one in self.windows.points}
+        if fired.schedule_id == self.but and (
+            without or (fired.action, fired.expression) not in own
+        ):
+            return None
+        return fired.action == PointAction.START
 
 
 def _total(effects: Sequence[Effect]) -> Total:
@@ -194,12 +219,29 @@ def _total(effects: Sequence[Effect]) -> Total:
 
 
 def _start_ups(
-    session: Session, rows: Sequence[Endpoint], windows: Windows, now: datetime
+    session: Session,
+    rows: Sequence[Endpoint],
+    windows: Windows,
+    others: Mapping[str, Sequence[Windows]],
+    now: datetime,
 ) -> dict[str, StartUp]:
-    """Return the start-up time of each endpoint, where a window wants it ready by its start."""
-    if not starts_early(windows):
-        return {}
-    before = settled_before(now, state_at(windows, now).next_start)
+    """Return the start-up times, where a window of any schedule wants it ready by its start."""
+    befores: dict[str, datetime] = {}
+    openings: dict[Windows, datetime | None] = {}
+    for row in rows:
+        early = [one for one in (windows, *others.get(row.id, ())) if starts_early(one)]
+        for one in early:
+            if one not in openings:
+                openings[one] = state_at(one, now).next_start
+        if early:
+            befores[row.id] = min(settled_before(now, openings[one]) for one in early)
+    return _known_start_ups(session, rows, befores, now) if befores else {}
+
+
+def _known_start_ups(
+    session: Session, rows: Sequence[Endpoint], befores: Mapping[str, datetime], now: datetime
+) -> dict[str, StartUp]:
+    """Return what was measured by the instant of each endpoint that has one."""
     known: dict[str, StartUps] = {}
     providers = {}
     for account in accounts.live(session):
@@ -207,9 +249,9 @@ def _start_ups(
         if account.provider not in known:
             known[account.provider] = load_startups(session, account, now)
     return {
-        row.id: known[providers[row.account_id]].of(row.id, row.hardware_key, before)
+        row.id: known[providers[row.account_id]].of(row.id, row.hardware_key, befores[row.id])
         for row in rows
-        if row.account_id in providers
+        if row.account_id in providers and row.id in befores
     }
 
 
@@ -282,6 +324,14 @@ def _other_windows(
             if schedule is not None and rule_id != but and _acts(binding, row, now):
                 found[row.id].append(windows[rule_id])
     return found
+
+
+def _standing(session: Session, rows: Sequence[Endpoint], now: datetime) -> dict[str, PointFiring]:
+    """Return the cron points whose holds are in force, the latest of each endpoint."""
+    active = holds.active_of(session, [row.id for row in rows], now)
+    held = [one for several in active.values() for one in several if one.source == CRON]
+    fired = schedules.firings_of_holds(session, [hold.id for hold in held])
+    return {hold.endpoint_id: fired[hold.id] for hold in held if hold.id in fired}
 
 
 def _acts(binding: Binding, row: Endpoint, now: datetime) -> bool:

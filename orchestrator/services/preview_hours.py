@@ -22,11 +22,15 @@ YEAR = timedelta(weeks=52)
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """The schedules that act on an endpoint, its start-up time, and if it runs without them."""
+    """The schedules that act on an endpoint, its start-up time, and if it runs without them.
+
+    `standing` tells whether a cron point that has fired keeps it up (or down) until the next edge.
+    """
 
     schedules: frozenset[Windows]
     early: timedelta = AT_ONCE
     up_otherwise: bool = False
+    standing: bool | None = None
 
     @property
     def wide(self) -> bool:
@@ -68,6 +72,8 @@ def stretches(acting: Together, start: datetime, end: datetime) -> list[tuple[da
     fired = [point for one in acting.schedules for point in points(one, start, end)]
     begun = {point.at: False for point in fired}
     begun |= {point.at: True for point in fired if point.action is PointAction.START}
+    if acting.standing is not None:
+        begun.setdefault(start, acting.standing)
     # Each end of a window of any schedule is an edge, also where another one goes on.
     edges = {start, end, *begun}
     for one in acting.schedules:

@@ -74,17 +74,19 @@ def run(
     """Run what is known again; where nothing is unknown, once for all three.
 
     `witness` is what happened whatever the rules were. Looking `ahead` it is expected that what is
-    awake stays in use, so that the cloud's own timer does not run out. `delays` are of starts that
-    will be late.
+    awake stays in use, so that the cloud's own timer does not run out; at the least starts take no
+    time, as none says how short the next will be. `delays` are of starts that will be late.
     """
     regimes = regimes_of(known)
     first = known[0]
-    mind = _mind(first.row, max(demand.start, first.at), startup.time)
+    at = max(demand.start, first.at)
 
     def course(assume: Assume) -> Course:
         used = ahead and assume is Assume.UNKNOWN
         taken = [replace(one, timer=None) for one in regimes] if used else regimes
-        return rerun(taken, demand, mind, startup.time, assume, witness=witness, delays=delays)
+        takes = SHORTEST if ahead and assume is Assume.IDLE else startup.time
+        mind = _mind(first.row, at, takes)
+        return rerun(taken, demand, mind, takes, assume, witness=witness, delays=delays)
 
     expected = course(Assume.UNKNOWN)
     if not demand.unknown:

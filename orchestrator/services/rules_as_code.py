@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
@@ -19,16 +19,15 @@ from orchestrator.services import fleet
 from orchestrator.services.errors import ServiceError, conflict, invalid
 from orchestrator.services.requests import Asked
 from orchestrator.services.rules_differences import FieldChange, differences
+from orchestrator.services.rules_problems import Problem, problem_of, refused
 from orchestrator.services.rules_yaml import Loaded, Path
 from orchestrator.store import events
 from orchestrator.store import rules as marks
 from orchestrator.store.tables import AppliedRule, Json
 
-MOST_PROBLEMS = 50
 # What one file may bind in one transaction, all of whose rows are written with the store locked.
 MOST_COVERED = 20_000
 DEFAULT_SET = "default"
-CONFLICT = 409
 T = TypeVar("T")
 
 
@@ -64,15 +63,6 @@ class Item:
     notes: Sequence[str] = ()
     operation: str = ""
     covered: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What is wrong at one place of a file."""
-
-    path: Path
-    message: str
-    status: int = 422
 
 
 class RowLike(Protocol):
@@ -146,7 +136,8 @@ class Section(Protocol):
 class Run:
     """One reading of a file under way: who asks, what it says by section, and what is wrong.
 
-    `owner` is the set that the file is of: only what that made is pruned. `raw` is what was read.
+    `owner` is the set that the file is of: only what that made is pruned. `raw` is what was read,
+    of which `wanted` lacks what is wrong.
     """
 
     session: Session
@@ -212,7 +203,8 @@ class RuleSection(Generic[Row]):
         """See to the rules that are not in the file, where it has the section at all."""
         wanted = run.wanted.get(self.section)
         if wanted is not None:
-            rows = [row for row in self.kind.rows(run.session) if row.name not in wanted]
+            named = {*wanted, *(run.raw.get(self.section) or ())}  # also what is wrong
+            rows = [row for row in self.kind.rows(run.session) if row.name not in named]
             yield from self._rest(run, sorted(rows, key=lambda row: row.name))
 
     def _save(self, run: Run, name: str, given: Any, row: Row | None) -> Item | None:
@@ -317,34 +309,6 @@ def _worked(run: Run, work: Callable[[Run], Iterator[Item]]) -> list[Item]:
     """Do the work of a section, all of whose rules look at the same endpoints."""
     with fleet.kept(run.session):
         return list(work(run))
-
-
-def problem_of(error: ServiceError, place: Callable[[str], Path]) -> Problem:
-    """Return an error as a problem at its place in a file."""
-    remedy = f" {error.remedy}" if error.remedy else ""
-    return Problem(place(error.field or ""), f"{error.detail}{remedy}", error.status)
-
-
-def refused(problems: Collection[Problem], loaded: Loaded) -> ServiceError:
-    """Return the error for a file with problems: each with its place and line."""
-    lined = [(loaded.line_of(problem.path), problem) for problem in problems]
-    placed = sorted(lined, key=lambda one: one[0])[:MOST_PROBLEMS]
-    told = [(dotted(one.path), f"line {at}: {one.message}") for at, one in placed]
-    status = CONFLICT if all(one.status == CONFLICT for one in problems) else 422
-    return ServiceError(
-        "rules_refused",
-        status,
-        "Not possible in this state" if status == CONFLICT else "Not valid",
-        ": ".join(told[0]),
-        field=told[0][0],
-        remedy="Nothing was changed. Correct the file and try again.",
-        findings=told,
-    )
-
-
-def dotted(path: Path) -> str:
-    """Return a path as people write it."""
-    return ".".join(str(part) for part in path) or "the file"
 
 
 def _mark(run: Run, section: str, rule_id: str, before: Json | None, after: Json) -> None:

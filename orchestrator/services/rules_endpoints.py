@@ -19,14 +19,9 @@ from orchestrator.services.context import Context
 from orchestrator.services.creation import Requested
 from orchestrator.services.errors import ServiceError, conflict, invalid, nearest
 from orchestrator.services.requests import busy
-from orchestrator.services.rules_as_code import (
-    Action,
-    Item,
-    Problem,
-    Run,
-    problem_of,
-)
+from orchestrator.services.rules_as_code import Action, Item, Run
 from orchestrator.services.rules_differences import FieldChange, differences
+from orchestrator.services.rules_problems import Problem, problem_of
 from orchestrator.services.rules_specs import (
     alike,
     hides,

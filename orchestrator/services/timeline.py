@@ -34,7 +34,7 @@ ASSUMPTION = (
     "the rules and holds of today, no click; starts that many want at once begin late, and those "
     "that find no room in the quota do not begin; the likely "
     "figure takes it that what is awake stays in use and what sleeps at zero is not woken, the low "
-    "one that no request comes, the high one that they never cease"
+    "one that no request comes and a start takes no time, the high one that requests never cease"
 )
 UNCONFIRMED = "unconfirmed"
 UNMEASURED = frozenset({"", UNCONFIRMED})

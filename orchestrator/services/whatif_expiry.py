@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from orchestrator.domain.expiry import LONGEST, Expiry
-from orchestrator.services import calendars, expiry_policies
+from orchestrator.services import calendars, expiry_policies, selectors
 from orchestrator.services.errors import invalid
 from orchestrator.store.tables import Endpoint, ExpiryPolicy
 
@@ -21,12 +21,16 @@ ASSUMPTION = (
 
 @dataclass(frozen=True, slots=True)
 class DraftExpiry:
-    """How long endpoints would have lived since they were made; a date is the same for all."""
+    """How long endpoints would have lived since they were made; a date is the same for all.
+
+    `covers` are the ids of those that it is about, None for all.
+    """
 
     ttl: str
     name: str = "draft-expiry"
     timezone: str = "UTC"
     calendars: tuple[str, ...] = ()
+    covers: frozenset[str] | None = None
 
 
 def drafts_of(
@@ -38,7 +42,7 @@ def drafts_of(
     """
     if draft is not None:
         calendars.check_names(session, draft.calendars, "expiry.calendars")
-    return [*([] if draft is None else [draft]), *(_of_policy(row) for row in saved)]
+    return [*([] if draft is None else [draft]), *(_of_policy(session, row) for row in saved)]
 
 
 def ends(
@@ -51,7 +55,12 @@ def ends(
     for draft in drafts:
         if _end(session, draft, now) > now + LONGEST:
             raise invalid("expiry.ttl", f"That is longer than {LONGEST.days} days.")
-    return {row.id: _earliest(session, drafts, row) for row in rows} if drafts else {}
+    found = {}
+    for row in rows:
+        own = [one for one in drafts if one.covers is None or row.id in one.covers]
+        if own:
+            found[row.id] = _earliest(session, own, row)
+    return found
 
 
 def _earliest(session: Session, drafts: Sequence[DraftExpiry], row: Endpoint) -> Expiry:
@@ -68,7 +77,7 @@ def _end(session: Session, draft: DraftExpiry, start: datetime) -> datetime:
     )
 
 
-def _of_policy(row: ExpiryPolicy) -> DraftExpiry:
+def _of_policy(session: Session, row: ExpiryPolicy) -> DraftExpiry:
     ttl = row.default_ttl or row.max_ttl
     if not ttl:
         raise invalid(
@@ -76,4 +85,6 @@ def _of_policy(row: ExpiryPolicy) -> DraftExpiry:
             f"The expiry policy {row.name} lets nothing expire by itself.",
             remedy="Name one with default_ttl or max_ttl, or give `expiry`.",
         )
-    return DraftExpiry(ttl, row.name, row.timezone, tuple(row.calendars))
+    covered = selectors.covered(session, selectors.from_json(row.selector))
+    ids = frozenset(one.id for one in covered)
+    return DraftExpiry(ttl, row.name, row.timezone, tuple(row.calendars), ids)

@@ -35,6 +35,9 @@ LONGEST = timedelta(days=400)
 MOST_ENDPOINTS = 200
 # Some 3 ms of a processor for each day of an endpoint, and 1 ms for each firing of a point.
 MOST_DAYS, MOST_FIRINGS = 3_000, 10_000
+BY_ITS_SELECTOR = (
+    "a saved rule acts on the endpoints that its own selector covers now, as it is now"
+)
 _DRAFT_SCHEDULE, _DRAFT_POLICY = "draft:schedule", "draft:policy"
 
 
@@ -99,6 +102,7 @@ def prepared(session: Session, wanted: Wanted, now: datetime) -> tuple[Others, l
         since=wanted.start,
         added=(*(_in_force(row, wanted.start) for row in saved), *drafts),
         windows=windows,
+        covers=_covers(session, saved),
         without=frozenset(row.id for row in gone),
         instead=wanted.instead,
         ends=whatif_expiry.ends(session, terms, rows, now),
@@ -109,7 +113,17 @@ def prepared(session: Session, wanted: Wanted, now: datetime) -> tuple[Others, l
 
 def assumptions(others: Others) -> tuple[str, ...]:
     """Return what a comparison takes for granted."""
-    return (*whatif.ASSUMPTIONS, *((whatif_expiry.ASSUMPTION,) if others.ends else ()))
+    saved = (BY_ITS_SELECTOR,) if others.covers else ()
+    return (*whatif.ASSUMPTIONS, *saved, *((whatif_expiry.ASSUMPTION,) if others.ends else ()))
+
+
+def _covers(session: Session, saved: Sequence[Rule]) -> dict[str, frozenset[str]]:
+    """Return the endpoints that saved rules cover now, by rule."""
+    found = {}
+    for rule in saved:
+        rows = selectors.covered(session, selectors.from_json(rule.selector))
+        found[rule.id] = frozenset(row.id for row in rows)
+    return found
 
 
 def check_span(start: datetime, end: datetime, now: datetime) -> None:

@@ -13,9 +13,9 @@ from typing import Literal
 
 from sqlmodel import Session
 
-from orchestrator.domain.decide import Considered, Decision, Facts, Rule, decide
+from orchestrator.domain.decide import DRAINING, Considered, Decision, Facts, Rule, decide
 from orchestrator.domain.endpoints import BilledReplicas, Stop
-from orchestrator.domain.idle import Activity
+from orchestrator.domain.idle import FLOWING_FOR, Activity
 from orchestrator.domain.plan import Means, needed
 from orchestrator.domain.status import Status, Wish
 from orchestrator.services import clicks, remembered, use_then, why_inputs
@@ -119,31 +119,42 @@ def _past(session: Session, row: Endpoint, at: datetime) -> Why:
     then = found
     activity = use_then.activity_then(session, row, then.row, at)
 
-    def facts(instant: datetime) -> Facts:
-        return then.book.facts(then.row, activity, instant)
+    def seeing(use: Activity) -> FactsAt:
+        return lambda instant: then.book.facts(then.row, use, instant)
 
-    why = _asked(facts, then.book, at, "past")
-    recorded = _recorded(session, row, at)
+    known = seeing(activity)
+    why, recorded = _asked(known, then.book, at, "past"), _recorded(session, row, at)
+    drain = _drain_as_decided(why.decision, recorded, at)
+    if drain is not None:
+        flow = seeing(replace(activity, last_request_at=drain.last_request_at))
+        why = _asked(flow, then.book, at, "past", looked_at=known)
     return replace(
         why,
         known_at=then.at,
         recorded=recorded,
         barrier=_barrier_then(then.row, why.decision),
-        doubts=(*_doubts(session, row, why, recorded), *_read_later(row, then, activity, at)),
+        doubts=(
+            *_doubts(session, row, why, recorded),
+            *([] if drain is None else [drain.doubt]),
+            *_read_later(row, then, activity, at),
+        ),
     )
 
 
-def _asked(facts: FactsAt, book: Rulebook, at: datetime, basis: Basis) -> Why:
+def _asked(
+    facts: FactsAt, book: Rulebook, at: datetime, basis: Basis, *, looked_at: FactsAt | None = None
+) -> Why:
     known = facts(at)
     decision = decide(known, at)
     edge = decision.next_edge
     after = None if edge is None else decide(facts(edge), edge)
-    looked_at = why_inputs.inputs(why_inputs.Asked(known, book, at))
+    seen = known if looked_at is None else looked_at(at)
+    inputs = why_inputs.inputs(why_inputs.Asked(seen, book, at))
     return Why(
         at=at,
         basis=basis,
         decision=decision,
-        lines=tuple(_lines(decision, looked_at)),
+        lines=tuple(_lines(decision, inputs)),
         status=known.status,
         next_at=edge,
         next_wish=None if after is None else after.wish,
@@ -201,6 +212,33 @@ def _recorded(session: Session, row: Endpoint, at: datetime) -> Recorded | None:
         return None
     rule = f"{event.data['rule']}:{event.data['id']}".rstrip(":")
     return Recorded(event.at, event.data["wish"], rule, event.message)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drain:
+    """A last request by which a decision about a drain holds, and why it is taken so."""
+
+    last_request_at: datetime
+    doubt: str
+
+
+def _drain_as_decided(
+    decision: Decision | None, recorded: Recorded | None, at: datetime
+) -> _Drain | None:
+    """Return what the engine had seen of a drain; None where what is kept of use agrees with it.
+
+    A drain hangs on single minutes, and the record of use keeps ten together.
+    """
+    if decision is None or recorded is None or decision.wish == recorded.wish:
+        return None
+    if decision.rule is not Rule.SCHEDULE or not recorded.rule.startswith(Rule.SCHEDULE):
+        return None
+    told = f"what the engine had decided at {recorded.at:%Y-%m-%d %H:%M:%S} UTC tells that requests"
+    if decision.draining:
+        return _Drain(recorded.at - FLOWING_FOR, f"{told} had ceased by then, as far as it knew")
+    if recorded.message.partition(", ")[2].startswith(DRAINING):
+        return _Drain(at, f"{told} still flowed: when each came is not kept")
+    return None
 
 
 def _doubts(session: Session, row: Endpoint, why: Why, recorded: Recorded | None) -> list[str]:

@@ -54,6 +54,8 @@ def read(row: Bearer) -> Expiry | None:
         warned_at=_instant(stored["warned_at"]),
         grace=None if grace is None else timedelta(seconds=grace),
         expired_at=_instant(stored.get("expired_at")),
+        timezone=stored.get("timezone", "UTC"),
+        calendars=tuple(stored.get("calendars", ())),
     )
 
 
@@ -73,6 +75,8 @@ def stored(expiry: Expiry, extensions: int = 0) -> Json:
         "warned_at": _text(expiry.warned_at),
         "grace_s": None if expiry.grace is None else int(expiry.grace.total_seconds()),
         "extensions": extensions,
+        "timezone": expiry.timezone,
+        "calendars": list(expiry.calendars),
     }
 
 

@@ -121,6 +121,33 @@ def test_an_extension_counts_from_the_end(lab: Site) -> None:
     assert "no earlier" in body["detail"]
 
 
+def test_an_extension_goes_by_the_zone_and_calendars_it_was_set_with(lab: Site) -> None:
+    """In Tokyo it is nine hours later, and the plant is closed on a Thursday."""
+    plant = {"name": "Plant", "source": {"kind": "dates", "dates": {"2026-03-05": "inventory"}}}
+    assert lab.post("/v1/calendars", plant).status_code == 201
+    made = put(lab, "1wd", timezone="Asia/Tokyo", calendars=["Plant"]).json()
+    assert made["expiry"]["at"] == "2026-03-03T12:00:00Z"
+    # From Tuesday on: Wednesday is the first, Thursday is off, Friday the second.
+    extended = extend(lab, "2wd").json()["expiry"]["at"]
+    assert extended == "2026-03-06T12:00:00Z"
+    # A date lasts to its end in that zone.
+    assert extend(lab, "2026-03-10").json()["expiry"]["at"] == "2026-03-10T15:00:00Z"
+    # What is named takes their place, and stays.
+    assert extend(lab, "2026-03-12", timezone="UTC", calendars=[]).json()["expiry"]["at"] == (
+        "2026-03-13T00:00:00Z"
+    )
+    assert extend(lab, "1wd").json()["expiry"]["at"] == "2026-03-16T00:00:00Z"
+
+
+def test_an_extension_does_without_a_calendar_that_is_gone_and_says_so(lab: Site) -> None:
+    plant = {"name": "Plant", "source": {"kind": "dates", "dates": {"2026-03-04": "inventory"}}}
+    assert lab.post("/v1/calendars", plant).status_code == 201
+    put(lab, "1wd", calendars=["Plant"])
+    assert lab.ask("DELETE", "/v1/calendars/Plant").status_code in (200, 204)
+    assert extend(lab, "1wd").json()["expiry"]["at"] == "2026-03-04T12:00:00Z"
+    assert "without the calendar Plant" in lab.events("endpoint.expiry_extended")[0].message
+
+
 def test_what_has_expired_counts_from_now_and_comes_back(lab: Site) -> None:
     put(lab, "1d")
     lab.clock.set(NOON + timedelta(days=3))

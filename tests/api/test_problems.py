@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from orchestrator.api import middleware
+from orchestrator.api.schemas.texts import message_of
 from orchestrator.store import accounts
 from tests.api.site import Site, problem
 
@@ -69,6 +70,54 @@ def test_an_unknown_query_parameter_names_the_nearest(
 def test_a_route_without_parameters_says_so(site: Site) -> None:
     body = problem(site.ask("GET", "/v1/me?verbose=1"), 422, "unknown_parameter")
     assert body["remedy"] == "None are accepted here."
+
+
+NAMED = {
+    "/v1/schedules": {"name": "über", "timezone": "UTC", "windows": [], "selector": {}},
+    "/v1/policies": {"name": "über", "timeout_minutes": 5, "selector": {}},
+    "/v1/expiry-policies": {"name": "über", "selector": {}},
+    "/v1/calendars": {"name": "über", "source": {"kind": "dates", "dates": {}}},
+    "/v1/notification-targets": {"name": "über"},
+    "/v1/accounts": {"name": "über", "credential_ref": "env:X"},
+    "/v1/tokens": {"name": "über"},
+}
+
+
+@pytest.mark.parametrize("path", sorted(NAMED))
+def test_a_name_is_refused_in_words_with_an_example(site: Site, path: str) -> None:
+    found = problem(site.post(path, NAMED[path]), 422, "invalid")["errors"]
+    (told,) = [one["message"] for one in found if one["field"] == "name"]
+    assert "begins with a letter from a to z or a digit" in told
+    assert "63 characters at most, such as " in told
+
+
+def test_no_pattern_is_told_without_words(site: Site) -> None:
+    """Every pattern that requests are held against, by what is said of a value it refuses."""
+    patterns = set(_patterns(site.get("/openapi.json")))
+    assert len(patterns) >= 8
+    for pattern in patterns:
+        item = {"type": "string_pattern_mismatch", "ctx": {"pattern": pattern}, "msg": pattern}
+        assert "such as " in message_of(item), pattern
+
+
+def _patterns(document: Any) -> Iterator[str]:
+    if isinstance(document, dict):
+        found = document.get("pattern")
+        if isinstance(found, str):
+            yield found
+        names = document.get("patternProperties")
+        yield from names if isinstance(names, dict) else ()
+        for part in document.values():
+            yield from _patterns(part)
+    elif isinstance(document, list):
+        for part in document:
+            yield from _patterns(part)
+
+
+def test_a_key_of_requests_is_refused_in_words(site: Site) -> None:
+    headers = {"Idempotency-Key": "two words"}
+    body = problem(site.post("/v1/tokens", {"name": "ci"}, headers=headers), 422, "invalid")
+    assert "without spaces, such as" in body["errors"][0]["message"]
 
 
 @pytest.mark.parametrize(

@@ -244,6 +244,47 @@ def test_all_mistakes_are_named_at_once(lab: Site) -> None:
     assert refused(lab, "a: [1\n")["the file"].startswith("line 2: ")
 
 
+def test_mistakes_are_named_beside_those_of_references_and_none_twice(lab: Site) -> None:
+    """What is wrong as such, what its cloud would refuse, and what only the store can tell."""
+    trials = {"selector": {"account": "lab"}, "calendars": ["ours"]}
+    sections: dict[str, Any] = {
+        "calendars": {"ours": {"holidays": {"country": "germny"}}},
+        "schedules": {
+            "mars": {**SCHEDULE, "timezone": "Mars/Base"},
+            "fine": {**SCHEDULE, "calendars": ["ours"]},
+            "lost": {**SCHEDULE, "calendars": ["theirs"]},
+            "typo": {**SCHEDULE, "windoes": []},
+        },
+        "policies": {"nap": {"timeout_minutes": 5, "selector": {"account": "nope"}}},
+        "expiry_policies": {"trials": trials},
+        "endpoints": {"lab/nope": {"labels": {"a": "b"}}, "lab/search": {"labels": {"ü": "x"}}},
+    }
+    found = refused(lab, file(**sections))
+    assert list(found) == [
+        "calendars.ours.holidays.country",
+        "schedules.mars.timezone",
+        "schedules.lost.calendars.0",
+        "schedules.typo.windoes",
+        "policies.nap.selector.account",
+        "endpoints.lab/nope",
+        "endpoints.lab/search.labels.ü.[key]",
+    ]
+    assert all(told.startswith("line ") for told in found.values())
+
+
+def test_what_is_wrong_is_not_taken_as_gone(lab: Site) -> None:
+    """Pruning would remove what is not in the file; a rule that is wrong there is in it."""
+    apply(lab, FILE)
+    text = file(schedules={"office-hours": {**SCHEDULE, "windoes": []}}, calendars={})
+    assert list(refused(lab, text, prune=True)) == ["schedules.office-hours.windoes"]
+    used = file(calendars={"ours": {"dates": {"2026-02-30": ""}}, "bavaria": {}})
+    assert list(refused(lab, used, prune=True)) == ["calendars.ours.dates", "calendars.bavaria"]
+    assert list(refused(lab, file(schedules=5, calendars=[1]), prune=True)) == [
+        "schedules",
+        "calendars",
+    ]
+
+
 def test_names_are_not_taken_from_what_is_not_in_the_file(lab: Site) -> None:
     refused(lab, "version: 1\nschedules:\n  a: {}\n  a: {}\n")
 

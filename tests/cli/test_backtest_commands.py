@@ -129,6 +129,37 @@ def test_advice_with_rules_to_apply(cli: Cli, traffic: str, tmp_path: Path) -> N
     assert found["price_per_refused_request"]["amount"] == "14.400000000"
 
 
+def test_a_busy_endpoint_beside_a_silent_one_is_promised_what_it_costs(
+    cli: Cli, tmp_path: Path
+) -> None:
+    """Two endpoints, from a file as spreadsheets write it: neither is pulled to the other."""
+    rows = [HEAD]
+    for place in range(2016):
+        rows += [f"prod,{place * 600},100,1"]
+        rows += [f"staging,{place * 600},100,1"] if place % 144 == 80 else []
+    file = tmp_path / "traffic.csv"
+    file.write_text("\r\n".join(rows), encoding="utf-8-sig")
+    found = cli("advise", "--traffic", str(file), "-o", "json").json
+    costs = {
+        one["endpoint"]: [
+            Decimal(one["week"]["cost"][end]["amount"]) for end in one["week"]["cost"]
+        ]
+        for one in found["endpoints"]
+    }
+    assert all(abs(one - Decimal("134.40")) < Decimal("0.01") for one in costs["prod"])
+    assert costs["staging"][2] < 2
+    whole = [Decimal(one["amount"]) for one in found["week"]["cost"].values()]
+    assert whole[0] <= costs["prod"][1] + costs["staging"][1] <= whole[2] < whole[0] + 2
+
+
+def test_a_number_of_another_kind_is_named_by_its_column(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "float.csv"
+    file.write_text(f"{HEAD}\na,0.0,3,1\n")
+    ran = cli("backtest", "--traffic", str(file))
+    assert ran.code == ExitCode.USAGE
+    assert "line 2: window_start_s is '0.0', where a whole number like 600 is expected" in ran.err
+
+
 def test_advice_is_judged_on_the_second_week(cli: Cli, traffic: str) -> None:
     ran = cli("advise", "--traffic", traffic, "--calibrate", "-o", "json")
     rows = ran.json["items"]

@@ -328,12 +328,12 @@ SECRETS = {"huggingface": TOKEN, "sagemaker": f"{KEY}:secret-of-the-stage"}
 
 
 def cases(words: Iterable[str]) -> pytest.MarkDecorator:
-    """Meet every word on both clouds; of those of SageMaker two thirds are left to `make soak`."""
-    found = []
-    for number, word in enumerate(words):
-        found.append(pytest.param("huggingface", word, id=f"huggingface-{word}"))
-        marks = [pytest.mark.soak] if number % 3 else []
-        found.append(pytest.param("sagemaker", word, id=f"sagemaker-{word}", marks=marks))
+    """Meet every word on both clouds."""
+    found = [
+        pytest.param(cloud, word, id=f"{cloud}-{word}")
+        for word in words
+        for cloud in ("huggingface", "sagemaker")
+    ]
     return pytest.mark.parametrize(("prepared", "word"), found, indirect=["prepared"])
 
 

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, Hardware, Scaling
 from orchestrator.domain.status import Wish
 from orchestrator.engine.engine import Cadence
+from orchestrator.sandbox import faults
 from orchestrator.services import creation, deletion, expiry, holding, leases
 from orchestrator.services.errors import ServiceError, conflict
 from orchestrator.services.expiry import Wanted
@@ -181,3 +182,21 @@ def test_a_person_may_pause_what_idleness_sends_to_zero(sqlite_database: Databas
     stage.engine.nudge()
     stage.run(minutes=10)
     assert stage.state("chat") == "paused"
+
+
+def test_a_lease_tells_what_its_start_waits_for(calm: Stage) -> None:
+    calm.click("pause", "chat")
+    calm.engine.nudge()
+    calm.run(minutes=20)
+    full = faults.error(400, "No capacity in this region")
+    calm.world.faults.add(full, method="POST", path=r"/chat/resume$")
+    found = lease(calm, HOUR)
+    assert (found.state, found.detail) == ("starting", "it is paused: Endpoint is paused")
+    calm.engine.nudge()
+    calm.run(minutes=10)
+    with calm.database.read() as session:
+        held, row = leases.find(session, found.lease.id)
+        later = leases.view(session, held, row, calm.clock.now())
+    assert later.state == "starting"
+    assert later.detail.startswith("it is paused, waiting for capacity: Hugging Face answered 400")
+    assert "No capacity in this region; tried again at 2026-11-16 00:" in later.detail

@@ -299,7 +299,7 @@ class TestOnTheCloud:
         scene.wait()
         (after,) = scene.driver.list_endpoints().sightings
         seen = after.snapshot()
-        assert (seen.status, seen.restless, seen.row) == (Status.RUNNING, False, "")
+        assert (seen.status, seen.restless, seen.row) == (Status.RUNNING, False, after.digest)
         assert before.digest != after.digest
 
     def test_an_outage_in_the_middle_is_admitted(self, scene: SmWorld) -> None:

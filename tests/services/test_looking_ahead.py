@@ -124,3 +124,27 @@ def test_starts_by_request_are_measured_and_what_is_assumed_is_called_so(
     assert timedelta(seconds=60) <= found.time < timedelta(minutes=5)
     assert "the middle of 3 measured (its own)" in ahead(stage, "chat", HOUR).assumption
     assert not [op for op in stage.operations("chat") if op.kind == "resume"]
+
+
+def test_the_least_that_may_come_holds_no_start_that_was_never_measured(
+    sqlite_database: Database,
+) -> None:
+    """It starts in a minute, and nobody comes: less than the ten minutes that are assumed."""
+    stage = open_stage(sqlite_database, cadence=SELDOM)
+    stage.world.add_endpoint(NAMESPACE, endpoint_payload("chat"), state="paused", startup_s=60)
+    stage.step()
+    stage.adopt("chat")
+    stage.schedule()
+    stage.idle_policy(30, action="pause")
+    stage.run_until(MONDAY + 7 * HOUR)
+    told = ahead(stage, "chat", 10 * HOUR).future
+    stage.run(hours=10)
+    now = stage.clock.now()
+    with stage.database.read() as session:
+        row = session.get_one(Endpoint, stage.endpoint("chat").id)
+        came = timeline(session, row, MONDAY + 7 * HOUR, now, now).past
+    assert told is not None
+    assert came is not None
+    assert [op.kind for op in stage.operations("chat")] == ["resume", "pause"]
+    assert 0 < told.low <= came.nano <= told.high
+    assert came.nano - told.low < 0.8e9 / 6  # less than ten minutes at $0.80 an hour

@@ -18,6 +18,7 @@ from orchestrator.sandbox.traffic import Traffic, Window
 from orchestrator.services import (
     differences,
     edges,
+    expiry_policies,
     policies,
     releasing,
     reruns,
@@ -297,3 +298,31 @@ def test_firings_of_few_days_are_counted_wherever_they_lie() -> None:
     often = Windows("UTC", (), 0, (CronPoint("* * * * *", START),))
     assert 500 <= edges.firings_between(often, FIRST, end, 500) <= 7 * 1440
     assert edges.firings_between(often, FIRST, FIRST + DAY, 10_000) == 1440
+
+
+def test_a_saved_rule_acts_on_what_it_covers_itself(stage: Stage) -> None:
+    """The selector of the question says what is compared, not what a saved rule covers."""
+    stage.add("other", min_replica=1)
+    start = adopted(stage, min_replica=1)
+    stage.adopt("other")
+    stage.run(hours=4)
+    chat, other = stage.endpoint(NAME).id, stage.endpoint("other").id
+    end, everything = stage.clock.now(), Selector(account_id=stage.account.id)
+    with stage.database.write() as session:
+        only = Selector(endpoint_id=other)
+        nap = policies.Draft("Nap", 20, 5, "pause", only)
+        saved = policies.create(session, nap, stage.asked()).policy.id
+        trials = expiry_policies.Draft("Trials", only, default_ttl="1h")
+        expiry_policies.create(session, trials, stage.asked())
+        asked_for = Wanted(start, end, everything, rules=[saved, "Trials"])
+        others, rows = whatif_request.prepared(session, asked_for, end)
+        found = {
+            row.id: whatif.what_if(session, row, others, end=end, now=end).compared for row in rows
+        }
+    assert set(others.ends) == {other}
+    assert whatif_request.BY_ITS_SELECTOR in whatif_request.assumptions(others)
+    untouched, changed = found[chat], found[other]
+    assert untouched is not None
+    assert changed is not None
+    assert untouched.other == untouched.again
+    assert changed.other.hours.expected < changed.again.hours.expected

@@ -6,10 +6,12 @@ from collections import Counter
 
 from tests.simulator.deaths import POINTS
 from tests.simulator.menu import AWS_SWITCHES, KINDS, SWITCHES
-from tests.simulator.tally import Tally, middle
+from tests.simulator.tally import DIFFERENT, Tally, middle
 
 ORDER = (
     "histories",
+    "different",
+    "after the last step",
     "flavours",
     "steps",
     "deaths",
@@ -30,7 +32,7 @@ ORDER = (
     "passes to rest",
 )
 # `make test` plays the first of all chunks, `make soak` begins with the others.
-CHUNKS = 40
+CHUNKS = 20
 HISTORIES = 2000
 STEPS = 20
 # Kinds of operations that must have succeeded, and rules that must have acted.
@@ -58,6 +60,8 @@ def shortfalls(tally: Tally) -> list[str]:
     found = []
     if tally.number("histories", "all") < HISTORIES:
         found.append(f"{HISTORIES} histories")
+    if len(tally.groups.get(DIFFERENT, ())) < HISTORIES:
+        found.append(f"{HISTORIES} different histories")
     if middle(tally.groups.get("steps", Counter())) < STEPS:
         found.append(f"a median of {STEPS} steps")
     for group, names in _wanted().items():

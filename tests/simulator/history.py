@@ -30,7 +30,8 @@ BILL_EVERY = 8
 CONFLICT, UNPROCESSABLE = 409, 422
 # Points that every pass comes to.
 ALWAYS_MET = ("call before", "call middle", "call after", "commit before", "commit after")
-MOST_LOOKS = 20
+# From this step on, what has not come yet of the fault and the death is made to come soon.
+HURRY = 14
 # The longest life, an extension of it, the notice, the grace and the notice before its end.
 RIPE = timedelta(hours=8)
 
@@ -80,6 +81,8 @@ class History:
     def stepped(self) -> None:
         """End a step with its checks."""
         self.steps += 1
+        if self.steps == HURRY:
+            self._hurry()
         self.check()
 
     # Time
@@ -318,26 +321,25 @@ class History:
             self.universe.process.context.providers.close()
             self.universe.process.context.database.engine.dispose()
 
-    def _force(self) -> None:
-        """Bring about the fault and the death that were planned and have not come yet."""
-        universe, seed = self.universe, self.world.seed
+    def _hurry(self) -> None:
+        seed, reaper = self.world.seed, self.universe.reaper
         if not self._struck():
             wanted = menu.EVERYWHERE[seed % len(menu.EVERYWHERE)]
             self.faults.append(self.world.faults.add(wanted, count=1))
-            self._until(self._struck)
-        if not universe.reaper.deaths:
-            universe.reaper.disarm()
-            universe.reaper.arm(ALWAYS_MET[seed % len(ALWAYS_MET)], 1)
-            self._until(lambda: bool(universe.reaper.deaths))
-        self.check()
+        if not reaper.deaths:
+            reaper.disarm()
+            reaper.arm(ALWAYS_MET[seed % len(ALWAYS_MET)], 1)
 
-    def _until(self, come: Callable[[], bool]) -> None:
-        """Let the engine look again and again: after a throttling it waits before it calls."""
-        for _ in range(MOST_LOOKS):
-            self.universe.nudged()
-            if come():
-                return
-            self.universe.let_pass(60)
+    def _force(self) -> None:
+        """Bring about, after the last step, the fault and the death that have not come yet."""
+        reaper = self.universe.reaper
+        missing = [("fault", self._struck), ("death", lambda: bool(reaper.deaths))]
+        for what, come in missing:
+            if not come():
+                TALLY.add("after the last step", what)
+                self._hurry()
+                self.universe.look_until(come)
+        self.check()
 
     def _struck(self) -> bool:
         return any(fault.fired for fault in self.faults)
@@ -381,14 +383,11 @@ class History:
         assert self._struck(), "no fault struck"
         assert self.universe.reaper.deaths, "nobody died"
         TALLY.add("histories", "all")
+        self.store.count()
         self.calls.ends.count()
         TALLY.add("steps", str(self.steps))
         for fault in self.faults:
             TALLY.add("faults", fault.fault.kind, fault.fired)
-        for row in self.book.rows("SELECT kind, status, count(*) n FROM operation GROUP BY 1, 2"):
-            TALLY.add("operations", f"{row['kind']} {row['status']}", row["n"])
-        for row in self.book.rows("SELECT rule FROM operation WHERE rule != ''"):
-            TALLY.add("rules that acted", row["rule"].partition(":")[0])
 
 
 def _kind(asked: Asked) -> str:

@@ -9,6 +9,9 @@ from pathlib import Path
 from statistics import median
 from uuid import uuid4
 
+# A group whose names only tell one history from another.
+DIFFERENT = "different"
+
 Counts = dict[str, Counter[str]]
 
 
@@ -59,5 +62,5 @@ def lines(tally: Tally, order: Iterable[str]) -> list[str]:
     for group in order:
         counts = tally.groups.get(group, Counter())
         told = ", ".join(f"{name} {number:,}" for name, number in sorted(counts.items()))
-        found.append(f"{group}: {told or 'none'}")
+        found.append(f"{group}: {len(counts):,}" if group == DIFFERENT else f"{group}: {told}")
     return found

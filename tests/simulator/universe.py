@@ -24,6 +24,7 @@ from tests.support.stage import Killed
 SHORTEST_REST = timedelta(seconds=1)
 # So long a driver waits for the answer to a change.
 PATIENCE_S = 30.0
+MOST_LOOKS = 20
 
 
 class WallClock:
@@ -129,6 +130,14 @@ class Universe:
         """Let the engine make a pass of every account now."""
         self.process.engine.nudge()
         return self.step()
+
+    def look_until(self, come: Callable[[], bool]) -> None:
+        """Let the engine look again and again: after a throttling it waits before it calls."""
+        for _ in range(MOST_LOOKS):
+            self.nudged()
+            if come():
+                return
+            self.let_pass(60)
 
     def run(self, span: timedelta, most: int, enough: Callable[[], bool] = lambda: False) -> None:
         """Let the engine work for a span of time, in `most` passes or fewer; then time is up.

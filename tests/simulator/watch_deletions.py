@@ -30,6 +30,7 @@ class Deletions:
     book: Bystander
     ends: Ends
     _leaves: dict[str, list[_Leave]] = field(default_factory=dict)
+    _cancelled: set[str] = field(default_factory=set)
 
     def hear(self, asked: Asked, answer: Answer | None, before: datetime) -> None:
         """Note a request; one over which the process died may have been accepted, or not."""
@@ -38,6 +39,8 @@ class Deletions:
         parts = asked.path.split("/")[2:]
         if asked.method == "DELETE" and len(parts) == len(("endpoints", "id")):
             self._permit(parts[1], dict(asked.query).get("grace"), before)
+        elif parts[0] == "operations" and parts[-1] == "cancel":
+            self._cancelled.add(parts[1])
         elif _deletes_many(asked):
             for key in _accepted(asked.body, answer):
                 self._permit(key, asked.body.get("grace"), before)
@@ -51,6 +54,11 @@ class Deletions:
         """Return why an endpoint may not be deleted now; empty if it may."""
         if self.ends.deletion_is_due(endpoint, now):
             return ""
+        made_by = self.book.value(
+            "SELECT id FROM operation WHERE kind = 'create' AND endpoint_id = ?", endpoint["id"]
+        )
+        if made_by in self._cancelled:
+            return ""  # it came into being although its creation was cancelled
         leaves = self._leaves.get(endpoint["id"], [])
         if not leaves:
             return "nobody asked for its deletion"

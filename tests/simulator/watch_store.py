@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from tests.simulator.bystander import Bystander, Row
+from tests.simulator.tally import DIFFERENT, TALLY
 
 ENDED = ("succeeded", "failed", "superseded", "cancelled")
 # For each column of an endpoint, the events of which one must tell of its change.
@@ -44,6 +46,10 @@ TOLD: dict[str, tuple[str, ...]] = {
 }
 AWAKE = ("pending", "initializing", "running", "updating", "update_failed", "waiting_for_capacity")
 _GONE = "SELECT id FROM endpoint WHERE deleted_at IS NOT NULL"
+_TOLD = (
+    "SELECT event.kind, endpoint.name FROM event"
+    " LEFT JOIN endpoint ON endpoint.id = event.endpoint_id ORDER BY event.id"
+)
 _INTERVALS = "SELECT * FROM meter_interval ORDER BY endpoint_id, component, started_at, id"
 
 
@@ -58,6 +64,16 @@ class StoreWatch:
     rules: dict[str, Row] = field(default_factory=dict)
     holds: dict[str, Row] = field(default_factory=dict)
     frozen: dict[str, Any] = field(default_factory=dict)
+
+    def count(self) -> None:
+        """Count what was done, and what tells this history from others: what happened, in order."""
+        told = "".join(f"{row['kind']} {row['name']}\n" for row in self.book.rows(_TOLD))
+        TALLY.add(DIFFERENT, hashlib.blake2b(told.encode(), digest_size=8).hexdigest())
+        for row in self.book.rows("SELECT kind, status, count(*) n FROM operation GROUP BY 1, 2"):
+            TALLY.add("operations", f"{row['kind']} {row['status']}", row["n"])
+        for row in self.book.rows("SELECT rule FROM operation WHERE rule != ''"):
+            TALLY.add("rules that acted", row["rule"].partition(":")[0])
+
     billed: set[int] = field(default_factory=set)
     first: bool = True
 

@@ -14,7 +14,7 @@ T = TypeVar("T")
 _KILLS = "tests/engine/test_process_kills.py::"
 # How many seconds one test takes beside others, by the beginning of its name; in this order.
 LONG = {
-    "tests/simulator/test_histories.py::test_promises_hold": 27,
+    "tests/simulator/test_histories.py::test_promises_hold": 55,
     f"{_KILLS}TestKilledAtRandomInstants::test_it_carries_on_over_postgres": 57,
     f"{_KILLS}TestKilledAtRandomInstants::test_it_carries_on_over_sqlite": 18,
 }

@@ -154,7 +154,11 @@ def what_if(
     end: ToOption = None,
     rule: Annotated[
         list[str] | None,
-        typer.Option("--rule", metavar="RULE", help="This saved rule in earnest; repeatable."),
+        typer.Option(
+            "--rule",
+            metavar="RULE",
+            help="This saved rule in earnest, on what it covers; repeatable.",
+        ),
     ] = None,
     without: Annotated[
         list[str] | None,

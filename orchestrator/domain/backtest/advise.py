@@ -228,30 +228,39 @@ def _with(windows: Schedule, base: int) -> Policy:
     return Policy(f"windows+{GRID[base].name}", timeout, windows if windows.windows else None)
 
 
-def _possible(
-    draws: Draws, place: int, picked: _Picked, limits: tuple[float, float]
-) -> tuple[Floats, Floats]:
-    """Return hours and starts that may come; draws of learnt windows are moved by what they change.
+@dataclass(frozen=True, slots=True)
+class _Possible:
+    """Hours and starts of a day that may come, and `on`: those of a day that goes on as before."""
+
+    hours: Floats
+    starts: Floats
+    on: Floats
+
+
+def _possible(draws: Draws, place: int, picked: _Picked, limits: tuple[float, float]) -> _Possible:
+    """Return what may come; draws of learnt windows are moved by what they change.
 
     They are never below what the windows cost for certain.
     """
-    hours, starts = draws.hours[:, place], draws.starts[:, place]
+    hours, starts, on = draws.hours[:, place], draws.starts[:, place], draws.on[place]
     if picked.habit is not None:
         wakes = picked.habit.policy.timeout is not None
         most = np.inf if wakes else limits[1]
-        hours[:] = np.clip(hours + picked.habit.change[HOURS], limits[0], most)
-        starts[:] = np.maximum(starts + picked.habit.change[STARTS], 0) * wakes
-    return np.clip(hours, *limits), starts
+        change = picked.habit.change
+        hours[:] = np.clip(hours + change[HOURS], limits[0], most)
+        starts[:] = np.maximum(starts + change[STARTS], 0) * wakes
+        on[0] = np.clip(on[0] + change[HOURS], limits[0], most)
+        on[1] = max(on[1] + change[STARTS], 0) * wakes
+    return _Possible(np.clip(hours, *limits), starts, on)
 
 
-def _week(
-    mean: Floats, possible: tuple[Floats, Floats], limits: tuple[float, float], prices: Prices
-) -> Week:
-    hours = _range(possible[0], float(np.clip(mean[HOURS], *limits)))
+def _week(mean: Floats, possible: _Possible, limits: tuple[float, float], prices: Prices) -> Week:
+    on = float(np.clip(possible.on[0], *limits)), float(possible.on[1])
+    hours = _range(possible.hours, float(np.clip(mean[HOURS], *limits)), on[0])
     return Week(
         hours,
         _costs(hours, prices),
-        _range(possible[1], float(mean[STARTS])),
+        _range(possible.starts, float(mean[STARTS]), on[1]),
         WEEK * float(mean[MINUTES]),
         WEEK * limits[0],
         WEEK * float(mean[REFUSED]),
@@ -281,9 +290,11 @@ def _instead(picked: _Picked) -> int:
     return int(picked.scores[:last].argmin()) if picked.chosen == last else last
 
 
-def _range(values: Floats, mean: float) -> Range:
+def _range(values: Floats, mean: float, on: float) -> Range:
+    """80 % of the values; the mean, and what goes `on` as before, never lie outside."""
     low, high = np.quantile(values, (LOW, HIGH)) * WEEK
-    return Range(min(float(low), WEEK * mean), WEEK * mean, max(float(high), WEEK * mean))
+    ends = (WEEK * mean, WEEK * on)
+    return Range(min(float(low), *ends), WEEK * mean, max(float(high), *ends))
 
 
 def _costs(hours: Range, prices: Prices) -> tuple[int, int, int]:
@@ -302,10 +313,12 @@ def _together(advice: Sequence[Advice], draws: Draws, own: Sequence[Prices]) -> 
     hours = float(sum(one.week.hours.mean * r for one, r in zip(advice, relative, strict=True)))
     starts = sum(one.week.starts.mean for one in advice) / WEEK
     drawn = draws.hours @ relative
-    whole = _range(drawn - drawn.mean() + hours / WEEK, hours / WEEK)
+    on = float(draws.on[:, 0] @ relative)
+    whole = _range(drawn - drawn.mean() + hours / WEEK, hours / WEEK, on)
     least = float(sum(one.week.certain * r for one, r in zip(advice, relative, strict=True)))
     most = float(24 * WEEK * relative.sum())
     low, high = _cost(max(whole.low, least), first), _cost(min(whole.high, most), first)
     mean = sum(one.week.cost[1] for one in advice)
     cost = (min(low, mean), mean, max(high, mean))
-    return Fleetwide(tuple(advice), cost, _range(draws.starts.sum(1), starts))
+    on_starts = float(draws.on[:, 1].sum())
+    return Fleetwide(tuple(advice), cost, _range(draws.starts.sum(1), starts, on_starts))

@@ -3,6 +3,8 @@
 Endpoints are often wrong together: a holiday, a launch, a quiet month. The errors that a forecast
 makes on its own cases hide that, as the outcomes of other endpoints in the same days are among what
 it knows. `shared` tells how much it is.
+
+What has too few like it in the fleet goes on, in some draws, as in days of its own.
 """
 
 from __future__ import annotations
@@ -18,17 +20,20 @@ from orchestrator.domain.backtest.traffic import Floats, Ints
 
 FEWEST_DAYS = 4
 DRAWS = 400
+_WEEK = 7
 
 
 @dataclass(frozen=True, slots=True)
 class Draws:
     """Possible hours and starts of a day, shaped (draws, endpoints).
 
-    Hours may lie outside of a day, as sums would be too sure otherwise.
+    Hours may lie outside of a day, as sums would be too sure otherwise. `on` is what comes if all
+    go on as they did, shaped (endpoints, 2); of what has enough like it, what is expected.
     """
 
     hours: Floats
     starts: Floats
+    on: Floats
 
 
 class Pool(Forecaster):
@@ -54,25 +59,60 @@ class Pool(Forecaster):
         weight *= self.cases.cut == dice.choice(cuts, DRAWS)[:, None]
         half = dice.standard_normal(DRAWS // 2)
         luck = np.concatenate((half, -half))[:, None]
+        again = _Again(seed, max((one.past.shape[1] for one in expected), default=0))
         drawn = np.empty((DRAWS, len(expected), len(BOTH)))
+        on = np.empty((len(expected), len(BOTH)))
         for place, (one, candidate) in enumerate(zip(expected, chosen, strict=True)):
-            case = one.nearest[_pick(weight[:, one.nearest], dice.random(DRAWS))]
+            common = luck * np.sqrt(self._shared[candidate])
+            case = one.nearest[_pick(weight[:, one.nearest] * one.odds, dice.random(DRAWS))]
             drawn[:, place] = self._possible(one, candidate, case)
-            drawn[:, place] += luck * self._common(one, candidate)
-        return Draws(drawn[:, :, 0], np.maximum(drawn[:, :, 1], 0))
+            drawn[:, place] += common * self.scatter(one)[candidate, BOTH]
+            on[place] = again.draw(one, candidate, drawn[:, place], common)
+        return Draws(drawn[:, :, 0], np.maximum(drawn[:, :, 1], 0), on)
 
     def _possible(self, one: Expected, candidate: int, case: Ints) -> Floats:
         """What is its own in what comes: with errors of cases, or what became of others."""
         found: Floats = self.cases.outcome[case, candidate][:, BOTH]
-        if one.share:
+        if one.past.shape[1]:
             found = one.mean[candidate, BOTH] + self.errors[case, candidate][:, BOTH]
         return found
 
-    def _common(self, one: Expected, candidate: int) -> Floats:
-        """The standard deviation of what it has in common with the fleet."""
-        spread = self.errors[one.nearest, candidate][:, BOTH].std(0)
-        found: Floats = np.sqrt(self._shared[candidate]) * spread
-        return found
+
+class _Again:
+    """Draws of endpoints that go on as in days of their own: the same days for all of them.
+
+    A week is as far from the mean as one half of the days, drawn with replacement, is from the
+    other; as few days tell little of their scatter, by Student's distribution (1908).
+    """
+
+    def __init__(self, seed: int, days: int) -> None:
+        dice = np.random.default_rng([seed, days])
+        self._chance, half = dice.random(DRAWS), days // 2
+        later, before = (_drawn(dice, days, count) for count in (min(half, _WEEK), half))
+        wide = np.sqrt(days / dice.chisquare(max(days - 1, 1), DRAWS))
+        self._weight: Floats = wide[:, None] * (later - before)
+
+    def draw(self, one: Expected, candidate: int, drawn: Floats, common: Floats) -> Floats:
+        """Replace some draws, the more the less of the fleet is like it; return how it goes on.
+
+        A single day tells of no scatter, so nothing is drawn from it.
+        """
+        days = one.past[candidate][:, BOTH]
+        if one.trust >= 1 or len(days) <= 1:
+            found: Floats = one.mean[candidate, BOTH]
+            return found
+        own = self._chance >= one.trust
+        mean: Floats = days.mean(0)
+        about = self._weight @ days
+        drawn[own] = (mean + about + common * about.std(0))[own]
+        return mean
+
+
+def _drawn(dice: np.random.Generator, days: int, count: int) -> Floats:
+    """The weights of days in means of so many drawn, shaped (draws, days)."""
+    at = dice.integers(max(days, 1), size=(DRAWS, count))
+    found: Floats = (at[:, :, None] == np.arange(days)).sum(1) / max(count, 1)
+    return found
 
 
 def _pick(weight: Floats, chance: Floats) -> Ints:

@@ -78,7 +78,7 @@ def _foretold(known: Floats, rest: Floats) -> tuple[Floats, Floats]:
         for one, past in enumerate(known)
     ]
     error = rest.mean(2) - np.stack([one.mean for one in expected])
-    spread = np.stack([learnt.errors[one.nearest].std(0) for one in expected])
+    spread = np.stack([learnt.scatter(one) for one in expected])
     return error[:, :, BOTH], spread[:, :, BOTH]
 
 

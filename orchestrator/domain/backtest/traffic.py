@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -88,10 +88,12 @@ def read_csv(
 ) -> Fleet:
     """Read `client,window_start_s,requests,cv`; a stretch of `stretch_s` without a row saw none.
 
+    A byte order mark before it is no part of it.
+
     The trace lasts `length_s`, what comes later is left out; None ends it with its last row.
     Raises TrafficError.
     """
-    reader = csv.reader(lines)
+    reader = csv.reader(_unmarked(lines))
     header = next(reader, [])
     if tuple(name.strip() for name in header) != COLUMNS:
         raise TrafficError(f"line 1: the columns must be {','.join(COLUMNS)}")
@@ -106,13 +108,28 @@ def read_csv(
     return _fleet(found, stretch_s, length_s)
 
 
+def _unmarked(lines: Iterable[str]) -> Iterator[str]:
+    for place, line in enumerate(lines):
+        yield line if place else line.removeprefix("\ufeff")
+
+
+def _value(number: int, column: str, text: str) -> float:
+    """Read one cell, a whole number but for cv. Raises TrafficError."""
+    try:
+        return float(text) if column == "cv" else int(text)
+    except ValueError:
+        wanted = "a number like 1.5" if column == "cv" else "a whole number like 600"
+        problem = f"{column} is {text[:40]!r}, where {wanted} is expected"
+        raise TrafficError(f"line {number}: {problem}") from None
+
+
 def _row(number: int, cells: list[str], stretch_s: int) -> Row:
     if len(cells) != len(COLUMNS):
         raise TrafficError(f"line {number}: {len(cells)} values where there are four columns")
-    try:
-        row = Row(number, int(cells[1]), int(cells[2]), float(cells[3]))
-    except ValueError as error:
-        raise TrafficError(f"line {number}: {error}") from None
+    start, requests, cv = (
+        _value(number, column, text) for column, text in zip(COLUMNS[1:], cells[1:], strict=True)
+    )
+    row = Row(number, int(start), int(requests), cv)
     if not cells[0]:
         raise TrafficError(f"line {number}: client is empty")
     if row.start_s < 0 or row.requests < 1 or not 0 <= row.cv < float("inf"):

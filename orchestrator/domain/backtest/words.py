@@ -135,7 +135,8 @@ def _for_sleep(advice: Advice, own: Prices) -> str:
     saved, waits, worth = _reckoned(advice, own)
     return (
         f"{_FLEET}it saves {saved} a week against always on, and requests wait {waits}, which "
-        f"counts as {worth}; about {advice.week.starts.mean:.1f} cold starts are expected of it"
+        f"counts as {worth}; about {advice.week.starts.mean:.1f} cold starts and "
+        f"{advice.week.waiting_minutes:,.0f} min of waiting are expected of it by itself"
     )
 
 

@@ -26,7 +26,6 @@ from orchestrator.providers.sagemaker.scale import managed_minimum, scaling_of
 from orchestrator.providers.sagemaker.specification import kept_spec
 from orchestrator.providers.sagemaker.states import (
     COMING_UP,
-    MOVING,
     Copies,
     components_status,
     copies_of,
@@ -99,7 +98,7 @@ class Mapper:
             stop=_stop(facts, only),
             to_zero=_to_zero(facts, copies),
             restless=facts.hosts_components or state in COMING_UP,
-            row=row_digest(endpoint) if state in MOVING else "",
+            row=row_digest(endpoint),
             extras=_extras(fleet.volume_gb, self.region) if not fleet.serverless else (),
             rollout=_rollout(state, fleet, hardware, self.region),
             unfinished=unfinished,

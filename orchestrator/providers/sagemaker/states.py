@@ -25,8 +25,6 @@ STATUSES: Mapping[str, Status] = {
 CHANGING = frozenset({"Updating", "RollingBack", "SystemUpdating"})
 # Here too, but whatever is up by then is billed at most as much as what is asked for.
 COMING_UP = frozenset({"Creating"})
-# States that AWS leaves by itself, and then shows another row.
-MOVING = CHANGING | COMING_UP | {"Deleting"}
 _NO_CAPACITY = re.compile(
     r"(?i)insufficient .{0,40}capacity|unable to provision requested ml compute capacity"
     r"|(not enough|insufficient) .{0,40}(resource|capacity|instance)|resourcelimitexceeded"

@@ -23,6 +23,12 @@ def test_rows_become_endpoints_of_one_length() -> None:
     assert fleet.endpoints[1].requests.tolist() == [3, 4]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_file() -> None:
+    fleet = read_csv([f"\ufeff{HEAD}\r\n", "a,0,3,1\r\n", "b,600,2,1\r\n"])
+    assert [one.name for one in fleet.endpoints] == ["a", "b"]
+    assert read_csv([f'\ufeff"client",{HEAD.partition(",")[2]}', "a,0,3,1"]).length_s == 600
+
+
 def test_recorded_clients_span_two_weeks(recorded: Fleet) -> None:
     assert (len(recorded.endpoints), recorded.length_s) == (40, 14 * 86400)
 
@@ -34,7 +40,11 @@ def test_recorded_clients_span_two_weeks(recorded: Fleet) -> None:
         (["a,b"], "line 1"),
         ([HEAD], "no row"),
         ([HEAD, "a,0,1"], "line 2: 3 values"),
-        ([HEAD, "a,0,x,1"], "line 2: invalid literal"),
+        ([HEAD, "a,0,x,1"], "line 2: requests is 'x', where a whole number like 600 is expected"),
+        ([HEAD, "a,0.0,3,1"], "line 2: window_start_s is '0.0', where a whole number"),
+        ([HEAD, "a,0,3,wide"], "line 2: cv is 'wide', where a number like 1.5 is expected"),
+        ([HEAD, f"a,0,{'9' * 5000},1"], "line 2: requests is '9{40}', where"),
+        ([HEAD, "\ufeffa,x,3,1"], "line 2: window_start_s is 'x'"),
         ([HEAD, "a,0,0,1"], "line 2: .*requests 1 or more"),
         ([HEAD, "a,-1,1,1"], "window_start_s must be 0 or more"),
         ([HEAD, "a,0,1,nan"], "cv 0 or more"),
