@@ -18,6 +18,7 @@ ORDER = (
     "faults",
     "switches",
     "rules that acted",
+    "idle stops",
     "ends",
     "operations",
     "hand-overs",
@@ -38,6 +39,18 @@ STEPS = 20
 # Kinds of operations that must have succeeded, and rules that must have acted.
 OPERATIONS = ("create", "delete", "pause", "resume", "scale_to_zero", "update")
 RULES = ("schedule", "idle", "hold", "expired", "deletion")
+# Requests that take something back, and were accepted.
+TAKEN_BACK = (
+    "DELETE allow-recreate 200",
+    "DELETE expiry 200",
+    "DELETE freeze 200",
+    "DELETE holds 200",
+    "DELETE leases 200",
+    "POST cancel 200",
+    "POST release 200",
+    "POST undelete 200",
+    "PUT allow-recreate 200",
+)
 # What has an end or a time.
 ENDS = (
     "calendar.saved",
@@ -80,6 +93,8 @@ def _wanted() -> dict[str, list[str]]:
         "operations": [f"{kind} succeeded" for kind in OPERATIONS],
         "rules that acted": list(RULES),
         "ends": list(ENDS),
+        "idle stops": ["scale-to-zero"],
+        "requests": list(TAKEN_BACK),
         "hand-overs": ["taken"],
         "late": ["landed"],
         "clock": ["downtime", "set back", "set forward"],

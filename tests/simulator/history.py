@@ -27,11 +27,12 @@ from tests.simulator.watch_store import StoreWatch
 
 # The whole bill is compared so often, and at rest.
 BILL_EVERY = 8
-CONFLICT, UNPROCESSABLE = 409, 422
+OK, CONFLICT, UNPROCESSABLE = 200, 409, 422
 # Points that every pass comes to.
 ALWAYS_MET = ("call before", "call middle", "call after", "commit before", "commit after")
 # From this step on, what has not come yet of the fault and the death is made to come soon.
 HURRY = 14
+_CLASSIC = "SELECT * FROM endpoint WHERE name = ? AND deleted_at IS NULL"
 # The longest life, an extension of it, the notice, the grace and the notice before its end.
 RIPE = timedelta(hours=8)
 
@@ -178,13 +179,18 @@ class History:
             return None
         answer = self._ask(asked)
         self.asked.append((asked, answer))
-        what = f"{asked.method} {_kind(asked)}"
+        what = f"{asked.method} {asked.kind}"
         TALLY.add("requests", f"{what} {'died' if answer is None else answer.status}")
         if answer is not None:
             assert answer.status in (200, 201, 202, 204, 404, 409, 422, 503), (asked, answer)
             if answer.status == CONFLICT and asked.method != "GET":
                 self._refusal_is_told(asked, answer)
         return answer
+
+    def do(self, asked: Asked | None) -> None:
+        """Send a request, and let the engine look."""
+        self.send(asked)
+        self.universe.step()
 
     def _ask(self, asked: Asked) -> Answer | None:
         before = self._wall()
@@ -210,20 +216,31 @@ class History:
     def on_endpoint(self, place: int, which: int, what: str, *given: Any, **named: Any) -> None:
         found = self._endpoint(place, which)
         if found is not None:
-            row = found[1]
-            if what == "leave":
-                card = self.send(self.requests.contract(row))
-                given = (card.body.get("digest", "") if card and card.status == 200 else "none",)
-            self.send(getattr(self.requests, what)(row, *given, **named))
-        self.universe.step()
+            self.do(getattr(self.requests, what)(found[1], *given, **named))
+
+    def leave(self, *, again: bool) -> None:
+        """Take the leave to stop an endpoint by deleting it, and give it over its card."""
+        for row in self.book.rows(_CLASSIC, SAGEMAKER.managed[0]):
+            if row["allow_recreate"]:
+                self.do(self.requests.no_leave(row))
+            card = self.send(self.requests.contract(row)) if again else None
+            if card is not None and card.status == OK:
+                self.do(self.requests.leave(row, card.body["digest"]))
+
+    def undelete(self, place: int, which: int) -> None:
+        """Call off a deletion that waits for its grace, where there is one."""
+        waiting = self.book.rows("SELECT * FROM endpoint WHERE delete_after IS NOT NULL")
+        found = self._endpoint(place, which)
+        rows = waiting or ([found[1]] if found else [])
+        if rows:
+            self.do(self.requests.undelete(rows[which % len(rows)]))
 
     def on_managed(
         self, place: int, which: int, what: str, *given: Any, expiring: bool = False
     ) -> None:
         row = self.requests.managed(self.cloud(place), which, expiring=expiring)
         if row is not None:
-            self.send(getattr(self.requests, what)(row, *given))
-        self.universe.step()
+            self.do(getattr(self.requests, what)(row, *given))
 
     def adopt(self, place: int, which: int) -> None:
         """Adopting changes nothing: the pass after it asks for nothing."""
@@ -242,24 +259,19 @@ class History:
     def move(self, place: int, which: int, number: int) -> None:
         found = self._endpoint(place, which)
         if found is not None:
-            self.send(self.requests.move(found[1], found[0], number))
-        self.universe.step()
+            self.do(self.requests.move(found[1], found[0], number))
 
     def create(self, place: int, number: int) -> None:
-        self.send(self.requests.create(self.cloud(place), number))
-        self.universe.step()
+        self.do(self.requests.create(self.cloud(place), number))
 
     def take_back(self, what: str) -> None:
-        self.send(getattr(self.requests, what)())
-        self.universe.step()
+        self.do(getattr(self.requests, what)())
 
     def freeze(self, place: int | None) -> None:
-        self.send(self.requests.freeze(None if place is None else self.cloud(place)))
-        self.universe.step()
+        self.do(self.requests.freeze(None if place is None else self.cloud(place)))
 
     def thaw(self, place: int | None) -> None:
-        self.send(self.requests.thaw(None if place is None else self.cloud(place)))
-        self.universe.step()
+        self.do(self.requests.thaw(None if place is None else self.cloud(place)))
 
     def bulk(self, place: int, number: int, action: str) -> None:
         """Ask for a change of many: a rehearsal, which must change nothing, then with its word."""
@@ -271,8 +283,7 @@ class History:
         assert self.book.value("SELECT count(*) FROM operation") == events, "a rehearsal acted"
         if rehearsed is not None and rehearsed.status == 200:
             body = {**wanted.body, "confirm": rehearsed.body["would"]["confirm"]}
-            self.send(replace(wanted, body=body))
-        self.universe.step()
+            self.do(replace(wanted, body=body))
 
     def day_off(self, place: int, which: int, number: int, *, now: bool) -> None:
         """Say which days are off, and let a schedule heed it."""
@@ -280,8 +291,7 @@ class History:
         self.on_endpoint(place, which, "days_off", number, now=now)
 
     def drop_rule(self, number: int) -> None:
-        self.send(self.requests.drop_rule(number))
-        self.universe.step()
+        self.do(self.requests.drop_rule(number))
 
     def repeat(self, number: int, *, other: bool) -> None:
         """I6: the same key gives the same answer and does nothing more; another body is refused."""
@@ -388,8 +398,3 @@ class History:
         TALLY.add("steps", str(self.steps))
         for fault in self.faults:
             TALLY.add("faults", fault.fault.kind, fault.fired)
-
-
-def _kind(asked: Asked) -> str:
-    parts = asked.path.split("/")
-    return parts[2] if len(parts) < 5 else parts[4]

@@ -13,6 +13,7 @@ from tests.simulator import menu
 from tests.simulator.deaths import POINTS
 from tests.simulator.hands import VERBS
 from tests.simulator.history import History
+from tests.simulator.places import SAGEMAKER
 from tests.simulator.requests import BULK, CLICKS
 from tests.simulator.watch_deletions import GRACES
 
@@ -125,10 +126,13 @@ class Histories(RuleBasedStateMachine):
     @rule(
         place=numbers,
         which=numbers,
-        what=st.sampled_from(("release", "hand_over", "undelete", "no_leave", "leave")),
+        what=st.sampled_from(("release", "hand_over", "leave")),
     )
     def give_back(self, place: int, which: int, what: str) -> None:
-        self.told.on_endpoint(place, which, what)
+        if what == "leave" and SAGEMAKER in self.told.clouds:
+            self.told.leave(again=which % 2 == 0)
+        else:
+            self.told.on_endpoint(place, which, "release" if what == "leave" else what)
 
     @rule(place=numbers, which=numbers, on=flags)
     def protect(self, place: int, which: int, on: bool) -> None:
@@ -152,7 +156,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(place=numbers, which=numbers)
     def undelete(self, place: int, which: int) -> None:
-        self.told.on_endpoint(place, which, "undelete")
+        self.told.undelete(place, which)
 
     @rule(place=numbers, number=numbers, action=st.sampled_from(BULK))
     def bulk(self, place: int, number: int, action: str) -> None:

@@ -29,6 +29,12 @@ class Asked:
     query: tuple[tuple[str, str], ...] = ()
     key: str = ""
 
+    @property
+    def kind(self) -> str:
+        """Return what is asked for, by the part of the path that says so."""
+        parts = self.path.split("/")
+        return parts[2] if len(parts) < len(("", "v1", "endpoints", "id", "act")) else parts[4]
+
 
 @dataclass(frozen=True)
 class Answer:

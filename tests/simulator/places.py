@@ -190,12 +190,11 @@ def _save_rules(context: Context, clouds: tuple[Cloud, ...]) -> None:
                     **common,
                 )
             )
-            if cloud is HUGGINGFACE:
-                selector = {"endpoint": rows[second]}
-                key, name = new_id("pol", now), f"nap {second}"
-                saved.append(
-                    IdlePolicy(id=key, name=name, timeout_minutes=15, selector=selector, **common)
-                )
+            selector = {"endpoint": rows[second]}
+            key, name = new_id("pol", now), f"nap {second}"
+            saved.append(
+                IdlePolicy(id=key, name=name, timeout_minutes=15, selector=selector, **common)
+            )
         for rule in saved:
             session.add(rule)
             session.flush()

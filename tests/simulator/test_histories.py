@@ -18,7 +18,7 @@ from tests.simulator.tally import TALLY
 from tests.simulator.theatre import Theatre
 
 # Of twenty histories so many are of each cloud, or of both; those of SageMaker take longer.
-SHARES = ("huggingface",) * 16 + ("sagemaker",) * 3 + ("both",)
+SHARES = ("huggingface",) * 17 + ("sagemaker",) * 2 + ("both",)
 # Each chunk begins with some of the simplest histories, which are much the same in all of them.
 EACH = HISTORIES // CHUNKS + 9
 MORE = 10  # chunks that are left to `make soak`

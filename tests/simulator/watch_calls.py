@@ -14,6 +14,7 @@ from orchestrator.sandbox.calls import Call
 from orchestrator.sandbox.instants import to_datetime
 from orchestrator.sandbox.world import World
 from tests.simulator.bystander import Bystander, Row
+from tests.simulator.places import REGION
 from tests.simulator.tally import TALLY
 from tests.simulator.watch_deletions import Deletions
 from tests.simulator.watch_ends import Ends
@@ -35,6 +36,12 @@ BELONGS = {
 RULES = ("schedule", "idle", "expired")
 # A reading may be so old, and may lie by as much as a stale read does.
 EVIDENCE_SLACK = timedelta(minutes=7)
+IDLE_STOPS = (
+    "pause",
+    "scale-to-zero",
+    "DeleteEndpoint",
+    "UpdateInferenceComponentRuntimeConfig",
+)
 
 
 @dataclass
@@ -160,16 +167,29 @@ class CallWatch:
 
     def _proven(self, call: Call, rule_id: str) -> None:
         """An idle stop needs that no request came for the whole timeout."""
-        if verb_of(call) not in ("pause", "scale-to-zero", "DeleteEndpoint"):
+        if verb_of(call) not in IDLE_STOPS:
             return
         minutes = self.book.value("SELECT timeout_minutes FROM idle_policy WHERE id = ?", rule_id)
-        if minutes is None or call.path.startswith("/aws/"):
+        if minutes is None:
             return
-        found = self.world.endpoint(call.namespace, call.name)
-        used = found.last_used(self.world.instant)
+        if call.path.startswith("/aws/"):
+            used = self._used_on_sagemaker(call)
+        else:
+            used = self.world.endpoint(call.namespace, call.name).last_used(self.world.instant)
+        TALLY.add("idle stops", verb_of(call))
         since = None if used is None else to_datetime(used)
         if since is not None and call.at - since < timedelta(minutes=minutes) - EVIDENCE_SLACK:
             self._complain(call, f"it was stopped as idle, and used at {since:%H:%M:%S}")
+
+    def _used_on_sagemaker(self, call: Call) -> int | None:
+        """Return the last request to an endpoint or to what sits on it."""
+        place = self.world.aws.place(call.namespace, REGION)
+        component = place.components.get(call.name)
+        name = component.endpoint_name if component else call.name
+        endpoint = place.endpoints[name]
+        demands = [endpoint.demand, *(one.demand for one in place.components_of(endpoint))]
+        found = (one.last(0, self.world.instant) for one in demands)
+        return max((at for at in found if at is not None), default=None)
 
     def _explained(self, call: Call, operation: Row) -> None:
         told = self.book.rows(
