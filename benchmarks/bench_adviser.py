@@ -244,6 +244,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--traffic", metavar="FILE", help="a trace of two weeks; gzip or plain")
     parser.add_argument("--first-week", action="store_true", help="do not look at the second")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the second week")
     given = parser.parse_args()
     fleet = read(given.traffic)
     setting = first_week(Setting(MONDAY, fleet.length, STARTUP))
@@ -256,7 +257,7 @@ def main() -> None:
         return
     before = time.process_time()
     grid = [Prices(HOUR_PRICE, minute) for minute in MINUTES]
-    show_second(list(calibrate(fleet.endpoints, setting, grid, SEEDS)))
+    show_second(list(calibrate(fleet.endpoints, setting, grid, given.seeds)))
     print(f"{time.process_time() - before:.0f} s of CPU")
 
 

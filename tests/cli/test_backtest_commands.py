@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -117,6 +118,13 @@ def test_advice_with_rules_to_apply(cli: Cli, traffic: str, tmp_path: Path) -> N
     assert (wrong.code, "--refused: 'x' is no amount" in wrong.err) == (ExitCode.USAGE, True)
     for name in ("always", "daily", "rare", "new"):
         assert f"\n{name}: " in ran.out
+    row = re.search(
+        r"^rare +idle-\d+ +\$(\S+) .* (\S+) \(\S+ to \S+\) +(\S+) +0$", ran.out, re.MULTILINE
+    )
+    assert row is not None
+    saved = Decimal("134.40") - Decimal(row[1])
+    told = f"save ${saved} a week against always on, with {row[2]} cold starts and {row[3]} min of"
+    assert told in re.split(r"^rare: ", ran.out, flags=re.MULTILINE)[1].splitlines()[0]
     assert "next week, all together: $" in ran.out
     document = yaml.safe_load(file.read_text())
     assert document["version"] == 1

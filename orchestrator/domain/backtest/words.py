@@ -22,6 +22,7 @@ Json = dict[str, Any]
 _LONGEST_NAME = 60
 # Said of what was reckoned in a choice, as it differs from what is expected of the endpoint.
 _FLEET = "reckoned with a share of the fleet's days, as its surprises may come here too, "
+_WEEK_HOURS = 168
 _ODD = re.compile(r"[^A-Za-z0-9._@-]+")
 
 
@@ -126,25 +127,38 @@ def _for_no_zero(advice: Advice, own: Prices) -> str:
         return _for_always_on(advice, own)
     return (
         "no request could wake it from zero as it is, so a timeout would do nothing; with one that "
-        f"could, being {advice.instead.describe()} would save {saved} a week, and requests would "
-        f"wait {waits}, which counts as {worth}"
+        f"could, {_FLEET}being {advice.instead.describe()} would save {saved} a week, and requests "
+        f"would wait {waits}, which counts as {worth}"
     )
 
 
 def _for_sleep(advice: Advice, own: Prices) -> str:
-    saved, waits, worth = _reckoned(advice, own)
+    """What is expected of the week, as the table tells it; then what the choice was made by."""
+    week = advice.week
+    expected = _traded(_WEEK_HOURS * own.hour - week.cost[1], week.waiting_minutes, own)
+    saved, waits, worth = expected
+    starts = f"{round(week.starts.mean, 2):.1f} cold starts"
+    told = (
+        f"it is expected to save {saved} a week against always on, with {starts} and {waits} of "
+        f"waiting, which counts as {worth}"
+    )
+    saved, waits, worth = reckoned = _reckoned(advice, own)
+    if reckoned == expected:
+        return told
     return (
-        f"{_FLEET}it saves {saved} a week against always on, and requests wait {waits}, which "
-        f"counts as {worth}; about {advice.week.starts.mean:.1f} cold starts and "
-        f"{advice.week.waiting_minutes:,.0f} min of waiting are expected of it by itself"
+        f"{told}; it was chosen by other figures: {_FLEET}sleeping saves {saved}, and {waits} of "
+        f"waiting count as {worth}"
     )
 
 
 def _reckoned(advice: Advice, own: Prices) -> tuple[str, str, str]:
-    """What sleeping saves, how long requests wait then, and what that counts."""
-    minutes = advice.reckoned_waiting
-    saved = _dollars(cost_of(own.hour, round(advice.saved_hours * HOUR)))
-    return saved, f"{minutes:,.0f} min", _dollars(round(minutes * own.minute))
+    """What sleeping saves, how long requests wait then, and what that counts, in the choice."""
+    saved = cost_of(own.hour, round(advice.saved_hours * HOUR))
+    return _traded(saved, advice.reckoned_waiting, own)
+
+
+def _traded(saved: int, minutes: float, own: Prices) -> tuple[str, str, str]:
+    return _dollars(saved), f"{minutes:,.0f} min", _dollars(round(minutes * own.minute))
 
 
 def _dollars(nano: int) -> str:

@@ -1,4 +1,4 @@
-"""Advice: windows for habits, always on where waiting is dear, and how far it is right."""
+"""Advice: windows for habits, always on where waiting is dear, and what is said of it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ import yaml
 from orchestrator.domain.backtest.advice import Fleetwide, Prices
 from orchestrator.domain.backtest.advise import Adviser
 from orchestrator.domain.backtest.arrivals import Arrivals
-from orchestrator.domain.backtest.calibrate import Judge, first_week
+from orchestrator.domain.backtest.calibrate import first_week
 from orchestrator.domain.backtest.days import Setting
 from orchestrator.domain.backtest.habits import EVERY_DAY, WEEKEND, WORKDAYS, diary
 from orchestrator.domain.backtest.policies import Policy, segments
 from orchestrator.domain.backtest.replay import replay
-from orchestrator.domain.backtest.traffic import DAY, HOUR, SECOND, Fleet, Traffic
+from orchestrator.domain.backtest.traffic import DAY, HOUR, SECOND, Traffic
 from orchestrator.domain.backtest.words import rule_name, rule_names, rules, why
+from orchestrator.domain.money import format_dollars
 from orchestrator.domain.schedules.text import parse_window, window_text
 from orchestrator.services.rules_yaml import dump
 from tests.domain.backtest.conftest import _recorded, made
@@ -280,27 +281,6 @@ def test_a_dearer_endpoint_sleeps_sooner() -> None:
     assert dear.week.cost[1] > cheap.week.cost[1]
 
 
-def test_advice_from_one_week_is_right_in_the_next(recorded: Fleet) -> None:
-    """The bars of the whole set, on the forty clients that come with the package."""
-    adviser, first = _adviser()
-    whole = Setting(MONDAY, recorded.length, STARTUP)
-    assert first_week(whole) == WEEK
-    judge = Judge(recorded.endpoints, WEEK, 0)
-    for minute in (300_000, 1_000_000):
-        prices = Prices(HOUR_PRICE, minute)
-        verdict = judge.verdict(
-            "all", adviser.advise(first, prices), prices, adviser.single(prices)
-        )
-        assert abs(verdict.error) < 0.15
-        assert verdict.inside
-        assert verdict.beyond < 0.05
-        assert verdict.known == adviser.single(prices).name
-        assert verdict.beyond <= verdict.beyond_known < 0.05
-        assert verdict.beyond_timeout <= verdict.beyond
-        assert verdict.timeout.startswith("idle-")
-        assert verdict.covered[0] > 0.5
-
-
 def test_what_is_said_agrees_with_the_choice() -> None:
     """Sleeping is chosen where it saves more than the waiting counts, by the figures told."""
     adviser, first = _adviser()
@@ -310,6 +290,23 @@ def test_what_is_said_agrees_with_the_choice() -> None:
     for one in given:
         gain = one.saved_hours - prices.worth * one.reckoned_waiting
         assert gain <= 1e-9 if one.policy.always_on else gain >= -1e-9
+
+
+def test_the_saving_that_is_told_is_that_of_the_table() -> None:
+    """One saving and one waiting are expected; the figures of the choice are told as such."""
+    adviser, first = _adviser()
+    prices = Prices(HOUR_PRICE, 1_000_000)
+    given = adviser.advise(first, prices, days=7).advice
+    asleep = [one for one in given if not one.policy.always_on]
+    assert len(asleep) > 30
+    for one in asleep:
+        told = why(one, prices)
+        saved = format_dollars(168 * HOUR_PRICE - one.week.cost[1])
+        waits = f"{one.week.waiting_minutes:,.0f} min of waiting"
+        assert f"it is expected to save {saved} a week against always on, with " in told
+        assert f" cold starts and {waits}, which counts as $" in told
+        assert told.count("expected") == 1
+        assert told.count("cold starts") == 1
 
 
 def test_the_less_is_known_of_them_the_less_they_differ() -> None:
