@@ -90,7 +90,7 @@ class Calendars:
         return Saved(
             row,
             [
-                f"the schedule {one.schedule.name} is up {one.minutes / 60:+g} h in a year"
+                f"the schedule {one.schedule.name} is up {_more(one.minutes)} in a year"
                 + (f", first other on {one.dates[0]}" if one.dates else "")
                 for one in found.effects
             ],
@@ -305,6 +305,10 @@ def _when(instants: Iterable[datetime | None]) -> str:
         return "never acts: it has no next edge"
     last = f" to {known[-1]:%Y-%m-%d %H:%M}" if len(known) > 1 else ""
     return f"acts from {known[0]:%Y-%m-%d %H:%M}{last} UTC"
+
+
+def _more(minutes: int) -> str:
+    return f"{minutes / 60:+g} h" if minutes else "as many hours"
 
 
 def _told(remarks: Sequence[Remark]) -> list[str]:

@@ -211,8 +211,9 @@ class Lease:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        why = self.why
+        self._why = self.why
         self._end()
+        why = self._why
         if error is None and why:
             raise LeaseLostError(f"the lease of {self._body['endpoint']} was lost: {why}")
 
@@ -279,9 +280,15 @@ class Lease:
         if self._thread is not None:
             self._thread.join(timeout=self._ttl)
         try:
-            self._client.send("DELETE", urls.path("leases", self.id), timeout_s=self._patience)
+            ended = self._client.send(
+                "DELETE", urls.path("leases", self.id), timeout_s=self._patience
+            )
         except ClientError as error:
             log.warning("the lease %s was not released, and ends by itself: %s", self.id, error)
+            return
+        # The server's clock counts: where it goes otherwise, the lease may have ended unnoticed.
+        if ended["status"] in ("expired", "revoked"):
+            self._why = self._why or f"the server says that it is {ended['status']}"
 
 
 def _length(text: str, field: str) -> timedelta:

@@ -34,3 +34,15 @@ def test_every_kind_of_call_and_both_clouds_are_treated() -> None:
     assert all(len(row) == 5 and all(row) for row in rows)
     told = {call for row in rows for call in row[1].split(", ")}
     assert told == CALLS
+
+
+def test_the_time_budget_knows_every_area_and_adds_up() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    told = re.search(r"Together they are ([0-9,]+), which", text)
+    table = text[text.index("| Area | Budget |") :].splitlines()[2:]
+    cells = [cell.strip() for line in table for cell in line.strip("|").split("|")]
+    assert told is not None
+    assert sum(int(cell) for cell in cells if cell.isdigit()) == int(told[1].replace(",", ""))
+    areas = {path.parent for path in (ROOT / "tests").glob("*/**/test_*.py")}
+    tops = {path.relative_to(ROOT / "tests").parts[0] for path in areas}
+    assert {f"tests/{area}" for area in tops} == set(re.findall(r"`(tests/\w+)`", str(table)))

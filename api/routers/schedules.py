@@ -24,6 +24,7 @@ from orchestrator.api.schemas.schedules import (
 from orchestrator.api.shelves import RuleRef, Shelf, Words, mount, resolved
 from orchestrator.services import calendars, scheduling, selectors, shown
 from orchestrator.services.context import Context
+from orchestrator.services.errors import ServiceError, invalid
 from orchestrator.services.preview import Wanted, preview
 from orchestrator.services.tokens import Caller
 from orchestrator.services.windows import windows_of
@@ -75,18 +76,29 @@ SHELF = Shelf(
 )
 
 
+def _replaced(session: Session, ref: str | None) -> str | None:
+    """Return the id of the schedule that a preview is a change of. Raises ServiceError 422."""
+    try:
+        return None if ref is None else scheduling.find(session, ref).id
+    except ServiceError as error:
+        raise invalid("replaces", error.detail, remedy=error.remedy) from error
+
+
 @router.post("/preview", operation_id="preview_schedule", responses=problems(*READ))
 def preview_schedule(
     body: PreviewBody, caller: Reader, context: Ctx, weeks: Weeks = 4
 ) -> PreviewOut:
-    """Return what a schedule would do in the coming weeks; nothing is saved."""
+    """Return what a schedule would do in the coming weeks; nothing is saved.
+
+    A change of a saved one names it in `replaces`, so that the two are not counted together.
+    """
     del caller
     now = context.clock.now()
     windows = body.parsed()
     with context.database.read() as session:
         calendars.check_names(session, body.calendars)
         selector = None if body.selector is None else resolved(session, context, body.selector)
-        wanted = Wanted(windows, selector, body.calendars)
+        wanted = Wanted(windows, selector, body.calendars, but=_replaced(session, body.replaces))
         paces = context.providers.pacing_report()
         return preview_out(preview(session, wanted, weeks=weeks, now=now, paces=paces))
 

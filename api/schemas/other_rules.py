@@ -13,7 +13,7 @@ from orchestrator.api.schemas.lifetimes import Calendars, Ttl, Zone
 from orchestrator.api.schemas.money import Basis, Money, money
 from orchestrator.api.schemas.operations import Ref
 from orchestrator.api.schemas.rules import PolicyBody
-from orchestrator.api.schemas.schedules import PreviewBody
+from orchestrator.api.schemas.schedules import UnsavedBody
 from orchestrator.costs.figures import Figure
 from orchestrator.domain.demand import Count
 from orchestrator.services.reruns import StartUpTime
@@ -25,7 +25,7 @@ HOUR = 3600
 RuleRef = Annotated[str, Field(max_length=120, examples=["office-hours"])]
 
 
-class DraftScheduleBody(PreviewBody):
+class DraftScheduleBody(UnsavedBody):
     """A schedule that is not saved."""
 
     name: Name = "draft-schedule"

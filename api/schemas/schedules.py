@@ -99,11 +99,22 @@ class ScheduleBody(Body):
         return scheduling.make(self.timezone, parts)
 
 
-class PreviewBody(ScheduleBody):
+class UnsavedBody(ScheduleBody):
     """A schedule that is not saved; without a selector it covers nothing."""
 
     name: Name = "preview"
     selector: SelectorBody | None = None  # type: ignore[assignment] # a preview may cover nothing
+
+
+class PreviewBody(UnsavedBody):
+    """A schedule that is not saved, or a change of one that is."""
+
+    replaces: Annotated[str, Field(max_length=120)] | None = Field(
+        None,
+        description="Id or name of the saved schedule that it is a change of: that counts in what "
+        "is paid today, and not beside it.",
+        examples=["office-hours"],
+    )
 
 
 class ScheduleSummary(Answer):
@@ -185,7 +196,10 @@ class StartUpOut(Answer):
 
 
 class EffectOut(Answer):
-    """What a schedule means for one endpoint, per month; null where no price is known."""
+    """What a schedule means for one endpoint, per month; null where no price is known.
+
+    The hours are those of the long run; `today` is what the schedules in force cost.
+    """
 
     id: str
     name: str
@@ -198,6 +212,9 @@ class EffectOut(Answer):
         examples=[["disk"]],
     )
     start_up: StartUpOut | None = Field(description="Null where no window asks to be ready.")
+    let_go: bool = Field(
+        description="The schedule that is replaced acts on it, and this one covers it no more."
+    )
 
 
 class TotalOut(Answer):
@@ -228,7 +245,7 @@ class PreviewOut(Answer):
     timezone: str
     tzdata: str = Field(examples=["2026a"], description="Release of the zone rules.")
     weeks: list[WeekOut]
-    hours_per_week: float
+    hours_per_week: float = Field(description="Hours of its windows; cron points are not in it.")
     endpoints: list[EffectOut]
     total: TotalOut
     starts: list[StartOut]
@@ -330,6 +347,7 @@ def _effect(effect: preview.Effect) -> dict[str, Any]:
             "measured": times.measured,
             "detail": times.words,
         },
+        "let_go": effect.let_go,
     }
 
 

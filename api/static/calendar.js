@@ -41,7 +41,7 @@ function days(title, list) {
 }
 
 // By how much schedules would be up longer or shorter, and from when.
-const effect = (one) => el("li", {}, icon("calendar"), el("span", {}, `${one.schedule} (${one.endpoints} endpoint${one.endpoints === 1 ? "" : "s"}) is up ${one.hours > 0 ? "+" : ""}${one.hours} h in a year`,
+const effect = (one) => el("li", {}, icon("calendar"), el("span", {}, `${one.schedule} (${one.endpoints} endpoint${one.endpoints === 1 ? "" : "s"}) is up ${one.hours === 0 ? "as many hours" : `${one.hours > 0 ? "+" : ""}${one.hours} h`} in a year`,
   one.dates.length > 0 && `, first other on ${one.dates[0]}`, one.acts_from && `, from its next edge, ${one.acts_from.slice(0, 16).replace("T", " ")} UTC`));
 
 export function show(answer, box = preview, was = answer.version > 1) {

@@ -88,13 +88,16 @@ function savings(rows) {
   if (!priced.length) return null;
   const now = sum(priced.map((row) => row.cost_month_today));
   const then = sum(priced.map((row) => row.cost_month));
-  const difference = then <= now
+  const difference = dollars(now, 0) === dollars(then, 0) ? "no difference" : then < now
     ? el("span", { className: "saved" }, `${dollars(now - then, 0)} less`)
     : el("span", { className: "more" }, `${dollars(then - now, 0)} more`);
   const missing = acting.length - priced.length;
-  return el("p", {}, "A month costs about ", el("strong", {}, dollars(then, 0)), ` instead of ${dollars(now, 0)} as it is today: `,
+  const acts = field("enabled").checked && !field("shadow").checked;
+  return el("p", {}, acts ? "A month costs about " : "If it acted, a month would cost about ", el("strong", {}, dollars(then, 0)), ` instead of ${dollars(now, 0)} as it is today: `,
     difference, missing ? ` (${missing} unpriced left out).` : ".");
 }
+
+const outside = (row) => (row.let_go ? "covered no more" : notActing?.get(row.id));
 
 function effects(rows) {
   if (!rows.length) return null;
@@ -103,7 +106,7 @@ function effects(rows) {
   return el("table", { className: "effects" },
     el("thead", {}, el("tr", {}, head.map((text, at) => el("th", { scope: "col", className: at ? "num" : "" }, text)))),
     el("tbody", {}, shown.map((row) => el("tr", {},
-      el("td", {}, row.name, notActing?.has(row.id) && el("span", { className: "sub" }, notActing.get(row.id))), el("td", { className: "num" }, row.hours_month.toFixed(0)),
+      el("td", {}, row.name, outside(row) && el("span", { className: "sub" }, outside(row))), el("td", { className: "num" }, row.hours_month.toFixed(0)),
       el("td", { className: "num" }, monthly(row.cost_month), partly(row)), el("td", { className: "num" }, monthly(row.cost_month_today))))),
     rows.length > shown.length && el("tfoot", {}, el("tr", {}, el("td", { colSpan: 4, className: "soft small" }, `and ${rows.length - shown.length} more`))));
 }
@@ -155,7 +158,7 @@ function findings(list) {
 
 function showSchedule(answer) {
   const share = Math.round((answer.hours_per_week / 168) * 100);
-  document.getElementById("preview-hours").textContent = `${answer.hours_per_week} h a week, ${share} % of it`;
+  document.getElementById("preview-hours").textContent = `${answer.hours_per_week} h a week, ${share} % of it${points().length ? ", cron points aside" : ""}`;
   preview.replaceChildren(weekGrid(windows()), ...[savings(answer.endpoints), effects(answer.endpoints), earlyStarts(answer.endpoints), lateStarts(answer.starts), comingWeeks(answer.weeks), findings(answer.findings)].filter(Boolean),
     el("p", { className: "soft small" }, `Up while a window is open, at today's price; a month is ${HOURS_PER_MONTH} hours. Left aside: ${answer.left_aside}. Zone rules ${answer.tzdata}.`));
 }
@@ -194,7 +197,7 @@ async function rehearse(signal) {
     if (!isSchedule) showPolicy(answer.would);
   }
   if (isSchedule && wanted.timezone) {
-    showSchedule(await call("POST", form.dataset.preview, { ...wanted, name: wanted.name || "preview", apply_now: [], confirm: "" }, { signal }));
+    showSchedule(await call("POST", form.dataset.preview, { ...wanted, name: wanted.name || "preview", apply_now: [], confirm: "", replaces: form.dataset.replaces ?? null }, { signal }));
   }
 }
 

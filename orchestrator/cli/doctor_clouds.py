@@ -24,6 +24,8 @@ SKEW_FAILS = timedelta(seconds=60)
 SKEW_WARNS = timedelta(seconds=5)
 OLD_PRICES = timedelta(days=1)
 _TOP = 3
+# What is told of every account, if only that it is not known.
+_ASKED = ("identity", "rights", "cloud", "clock", "prices", "quotas")
 _SHORTEST = timedelta(minutes=1)
 
 
@@ -48,21 +50,30 @@ class Looked:
 
 def check_account(make: ProviderMaker, looked: Looked) -> Iterator[Check]:
     """Check the credentials, what they may do, and what the cloud tells."""
-    name, began = looked.name, perf_counter()
+    told: set[str] = set()
     try:
         with closing(make(looked.account)) as provider:
-            identity = provider.identity()
-            yield from _identity(looked, identity, _since(began))
-            yield from _rights(looked, provider)
-            yield from _listing(name, provider)
-            yield from _prices(looked, provider)
-            yield from _usage(looked, provider)
-            yield from _contracts(looked, provider)
-            yield from _calls(looked, provider)
+            for check in _look(looked, provider):
+                told.add(check.name)
+                yield check
     except ProviderError as error:
         remedy = f"check {looked.account.credential_ref} in the environment of the server"
-        yield fail(name, redact_text(str(error)), remedy)
+        yield fail(looked.name, redact_text(str(error)), remedy)
+        for name in (f"{looked.name} {what}" for what in _ASKED):
+            if name not in told:
+                yield unknown(name, "not checked: the cloud gave no answer before")
     yield _price_age(looked)
+
+
+def _look(looked: Looked, provider: Provider) -> Iterator[Check]:
+    began = perf_counter()
+    yield from _identity(looked, provider.identity(), _since(began))
+    yield from _rights(looked, provider)
+    yield from _listing(looked.name, provider)
+    yield from _prices(looked, provider)
+    yield from _usage(looked, provider)
+    yield from _contracts(looked, provider)
+    yield from _calls(looked, provider)
 
 
 def _identity(looked: Looked, identity: Identity, milliseconds: int) -> Iterator[Check]:
@@ -84,13 +95,14 @@ def _rights(looked: Looked, provider: Provider) -> Iterator[Check]:
     try:
         rights = provider.rights()
     except ProviderError as error:
-        yield warn(name, f"they could not be read: {redact_text(str(error))}", "try again shortly")
+        told = f"they could not be read: {redact_text(str(error))}"
+        yield unknown(name, told, "try again shortly")
         return
     missing = [right for right in rights if right.allowed is False]
-    unknown = [right for right in rights if right.allowed is None]
-    told = f"{len(rights) - len(missing) - len(unknown)} of {len(rights)} are there"
-    if unknown:
-        told += f", {_names(unknown)} cannot be told without acting"
+    untold = [right for right in rights if right.allowed is None]
+    told = f"{len(rights) - len(missing) - len(untold)} of {len(rights)} are there"
+    if untold:
+        told += f", {_names(untold)} cannot be told without acting"
     if not missing:
         yield ok(name, told, _since(began))
         return
@@ -127,7 +139,7 @@ def _listing(name: str, provider: Provider) -> Iterator[Check]:
 
 def _skew(name: str, listing: Listing) -> Iterator[Check]:
     if listing.cloud_time is None:
-        yield warn(name, "the cloud told no time, so the clock was not compared", "")
+        yield unknown(name, "the cloud told no time, so the clock was not compared")
         return
     # The cloud's Date has whole seconds, and was written somewhere between asking and answering.
     early = listing.asked_at - listing.cloud_time - timedelta(seconds=1)

@@ -282,12 +282,11 @@ def _scheduled_and_idle(todo: _Deliberation) -> Decision | None:
 def _in_force(todo: _Deliberation) -> list[ScheduleFact]:
     active = []
     for fact in todo.facts.schedules:
-        if fact.shadow:
-            todo.use_edge(fact.state.next_edge)  # it only proposes: nothing changes then
-        else:
-            todo.edge(fact.state.next_edge)
+        # One in shadow only proposes: nothing changes then.
+        edge = todo.use_edge if fact.shadow else todo.edge
+        edge(fact.state.next_edge)
         if fact.acts_from is not None and fact.acts_from > todo.now:
-            todo.edge(fact.acts_from)
+            edge(fact.acts_from)
             detail = f"{fact.name} acts from its next edge"
             todo.note(Rule.SCHEDULE, "not_yet", detail)
         elif fact.only_points:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from sqlmodel import Session
 
 from orchestrator.domain.status import Status, Wish
-from orchestrator.services import bindings
+from orchestrator.services import bindings, expiry_policies
 from orchestrator.services.clicks import awake_wish
 from orchestrator.services.errors import ServiceError, conflict
 from orchestrator.services.requests import Asked
 from orchestrator.store import accounts, endpoints, events, holds, locks, schedules
+from orchestrator.store import expiry as expiries
 from orchestrator.store.tables import Endpoint
 
 # The engine gives an endpoint back when others keep undoing its rules; a person may retake it.
@@ -114,15 +115,31 @@ def _take(session: Session, endpoint: Endpoint, asked: Asked) -> None:
     # What is left from an earlier time under management must not act at once.
     schedules.unbind_endpoint(session, endpoint.id)
     holds.end_all(session, endpoint.id, asked.now, asked.actor)
-    endpoint.expires_at, endpoint.expiry = None, {}
+    expires = _keep_expiry(session, endpoint)
     endpoint.managed, endpoint.managed_since = True, asked.now
     endpoint.observe_only, endpoint.opposed = "", []
     endpoint.wish, endpoint.wish_reason = wish_as_is(endpoint), "as it was when adopted"
     endpoint.wish_actor, endpoint.wish_at = asked.actor, asked.now
     endpoint.asleep_rule, endpoint.asleep_since = "", None
     endpoint.failures, endpoint.not_before = 0, None
-    detail = f"adopted it; it stays {endpoint.status}, the wish is {endpoint.wish}"
+    detail = f"adopted it; it stays {endpoint.status}, the wish is {endpoint.wish}{expires}"
     _record(session, endpoint, "endpoint.adopted", asked, detail)
+
+
+def _keep_expiry(session: Session, endpoint: Endpoint) -> str:
+    """Forget an expiry from before, but one that may not be taken off; tell of that.
+
+    Else releasing and adopting would lift the limits of a policy. People are warned anew.
+    """
+    limits = [] if endpoint.expires_at is None else expiry_policies.limiting(session, endpoint)
+    if endpoint.expires_at is None or not limits:
+        expiries.clear(endpoint)
+        return ""
+    endpoint.expiry = expiries.unwarned(endpoint.expiry)
+    at, count = f"{endpoint.expires_at:%Y-%m-%d %H:%M} UTC", expiries.extensions(endpoint)
+    times = "once" if count == 1 else f"{count} times"
+    told = f"; it expires at {at} as before, put off {times} so far"
+    return f"{told}: the expiry policy {limits[0].name} wants that it does"
 
 
 def _record(session: Session, endpoint: Endpoint, kind: str, asked: Asked, detail: str) -> None:

@@ -148,14 +148,13 @@ def clear(session: Session, endpoint: Endpoint, asked: Asked) -> Extended:
     held = rows.read(endpoint)
     if held is None:
         raise conflict("never_expires", f"{endpoint.name} does not expire.")
-    for policy in expiry_policies.covering(session, endpoint):
-        if policy.max_ttl or policy.max_extensions is not None or policy.max_extension:
-            raise conflict(
-                "expiry_limited",
-                f"The expiry policy {policy.name} wants that {endpoint.name} expires.",
-                remedy=f"Extend it: POST /v1/endpoints/{endpoint.id}/extend, or have the policy "
-                "changed.",
-            )
+    for policy in expiry_policies.limiting(session, endpoint):
+        raise conflict(
+            "expiry_limited",
+            f"The expiry policy {policy.name} wants that {endpoint.name} expires.",
+            remedy=f"Extend it: POST /v1/endpoints/{endpoint.id}/extend, or have the policy "
+            "changed.",
+        )
     rows.clear(endpoint)
     session.add(endpoint)
     told = f"{asked.actor} took the expiry of {endpoint.name} off: {asked.why}"

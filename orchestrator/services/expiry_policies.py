@@ -108,6 +108,15 @@ def covering(
     ]
 
 
+def limiting(session: Session, endpoint: Endpoint) -> list[ExpiryPolicy]:
+    """Return those that want that an endpoint expires: they limit its life or its extensions."""
+    return [
+        policy
+        for policy in covering(session, endpoint)
+        if policy.max_ttl or policy.max_extensions is not None or policy.max_extension
+    ]
+
+
 def end_of(
     session: Session,
     text: str,

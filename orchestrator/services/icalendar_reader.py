@@ -95,9 +95,11 @@ def _calendars(text: str) -> list[Calendar]:
 def _without_zones(text: str) -> str:
     """Return the text without its own definitions of zones: names of zones are looked up here.
 
-    Long lines are joined first, as the name of a component may be folded too.
+    Long lines are joined first, as the name of a component may be folded too. A byte order mark,
+    which programs on Windows put before a text, is none of it.
     """
-    lines = text.replace("\r\n", "\n").replace("\n ", "").replace("\n\t", "").split("\n")
+    plain = text.lstrip("\ufeff").replace("\r\n", "\n")
+    lines = plain.replace("\n ", "").replace("\n\t", "").split("\n")
     kept, inside = [], False
     for line in lines:
         word = line.strip().upper()

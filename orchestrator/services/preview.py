@@ -2,7 +2,8 @@
 
 An endpoint counts as up while a window is open, at its least number of replicas and at today's
 price: an upper bound where it may scale to zero. One that no rule may stop counts as always up.
-A month is 730.5 hours; where weeks differ, its hours are those of a year, shared out.
+A month is 730.5 hours; its hours are those of a year, shared out. "Today" is what the schedules
+in force cost, that one too which the previewed one stands for.
 """
 
 from __future__ import annotations
@@ -23,19 +24,24 @@ from orchestrator.domain.schedules.occurrences import AT_ONCE, intervals, state_
 from orchestrator.domain.schedules.points import points
 from orchestrator.domain.schedules.zones import zone_rules_version
 from orchestrator.domain.startup import StartUp, StartUps, settled_before
-from orchestrator.domain.status import AWAKE, Status
+from orchestrator.domain.status import AWAKE, Status, Wish
 from orchestrator.providers.pacing import PaceReport
 from orchestrator.services import selectors, storms
+from orchestrator.services.bindings import NEVER
 from orchestrator.services.preview_hours import MONTH_SECONDS, Hours, together
 from orchestrator.services.preview_weeks import Week, coming_weeks, minutes_per_week
 from orchestrator.services.rulebook import means_of
-from orchestrator.services.schedule_book import CRON
 from orchestrator.services.scheduling import Covered, Remark, remarks
 from orchestrator.services.selectors import Selector
 from orchestrator.services.starting import load_startups, starts_early
-from orchestrator.services.windows import named_days_off, united, windows_in_full
-from orchestrator.store import accounts, holds, ledger, schedules
-from orchestrator.store.tables import Binding, Endpoint, PointFiring
+from orchestrator.services.windows import (
+    named_days_off,
+    united,
+    windows_in_full,
+    windows_of,
+)
+from orchestrator.store import accounts, endpoints, ledger, schedules
+from orchestrator.store.tables import Binding, Endpoint
 
 WEEK = timedelta(weeks=1)
 
@@ -59,6 +65,7 @@ class Effect:
     """What it means for one endpoint, per month; amounts in nano-dollars, None without a price.
 
     `unpriced` are what is billed beside its replicas at an unknown price, in none of the amounts.
+    One that is `let_go` is covered by the schedule that is changed, and no more then.
     """
 
     endpoint: Endpoint
@@ -68,6 +75,7 @@ class Effect:
     today: int | None
     unpriced: tuple[str, ...] = ()
     start_up: StartUp | None = None
+    let_go: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ class Preview:
 class Wanted:
     """What is previewed: a schedule, the names of its calendars, and what it shall cover.
 
-    `but` is the id of the saved schedule that it stands for.
+    `but` is the id of the saved schedule that it stands for: that acts today, and no more then.
     """
 
     windows: Windows
@@ -123,21 +131,24 @@ def preview(
     off = united(named_days_off(session, wanted.calendars, now), wanted.calendars)
     windows = replace(wanted.windows, days_off=frozenset(off))
     rows = [] if wanted.selector is None else selectors.covered(session, wanted.selector)
-    bound = {} if wanted.but is None else schedules.bindings_of_rule(session, wanted.but)
+    bound = _bound(session, wanted)
     covered = [Covered(row, bound.get(row.id)) for row in rows]
-    others = _other_windows(session, rows, now, wanted.but)
-    times = _start_ups(session, rows, windows, others, now)
+    former = _let_go(session, rows, wanted.but)
+    today = _windows_today(session, [*rows, *former], now)
+    times = _start_ups(session, [*rows, *former], windows, today, now)
     end = now + weeks * WEEK
     desk = _Desk(
         windows=windows,
-        others=others,
-        prices=_prices(session, rows),
+        today=today,
+        prices=_prices(session, [*rows, *former]),
         times=times,
-        hours=Hours(now, end),
-        standing=_standing(session, rows, now),
+        hours=Hours(now),
         but=wanted.but,
     )
-    effects = tuple(desk.effect(row) for row in rows)
+    effects = [desk.effect(row) for row in rows]
+    effects += [
+        desk.effect(row, let_go=True) for row in former if wanted.but in today.get(row.id, {})
+    ]
     is_open = state_at(windows, now).inside
     own_times = times if starts_early(windows) else {}
     starts = _starts(rows, windows, own_times, now, end)
@@ -147,10 +158,10 @@ def preview(
         tzdata=zone_rules_version(),
         weeks=coming_weeks(windows, weeks, now, off),
         minutes_per_week=minutes_per_week(windows, now),
-        effects=effects,
+        effects=tuple(effects),
         total=_total(effects),
         starts=_with_late(session, starts, now, how),
-        remarks=remarks(windows, covered, now),
+        remarks=remarks(session, windows, covered, now, wanted.but),
     )
 
 
@@ -159,26 +170,18 @@ class _Desk:
     """What the effects of one preview are worked out with."""
 
     windows: Windows
-    others: Mapping[str, list[Windows]]
+    today: Mapping[str, Mapping[str, Windows]]
     prices: Mapping[tuple[str, str], int]
     times: Mapping[str, StartUp]
     hours: Hours
-    standing: Mapping[str, PointFiring]
     but: str | None
 
-    def effect(self, row: Endpoint) -> Effect:
-        """Return what the schedule means for one endpoint."""
-        start_up, others = self.times.get(row.id), self.others.get(row.id, [])
-        early = AT_ONCE if start_up is None else start_up.time
-        is_up = Status(row.status) in AWAKE
-        seconds, today = MONTH_SECONDS, MONTH_SECONDS if is_up else 0
-        if not means_of(row).barrier(Kind.PAUSE):
-            acting = together([self.windows, *others], early, up_otherwise=is_up)
-            seconds = self.hours.seconds_up(replace(acting, standing=self._stands(row)))
-        if others:
-            acting = together(others, early, up_otherwise=is_up)
-            stands = self._stands(row, without=True)
-            today = self.hours.seconds_up(replace(acting, standing=stands))
+    def effect(self, row: Endpoint, *, let_go: bool = False) -> Effect:
+        """Return what the schedule means for one endpoint, or that it covers it no more."""
+        start_up, acting = self.times.get(row.id), self.today.get(row.id, {})
+        others = [acting[key] for key in acting if key != self.but]
+        seconds = self._seconds(row, others if let_go else [self.windows, *others])
+        today = self._seconds(row, list(acting.values()))
         rate = replica_rate(row, lambda key: self.prices.get((row.account_id, key)))
         hourly = None if rate.nano is None else rate.nano * max(row.min_replicas or 0, 1)
         return Effect(
@@ -188,23 +191,22 @@ class _Desk:
             always_on=_cost(hourly, MONTH_SECONDS),
             today=_cost(hourly, today),
             unpriced=rate.unpriced,
-            start_up=start_up if starts_early(self.windows) else None,
+            start_up=start_up if starts_early(self.windows) and not let_go else None,
+            let_go=let_go,
         )
 
-    def _stands(self, row: Endpoint, *, without: bool = False) -> bool | None:
-        """Tell what a cron point that has fired keeps up or down now; None where none does.
-
-        The point of the schedule itself counts while that has it, and never `without` it.
-        """
-        fired = self.standing.get(row.id)
-        if fired is None:
-            return None
-        own = {(str(one.action), one.expression) for one in self.windows.points}
-        if fired.schedule_id == self.but and (
-            without or (fired.action, fired.expression) not in own
-        ):
-            return None
-        return fired.action == PointAction.START
+    def _seconds(self, row: Endpoint, acting: Sequence[Windows]) -> int:
+        """Return for how long of a month it is up under schedules; as it is now, without any."""
+        is_up = Status(row.status) in AWAKE
+        if row.wish and self.today.get(row.id):
+            # A schedule may have it asleep now: without one it is as a person left it.
+            is_up = row.wish != Wish.PAUSED
+        if not acting:
+            return MONTH_SECONDS if is_up else 0
+        if means_of(row).barrier(Kind.PAUSE):
+            return MONTH_SECONDS
+        early = self.times[row.id].time if row.id in self.times else AT_ONCE
+        return self.hours.seconds_up(together(acting, early, up_otherwise=is_up))
 
 
 def _total(effects: Sequence[Effect]) -> Total:
@@ -222,14 +224,14 @@ def _start_ups(
     session: Session,
     rows: Sequence[Endpoint],
     windows: Windows,
-    others: Mapping[str, Sequence[Windows]],
+    today: Mapping[str, Mapping[str, Windows]],
     now: datetime,
 ) -> dict[str, StartUp]:
     """Return the start-up times, where a window of any schedule wants it ready by its start."""
     befores: dict[str, datetime] = {}
     openings: dict[Windows, datetime | None] = {}
     for row in rows:
-        early = [one for one in (windows, *others.get(row.id, ())) if starts_early(one)]
+        early = [one for one in (windows, *today.get(row.id, {}).values()) if starts_early(one)]
         for one in early:
             if one not in openings:
                 openings[one] = state_at(one, now).next_start
@@ -310,33 +312,37 @@ def _cost(hourly: int | None, seconds: int) -> int | None:
     return None if hourly is None else amount_for(hourly, seconds)
 
 
-def _other_windows(
-    session: Session, rows: Sequence[Endpoint], now: datetime, but: str | None
-) -> dict[str, list[Windows]]:
-    """Return the windows of the other schedules that act on each endpoint."""
+def _bound(session: Session, wanted: Wanted) -> dict[str, Binding]:
+    """Return what a saved schedule binds; a change of it binds anew."""
+    saved = None if wanted.but is None else schedules.get(session, wanted.but)
+    if saved is None or windows_of(saved) != wanted.windows:
+        return {}
+    return schedules.bindings_of_rule(session, saved.id)
+
+
+def _let_go(session: Session, rows: Sequence[Endpoint], but: str | None) -> list[Endpoint]:
+    """Return what the schedule that is changed binds, and is not among the rows, by name."""
+    bound = {} if but is None else schedules.bindings_of_rule(session, but)
+    return list(endpoints.managed(session, set(bound) - {row.id for row in rows}))
+
+
+def _windows_today(
+    session: Session, rows: Sequence[Endpoint], now: datetime
+) -> dict[str, dict[str, Windows]]:
+    """Return the windows of the saved schedules that act on each endpoint, by schedule."""
     in_force = {row.id: row for row in schedules.in_force(session) if not row.shadow}
     bound = schedules.bindings_of_endpoints(session, [row.id for row in rows])
     windows = windows_in_full(session, in_force.values(), now)
-    found: dict[str, list[Windows]] = defaultdict(list)
+    found: dict[str, dict[str, Windows]] = defaultdict(dict)
     for row in rows:
         for rule_id, binding in bound.get(row.id, {}).items():
-            schedule = in_force.get(rule_id)
-            if schedule is not None and rule_id != but and _acts(binding, row, now):
-                found[row.id].append(windows[rule_id])
+            if rule_id in in_force and _acts(binding, row):
+                found[row.id][rule_id] = windows[rule_id]
     return found
 
 
-def _standing(session: Session, rows: Sequence[Endpoint], now: datetime) -> dict[str, PointFiring]:
-    """Return the cron points whose holds are in force, the latest of each endpoint."""
-    active = holds.active_of(session, [row.id for row in rows], now)
-    held = [one for several in active.values() for one in several if one.source == CRON]
-    fired = schedules.firings_of_holds(session, [hold.id for hold in held])
-    return {hold.endpoint_id: fired[hold.id] for hold in held if hold.id in fired}
-
-
-def _acts(binding: Binding, row: Endpoint, now: datetime) -> bool:
-    soon = binding.acts_from is None or binding.acts_from <= now + WEEK
-    return row.managed and not row.protected and soon
+def _acts(binding: Binding, row: Endpoint) -> bool:
+    return row.managed and not row.protected and binding.acts_from != NEVER
 
 
 def _prices(session: Session, rows: Sequence[Endpoint]) -> dict[tuple[str, str], int]:

@@ -1,41 +1,39 @@
 """How long schedules keep endpoints up: windows united, and cron points laid over them.
 
-A cron point holds until the next edge of any of the schedules, as the engine has it.
+A cron point holds until the next edge of any of the schedules, as the engine has it. What is told
+is what a month has in the long run: the coming year, begun with what would stand by now if the
+schedules had always been as they are. So it does not depend on the hour at which one looks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from orchestrator.domain.schedules.model import Interval, PointAction
+from orchestrator.domain.schedules.model import Interval, PointAction, PointFiring
 from orchestrator.domain.schedules.model import Schedule as Windows
 from orchestrator.domain.schedules.occurrences import AT_ONCE, intervals
 from orchestrator.domain.schedules.points import points
+from orchestrator.services.schedule_book import last_since
 from orchestrator.services.starting import starts_early
 
 MONTH_SECONDS = 730 * 3600 + 1800
-YEAR = timedelta(weeks=52)
+WEEK = timedelta(weeks=1)
+WEEKS_OF_YEAR = 52
+# Where points fire more often in a year, fewer weeks are looked at.
+MOST_FIRINGS = 4000
+_BACK = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """The schedules that act on an endpoint, its start-up time, and if it runs without them.
-
-    `standing` tells whether a cron point that has fired keeps it up (or down) until the next edge.
-    """
+    """The schedules that act on an endpoint, its start-up time, and if it runs without them."""
 
     schedules: frozenset[Windows]
     early: timedelta = AT_ONCE
     up_otherwise: bool = False
-    standing: bool | None = None
-
-    @property
-    def wide(self) -> bool:
-        """Tell whether weeks differ, so that only a year shows what a month has."""
-        return not all(one.is_weekly for one in self.schedules)
 
 
 @dataclass(slots=True)
@@ -43,17 +41,43 @@ class Hours:
     """Seconds per month in which an endpoint is up; each combination is found once."""
 
     start: datetime
-    end: datetime
-    known: dict[Together, int] = field(default_factory=dict)
+    _known: dict[Together, int] = field(default_factory=dict)
+    _fired: dict[tuple[Windows, datetime], list[PointFiring]] = field(default_factory=dict)
 
-    def seconds_up(self, together: Together) -> int:
+    def seconds_up(self, acting: Together) -> int:
         """Return in how many seconds of a month it is up."""
-        if together not in self.known:
-            end = max(self.end, self.start + YEAR) if together.wide else self.end
-            up = sum((b - a for a, b in stretches(together, self.start, end)), timedelta())
-            whole = int((end - self.start).total_seconds())
-            self.known[together] = int(up.total_seconds()) * MONTH_SECONDS // whole
-        return self.known[together]
+        if acting not in self._known:
+            end = self._end(acting)
+            fired = [point for one in acting.schedules for point in self._points(one, end)]
+            since = max((one.at for one in fired if one.at <= self.start), default=self.start)
+            spans = stretches(acting, fired, since, end)
+            up = sum((max(b - max(a, self.start), AT_ONCE) for a, b in spans), AT_ONCE)
+            self._known[acting] = up * MONTH_SECONDS // (end - self.start)
+        return self._known[acting]
+
+    def _end(self, acting: Together) -> datetime:
+        """Return how far is looked: a year, of whole weeks unless some day of a month counts.
+
+        It is less where cron points fire thousands of times.
+        """
+        often = sum(len(self._points(one, self.start + WEEK)) for one in acting.schedules)
+        weeks = max(1, MOST_FIRINGS // max(often, 1))
+        if weeks < WEEKS_OF_YEAR:
+            return self.start + weeks * WEEK
+        if any(_has_months(one) for one in acting.schedules):
+            return _a_year_on(self.start)
+        return self.start + WEEKS_OF_YEAR * WEEK
+
+    def _points(self, windows: Windows, end: datetime) -> list[PointFiring]:
+        """Return the last firing by the start, and those from there to the end."""
+        if not windows.points:
+            return []
+        key = windows, end
+        if key not in self._fired:
+            last = last_since(windows, self.start - _BACK, self.start)
+            first = self.start if last is None else last.at
+            self._fired[key] = points(windows, first, end)
+        return self._fired[key]
 
 
 def together(schedules: Sequence[Windows], early: timedelta, *, up_otherwise: bool) -> Together:
@@ -64,30 +88,44 @@ def together(schedules: Sequence[Windows], early: timedelta, *, up_otherwise: bo
     return Together(known, early, up_otherwise and _silent(known))
 
 
-def stretches(acting: Together, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
-    """Return the stretches in which the endpoint is up, in order; neighbours are not joined."""
-    spans = _united(
-        [s for one in acting.schedules for s in intervals(one, start, end, acting.early)]
-    )
-    fired = [point for one in acting.schedules for point in points(one, start, end)]
-    begun = {point.at: False for point in fired}
-    begun |= {point.at: True for point in fired if point.action is PointAction.START}
-    if acting.standing is not None:
-        begun.setdefault(start, acting.standing)
+def stretches(
+    acting: Together, fired: Iterable[PointFiring], start: datetime, end: datetime
+) -> list[tuple[datetime, datetime]]:
+    """Return the stretches in which the endpoint is up, in order; neighbours are not joined.
+
+    `fired` are the firings of their cron points; what fired before `start` does not count.
+    """
+    spans = [s for one in acting.schedules for s in intervals(one, start, end, acting.early)]
+    begun: dict[datetime, bool] = {}
+    for point in fired:
+        if start <= point.at < end:
+            runs = point.action is PointAction.START
+            begun[point.at] = begun.get(point.at, False) or runs
     # Each end of a window of any schedule is an edge, also where another one goes on.
-    edges = {start, end, *begun}
-    for one in acting.schedules:
-        for span in intervals(one, start, end, acting.early):
-            edges |= {span.start, span.end}
+    edges = {start, end, *begun, *(s.start for s in spans), *(s.end for s in spans)}
     base = _silent(acting.schedules) and acting.up_otherwise
-    found, place = [], 0
+    united, found, place = _united(spans), [], 0
     for begin, finish in pairwise(sorted(edges)):
-        while place < len(spans) and spans[place].end <= begin:
+        while place < len(united) and united[place].end <= begin:
             place += 1
-        inside = place < len(spans) and spans[place].start <= begin
+        inside = place < len(united) and united[place].start <= begin
         if begun.get(begin, base or inside):
             found.append((begin, finish))
     return found
+
+
+def _has_months(windows: Windows) -> bool:
+    """Tell whether a day of the month, its nth weekday or a month counts."""
+    fields = [one.expression.upper().split() for one in windows.points]
+    plain = all(
+        day == month == "*" and not set(week) & {"#", "L"} for *_, day, month, week in fields
+    )
+    return not (plain and all(one.is_weekly for one in windows.windows))
+
+
+def _a_year_on(start: datetime) -> datetime:
+    leap_day = (start.month, start.day) == (2, 29)
+    return start.replace(year=start.year + 1, day=28 if leap_day else start.day)
 
 
 def _silent(schedules: frozenset[Windows]) -> bool:

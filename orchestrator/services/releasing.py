@@ -157,13 +157,14 @@ def _record(
     detail: str,
     data: Mapping[str, object],
 ) -> None:
+    told = f"; {asked.reason}" if asked.reason else ""
     events.record(
         session,
         at=asked.now,
         kind=kind,
         actor=asked.actor,
-        message=f"{endpoint.name}: {asked.actor} {detail}",
+        message=f"{endpoint.name}: {asked.actor} {detail}{told}",
         account_id=endpoint.account_id,
         endpoint_id=endpoint.id,
-        data={"status": endpoint.status, **data},
+        data={"status": endpoint.status, "reason": asked.reason, **data},
     )

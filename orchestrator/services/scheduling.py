@@ -22,7 +22,7 @@ from orchestrator.services import bindings, calendars, revisions, selectors, sho
 from orchestrator.services.bindings import NEVER
 from orchestrator.services.errors import invalid
 from orchestrator.services.lengths import brief
-from orchestrator.services.linting import findings
+from orchestrator.services.linting import findings_beside, neighbours_of
 from orchestrator.services.named_rules import Register, renewed
 from orchestrator.services.requests import Asked
 from orchestrator.services.rulebook import means_of
@@ -210,11 +210,22 @@ def describe(session: Session, schedule: Schedule, now: datetime) -> Described:
     return _described(session, schedule, covered, now)
 
 
-def remarks(windows: Windows, covered: Sequence[Covered], now: datetime) -> list[Remark]:
-    """Return what a person should know: of the windows, then of what they cover."""
+def remarks(
+    session: Session,
+    windows: Windows,
+    covered: Sequence[Covered],
+    now: datetime,
+    but: str | None = None,
+) -> list[Remark]:
+    """Return what a person should know: of the windows, then of what they cover.
+
+    `but` is the saved schedule that it stands for; all others over the same endpoints count.
+    """
+    ids = [item.endpoint.id for item in covered]
+    neighbours = neighbours_of(session, windows, ids, now, but)
     found = [
         Remark(item.code, item.message, item.when.isoformat() if item.when else None, item.window)
-        for item in findings(windows, now)
+        for item in findings_beside(windows, now, neighbours)
     ]
     return [*found[:MOST_FINDINGS], *remarks_on_cover(covered, Kind.PAUSE)]
 
@@ -298,7 +309,10 @@ def _described(
     return Described(
         schedule,
         covered,
-        [*remarks(windows, covered, now), *(Remark("calendar_ends", text) for text in unknown)],
+        [
+            *remarks(session, windows, covered, now, schedule.id),
+            *(Remark("calendar_ends", text) for text in unknown),
+        ],
         wish_now,
         shown.digest(schedule, windows, [one.endpoint for one in covered], wish_now),
     )

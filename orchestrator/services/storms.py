@@ -185,6 +185,7 @@ class _Desk:
     ) -> None:
         self._rows, self._now = rows, now
         self._managed = observation.managed(session, account.id)
+        self._bound = {one.endpoint_id for one in observation.bindings(session, account.id)}
         ids = [*rows, *(row.id for row in self._managed if row.id not in rows)]
         self._used = usage.totals(session, ids, now - USED_WITHIN, now)
         self._start_ups = load_startups(session, account, now)
@@ -254,9 +255,14 @@ class _Desk:
         return found
 
     def _wanted(self, row: ManagedRow, book: QuotaBook) -> Wanted:
-        """Return another endpoint as it was last decided on."""
+        """Return another endpoint as it was last decided on.
+
+        What was just adopted and nothing binds is as a person left it.
+        """
         rule = Rule(row.decided_rule.partition(":")[0] or Rule.NOT_MANAGED)
         wish = Wish(row.decided_wish) if row.decided_wish else None
+        if rule is Rule.NOT_MANAGED and row.wish and row.id not in self._bound:
+            rule, wish = Rule.STANDING, Wish(row.wish)
         item = Wanted(
             row.id,
             Status(row.status),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from orchestrator.domain.asked import Standing
-from orchestrator.domain.decide import Decision, Facts, Rule, decide
+from orchestrator.domain.decide import Decision, Facts, Rule, ScheduleFact, decide
 from orchestrator.domain.status import Status, Wish
 from orchestrator.services.why import FactsAt, Why
 from orchestrator.store.tables import Endpoint
@@ -94,23 +94,62 @@ def _obstacles(row: Endpoint, wanted: Wanted, known: Facts, why: Why) -> list[Ob
         decision = decide(facts, at)
         if _meets(wanted, decision, facts.status):
             break
-        until = _until(decision, facts, at)
+        until = _until(decision, facts, why, wanted)
         remedy = _REMEDIES[decision.rule](row, wanted)
         found.append(Obstacle(decision.rule, decision.reason, until, remedy, bool(found)))
         facts = _without(decision.rule, facts, wanted, at)
     return found
 
 
-def _until(decision: Decision, facts: Facts, at: datetime) -> datetime | None:
-    """Return when a rule gives way by itself: a hold at its end, a schedule at its next edge."""
+def _until(decision: Decision, known: Facts, why: Why, wanted: Wanted) -> datetime | None:
+    """Return when a rule gives way by itself, whatever the others say; None where it never does."""
     if decision.rule is Rule.HOLD:
-        return max(hold.until for hold in facts.holds if hold.until > at)
+        return _holds_end(known, why.at, wanted)
     if decision.rule is Rule.SCHEDULE:
-        return decision.next_rule_edge
+        return _schedules_turn(decision, known, why, wanted)
     if decision.rule is Rule.IDLE and decision.to_zero is False:
-        starts = [one.state.next_start for one in facts.schedules if not one.shadow]
-        return min((start for start in starts if start is not None), default=None)
+        return min((at for one in known.schedules if (at := _wakes_at(one))), default=None)
     return None
+
+
+def _wakes_at(schedule: ScheduleFact) -> datetime | None:
+    """Return when the next window of a schedule wakes what sleeps."""
+    start, since = schedule.state.next_start, schedule.acts_from
+    late = start is not None and since is not None and since > start
+    return None if schedule.shadow or late else start
+
+
+def _holds_end(known: Facts, at: datetime, wanted: Wanted) -> datetime | None:
+    """Return the end of the hold after which those that are left are no longer in the way."""
+    for end in sorted(hold.until for hold in known.holds if hold.until > at):
+        left = replace(known, holds=tuple(one for one in known.holds if one.until > end))
+        decision = decide(left, at)
+        if decision.rule is not Rule.HOLD or _meets(wanted, decision, known.status):
+            return end
+    return None
+
+
+def _schedules_turn(decision: Decision, known: Facts, why: Why, wanted: Wanted) -> datetime | None:
+    """Run the schedules alone forward to where they want it so."""
+    at_zero = known.status is Status.SCALED_TO_ZERO
+    for _ in range(MOST_EDGES):
+        # What slept between two windows is started; what is at zero stays there.
+        at_zero = at_zero and decision.wish is not Wish.PAUSED
+        edge = decision.next_rule_edge
+        if why.facts is None or edge is None or edge > why.at + FARTHEST:
+            return None
+        decision = decide(_schedules_only(why.facts(edge), wanted, edge), edge)
+        status = known.status if at_zero or wanted == "paused" else Status.RUNNING
+        if decision.rule is not Rule.SCHEDULE or _meets(wanted, decision, status):
+            return edge
+    return None
+
+
+def _schedules_only(known: Facts, wanted: Wanted, at: datetime) -> Facts:
+    for rule in Rule:
+        if rule not in (Rule.SCHEDULE, Rule.QUOTA):
+            known = _without(rule, known, wanted, at)
+    return known
 
 
 def _without(rule: Rule, facts: Facts, wanted: Wanted, at: datetime) -> Facts:

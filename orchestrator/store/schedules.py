@@ -39,6 +39,22 @@ def in_force(session: Session) -> Sequence[Schedule]:
     return session.exec(query.order_by(col(Schedule.name))).all()
 
 
+def in_force_over(
+    session: Session, endpoint_ids: Collection[str], limit: int
+) -> Sequence[Schedule]:
+    """Return those in force that cover one of the endpoints, not only in shadow, by name."""
+    if not endpoint_ids:
+        return []
+    bound = select(Binding.rule_id).where(col(Binding.endpoint_id).in_(endpoint_ids)).distinct()
+    query = select(Schedule).where(
+        col(Schedule.removed_at).is_(None),
+        col(Schedule.enabled).is_(True),
+        col(Schedule.shadow).is_(False),
+        col(Schedule.id).in_(bound),
+    )
+    return session.exec(query.order_by(col(Schedule.name)).limit(limit)).all()
+
+
 def page(session: Session, after: Position | None, limit: int) -> Sequence[Schedule]:
     """Return up to `limit` schedules in the order of name and id."""
     keys = (Key(col(Schedule.name)), Key(col(Schedule.id)))

@@ -439,7 +439,8 @@ def test_releasing_leaves_it_as_it_is(lab: Site) -> None:
     with lab.database.read() as session:
         assert session.get(Binding, ("sch_1", "ep_search")) is None
     assert lab.post("/v1/endpoints/ep_search/release").status_code == 200
-    assert len(lab.events("endpoint.released")) == 1
+    (told,) = lab.events("endpoint.released")
+    assert (told.data["reason"], told.message[-6:]) == ("mine", "; mine")
 
 
 def test_nothing_is_released_under_an_operation_in_doubt(lab: Site) -> None:

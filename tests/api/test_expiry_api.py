@@ -185,6 +185,52 @@ def test_policies_limit_what_is_asked(trials: Site) -> None:
     assert len(refusals) == 5
 
 
+def adopt_anew(site: Site) -> Any:
+    assert site.post("/v1/endpoints/ep_search/release", {}).status_code == 200
+    adopted = site.post("/v1/endpoints/ep_search/adopt", {})
+    assert adopted.status_code == 200
+    return site.get("/v1/endpoints/ep_search")["expiry"]
+
+
+def test_release_and_adoption_are_no_way_around_a_policy(trials: Site) -> None:
+    put(trials, "10d")
+    extend(trials, "7d")
+    before = extend(trials, "7d").json()["expiry"]
+    again = adopt_anew(trials)
+    assert (again["at"], again["extensions"]) == (before["at"], 2)
+    assert again["delete_grace_seconds"] == before["delete_grace_seconds"]
+    problem(extend(trials, "1h"), 409, "expiry_limited")
+    problem(trials.ask("DELETE", EXPIRY), 409, "expiry_limited")
+    (told, *_) = trials.events("endpoint.adopted")
+    assert "as before, put off 2 times so far: the expiry policy trials wants" in told.message
+
+
+def test_an_end_that_came_while_it_was_observed_is_warned_of_anew(trials: Site) -> None:
+    put(trials, "10d")
+    with trials.database.write() as session:
+        row = session.get_one(Endpoint, "ep_search")
+        told = (NOON - timedelta(days=1)).isoformat()
+        row.expires_at = NOON - timedelta(hours=2)
+        row.expiry = {**row.expiry, "first_warned_at": told, "warned_at": told, "expired_at": told}
+        session.add(row)
+    assert trials.get("/v1/endpoints/ep_search/why")["wish"] == "paused"
+    adopt_anew(trials)
+    assert trials.get("/v1/endpoints/ep_search/why")["wish"] != "paused"
+
+
+@pytest.mark.parametrize("change", [{"selector": {"labels": {"stage": "other"}}}, {"limits": None}])
+def test_where_no_policy_limits_adoption_forgets_the_expiry(
+    trials: Site, change: dict[str, Any]
+) -> None:
+    put(trials, "10d")
+    none = dict.fromkeys(("max_ttl", "max_extension"), "")
+    less = (
+        {**TRIALS, **none, "max_extensions": None} if "limits" in change else {**TRIALS, **change}
+    )
+    assert trials.ask("PUT", f"{POLICIES}/trials", json=less).status_code == 200
+    assert adopt_anew(trials) is None
+
+
 def test_a_policy_is_saved_shown_changed_and_removed(trials: Site) -> None:
     (kept,) = trials.get(POLICIES)["items"]
     shown = trials.get(f"{POLICIES}/trials")

@@ -170,6 +170,34 @@ def test_a_person_may_end_it_and_the_block_learns_of_it(
         work()
 
 
+class StillTimer:
+    """A timer beside which the server's clock runs ahead: here no time passes."""
+
+    def now(self) -> float:
+        return 0.0
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        return stop.wait(seconds)
+
+
+def test_a_lease_that_the_servers_clock_has_ended_is_told_at_the_end(lab: Site, wire: Wire) -> None:
+    change(lab, status="running", ready_replicas=1)
+    with Client(ORIGIN, lab.secrets["operate"], transport=wire, timer=StillTimer()) as client:
+        lease = client.lease("lab/search", ttl="10m")
+
+        def work() -> None:
+            with lease:
+                lab.clock.set(lab.clock.now() + timedelta(minutes=11))
+                assert not lease.lost
+
+        with pytest.raises(LeaseLostError, match="the server says that it is expired"):
+            work()
+        assert lease.lost
+        with client.lease("lab/search", ttl="10m") as other:
+            pass
+        assert not other.lost
+
+
 def test_a_lost_server_is_borne_until_the_lease_is_over(
     lab: Site, client: Client, wire: Wire, timer: HandTimer
 ) -> None:

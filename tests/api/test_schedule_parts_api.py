@@ -43,8 +43,8 @@ def save(site: Site, **change: Any) -> dict[str, Any]:
     return body
 
 
-def preview(site: Site, **change: Any) -> dict[str, Any]:
-    response = site.post("/v1/schedules/preview?weeks=2", {**RULE, **change})
+def preview(site: Site, weeks: int = 2, **change: Any) -> dict[str, Any]:
+    response = site.post(f"/v1/schedules/preview?weeks={weeks}", {**RULE, **change})
     assert response.status_code == 200, response.text
     body: dict[str, Any] = response.json()
     return body
@@ -189,19 +189,38 @@ def test_the_preview_sums_up_against_today(team: Site) -> None:
 
 
 def test_a_stop_point_alone_leaves_it_down_for_good(team: Site) -> None:
-    """It is up until the first stop, six hours from now, and nothing starts it again."""
+    """Nothing starts it again: the hours until the first stop do not come each month."""
     found = preview(team, windows=[], points=["stop 0 19 * * *"])
     hours = {one["name"]: one["hours_month"] for one in found["endpoints"]}
-    assert hours["search"] == pytest.approx(6 * 730.5 / (2 * 168), abs=0.1)
-    assert hours["night"] == 0
+    assert hours == {"search": 0, "night": 0}
     assert found["starts"] == []
 
 
 def test_a_stop_point_cuts_a_window_until_the_next_edge(team: Site) -> None:
     found = preview(team, windows=["daily 08:00-18:00"], points=["stop 0 12 * * *"])
     hours = {one["name"]: one["hours_month"] for one in found["endpoints"]}
-    # From 08:00 to 12:00 of each day; today it is 13:00 in Berlin, inside of the window.
-    assert hours["night"] == pytest.approx((13 * 4 + 5 + 4) * 730.5 / 336, abs=0.1)
+    # From 08:00 to 12:00 of each day, although it is 13:00 in Berlin, inside of the window.
+    assert hours["night"] == pytest.approx(4 * 730.5 / 24, abs=0.1)
+
+
+POINTS_ALONE = [
+    (["start 0 8 * * mon-fri", "stop 0 19 * * mon-fri"], 730.5 * 55 / 168),
+    (["stop 0 19 * * mon-fri"], 0),
+    # A day of each month.
+    (["start 0 8 1 * *", "stop 0 8 2 * *"], 24),
+    # More firings than are looked at in a year.
+    (["start 0 8-18 * * *", "stop 0 19 * * *"], 730.5 * 11 / 24),
+]
+
+
+@pytest.mark.parametrize(("points", "hours"), POINTS_ALONE)
+def test_hours_of_points_do_not_depend_on_how_far_one_looks(
+    team: Site, points: list[str], hours: float
+) -> None:
+    for weeks in (1, 4, 26):
+        found = preview(team, weeks=weeks, timezone="UTC", windows=[], points=points)
+        for one in found["endpoints"]:
+            assert one["hours_month"] == pytest.approx(hours, abs=0.06)
 
 
 def test_the_preview_says_which_starts_are_early_and_why(team: Site) -> None:

@@ -213,6 +213,33 @@ def test_findings_warn_of_a_schedule_without_edges(team: Site) -> None:
     assert (now["endpoints"][0]["acts"], codes(now)) == (True, ["never_on"])
 
 
+def test_findings_look_at_the_other_schedules_of_what_is_covered(team: Site) -> None:
+    """A stop at 22:00 changes nothing beside office hours, but does beside a night of another."""
+    stops = {"name": "stops", "points": ["stop 0 22 * * *"]}
+
+    def found(**change: Any) -> list[str]:
+        body = {**OFFICE, **stops, **change}
+        would = team.post("/v1/schedules?dry_run=true", body).json()["would"]
+        shown = team.post("/v1/schedules/preview", body).json()
+        codes = [one["code"] for one in would["findings"] if "point" in one["code"]]
+        assert codes == [one["code"] for one in shown["findings"] if "point" in one["code"]]
+        return codes
+
+    night = {"name": "night", "windows": ["daily 20:00-24:00"], "timezone": "Europe/Berlin"}
+    save(team, **night, selector={"labels": {"team": "chat"}})
+    save(team, **night | {"name": "idle"}, shadow=True)
+    save(team, **night | {"name": "off"}, enabled=False)
+    assert found() == ["point_repeats"]
+    beside = save(team, **night | {"name": "beside"}, selector={"endpoint": "ep_search"})
+    assert [one["code"] for one in beside["findings"]] == []
+    assert found() == ["point_stops_beside"]
+    saved = save(team, **stops)
+    assert "point_repeats" not in [one["code"] for one in saved["findings"]]
+    told = team.get("/v1/schedules/beside")["findings"]
+    assert [one["code"] for one in told] == ["stopped_beside"]
+    assert "of the schedule stops" in told[0]["message"]
+
+
 def test_findings_warn_of_covering_nothing(team: Site) -> None:
     assert codes(save(team, selector={"labels": {"team": "x"}})) == ["covers_nothing"]
 
@@ -349,20 +376,6 @@ def test_a_preview_counts_the_other_schedules(team: Site) -> None:
     assert search["hours_month"] == pytest.approx(730.5 * (55 + 48) / 168, abs=0.1)
     today = 730.5 * 48 / 168 * 0.8
     assert float(search["cost_month_today"]["amount"]) == pytest.approx(today, abs=0.01)
-
-
-def test_a_saved_schedule_is_previewed_without_counting_itself_twice(team: Site) -> None:
-    made = save(team)
-    mine = team.get(f"/v1/schedules/{made['id']}/preview?weeks=3")
-    new = team.post("/v1/schedules/preview?weeks=3", {**OFFICE, "name": "x"}).json()
-    assert mine["weeks"] == new["weeks"]
-    hours = [
-        next(item for item in one["endpoints"] if item["name"] == "search")["hours_month"]
-        for one in (mine, new)
-    ]
-    assert hours[0] == hours[1]
-    (search,) = [item for item in mine["endpoints"] if item["name"] == "search"]
-    assert search["cost_month_today"]["amount"] == "584.400000000"
 
 
 def test_a_preview_needs_no_selector_and_no_right_to_change(team: Site) -> None:

@@ -170,6 +170,8 @@ class TestFindings:
         assert result.code == ExitCode.FAILED
         assert "ACME_TOKEN" in checks["account acme"]["detail"]
         assert "server" in checks["account acme"]["remedy"]
+        for what in ("identity", "rights", "cloud", "clock", "prices", "quotas"):
+            assert checks[f"account acme {what}"]["status"] == "unknown"
 
     def test_a_refused_token_fails_and_is_not_shown(
         self, cli: Cli, store: Database, cloud: str, monkeypatch: pytest.MonkeyPatch

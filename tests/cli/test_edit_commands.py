@@ -391,3 +391,11 @@ class TestAccountsFreezeTokens:
             "scope": "operate",
             "expires_at": "2026-05-31T12:00:00Z",
         }
+
+
+def test_release_sends_the_reason_where_there_is_one(api_cli: Cli, stub: StubApi) -> None:
+    stub.on("POST", f"/v1/endpoints/{EP}/release", endpoint(managed=False, handover=None))
+    api_cli("endpoints", "release", EP, "--reason", "back to its owner")
+    api_cli("endpoints", "release", EP)
+    sent = [one.body for one in stub.seen if one.method == "POST"]
+    assert sent == [{"reason": "back to its owner"}, None]

@@ -134,3 +134,24 @@ def test_a_calendar_needs_one_source(live: Live) -> None:
     refused = live("calendars", "create", "x", "--country", "Germany")
     assert refused.code == ExitCode.REFUSED
     assert "'DE' (Germany)" in refused.err
+
+
+def test_a_change_at_the_end_of_a_long_list_is_shown(live: Live, rules: Path) -> None:
+    windows = [f"mon {hour:02d}:00-{hour:02d}:30" for hour in range(6, 18)]
+    rules.write_text(RULES.replace("mon-fri 08:00-19:00", ", ".join(windows)))
+    out = live.ok("apply", str(rules), "--yes").out
+    assert all(f"+ {window}" in out for window in windows)
+    rules.write_text(rules.read_text().replace("17:00-17:30", "17:00-17:59"))
+    out = live.ok("apply", str(rules), "--dry-run").out
+    told = "    windows:\n      - mon 17:00-17:30\n      + mon 17:00-17:59\n"
+    assert told in out
+    assert "mon 06:00" not in out
+
+
+def test_a_day_off_that_moves_is_as_many_hours(live: Live, rules: Path) -> None:
+    live.ok("apply", str(rules), "--yes")
+    rules.write_text(RULES.replace("2026-12-24", "2026-12-23"))
+    told = "is up as many hours in a year, first other on 2026-12-23"
+    assert f"the schedule office-hours {told}" in live.ok("apply", str(rules), "--dry-run").out
+    moved = ("calendars", "replace", "ours", "--date", "2026-12-23=Eve", "--dry-run")
+    assert f"office-hours {told}" in live.ok(*moved).out

@@ -146,6 +146,31 @@ def test_it_shows_all_parts(api_cli: Cli, stub: StubApi) -> None:
     assert "us-holidays" in line_with(out, "calendars")
 
 
+def test_a_change_of_a_saved_one_is_previewed_in_its_place(api_cli: Cli, stub: StubApi) -> None:
+    saved = {
+        "id": "sch_1",
+        "name": "office",
+        "timezone": "Europe/Berlin",
+        "drain_minutes": 10,
+        "windows": ["mon-fri 08:00-18:00"],
+        "points": ["stop 0 22 * * *"],
+        "dates": [],
+        "calendars": ["us-holidays"],
+        "selector": {"labels": {"team": "search"}},
+    }
+    stub.on("GET", "/v1/schedules/office", saved)
+    left = {"name": "chat", "hours_month": 730.5, "unpriced": [], "let_go": True}
+    found = {"timezone": "Europe/Berlin", "hours_per_week": 20, "endpoints": [left]}
+    stub.on("POST", "/v1/schedules/preview", found)
+    change = ("--window", "mon-fri 08:00-12:00", "--clear", "points")
+    out = api_cli("schedules", "preview", "office", *change).out
+    assert "730.5" in line_with(out, "chat (let go)")
+    sent = stub.last("POST", "/v1/schedules/preview").body
+    kept = {key: saved[key] for key in saved if key != "id"}
+    new = {"windows": ["mon-fri 08:00-12:00"], "points": [], "replaces": "sch_1"}
+    assert sent == {**kept, **new}
+
+
 def test_the_preview_has_points_days_off_early_starts_and_a_sum(
     api_cli: Cli, stub: StubApi
 ) -> None:

@@ -201,3 +201,17 @@ def test_shadow_shows_who_would_have_waited(api_cli: Cli, stub: StubApi) -> None
     assert stub.last("GET", "/v1/reports/shadow").param("rule") == ["sch_1"]
     assert "2 (1 to 3)" in done.out
     assert "priya" in done.out
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [("paused", "next: paused at"), ("available", "; it stays so"), (None, "next: no rule at")],
+)
+def test_why_says_whether_the_next_edge_changes_it(
+    api_cli: Cli, stub: StubApi, wish: str | None, told: str
+) -> None:
+    change = {"at": "2026-03-02T18:00:00Z", "wish": wish}
+    stub.on("GET", WHY, answer(basis="now", next_change=change))
+    (line,) = [one for one in api_cli("why", ID, "--utc").out.splitlines() if "next: " in one]
+    assert told in line
+    assert "2026-03-02 18:00 UTC" in line

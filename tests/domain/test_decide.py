@@ -163,6 +163,11 @@ class TestSchedules:
         decision = decide(facts(schedules=(fact,)), at(20))
         assert (decision.rule, decision.next_edge) == (Rule.STANDING, at(32))
 
+    def test_in_shadow_and_not_yet_in_force_it_is_no_edge_of_what_is_decided(self) -> None:
+        early = replace(schedule_fact(at(20)), id="sch_2", shadow=True, acts_from=at(22))
+        decision = decide(facts(schedules=(schedule_fact(at(20)), early)), at(20))
+        assert (decision.next_edge, decision.next_rule_edge) == (at(22), at(32))
+
     def test_shadow_proposes_and_does_nothing(self) -> None:
         decision = decide(facts(schedules=(schedule_fact(at(20), shadow=True),)), at(20))
         assert decision.rule is Rule.STANDING

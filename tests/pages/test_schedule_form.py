@@ -52,6 +52,22 @@ def test_dates_points_and_other_days_are_typed_previewed_and_kept(fleet: Dashboa
     assert again.points == row.points
 
 
+def test_a_change_is_compared_with_what_is_saved(fleet: Dashboard) -> None:
+    page = fleet.go("/schedules/Office hours")
+    shown = page.locator("#preview")
+    row = shown.locator("tr", has_text="bge-large-embeddings")
+    expect(row).to_have_text("bge-large-embeddings239$191$191")
+    page.fill(".window-row >> nth=0 >> [name=end]", "10:45")
+    # A quarter of the hours, from 08:00 to 19:00 before.
+    expect(page.locator("#preview-hours")).to_have_text("13.75 h a week, 8 % of it")
+    expect(row).to_have_text("bge-large-embeddings60$48$191")
+    expect(shown).to_contain_text("A month costs about $96 instead of $191 as it is today")
+    page.set_checked("[name=shadow]", checked=True)
+    expect(shown).to_contain_text("If it acted, a month would cost about $96 instead of $191")
+    page.fill("[name=labels]", "team=media")
+    expect(row).to_contain_text("covered no more")
+
+
 def test_a_point_that_never_fires_is_said_in_place(fleet: Dashboard) -> None:
     fleet.expected = {422}
     page = fleet.go("/schedules/new")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from orchestrator.domain.schedules.model import Schedule as Windows
 from orchestrator.services.mornings import Mornings, mornings
+from orchestrator.services.preview import Wanted, preview
+from orchestrator.services.selectors import Selector
 from orchestrator.services.timeline import timeline
 from orchestrator.store.database import Database
 from orchestrator.store.tables import Endpoint
-from tests.support.crowd import NIGHT, NINE, add, bind, crowd, giving_way, used
+from tests.support.crowd import NIGHT, NINE, OFFICE, add, bind, crowd, giving_way, used
 from tests.support.stage import Stage
 
 HOUR = timedelta(hours=1)
@@ -38,6 +41,42 @@ def test_what_is_late_what_finds_no_room_and_what_gives_way(sqlite_database: Dat
     assert [stage.state(name) for name in ("spare", "other", "third")] == [
         *("paused", "running", "paused"),
     ]
+
+
+def test_what_was_just_adopted_gives_way_too(sqlite_database: Database) -> None:
+    """No pass has decided on it yet: it is as a person left it."""
+    stage = crowd(sqlite_database, quota=1)
+    add(stage, "spare", "scaledToZero", min_replica=0, timeout_minutes=15)
+    add(stage, "other")
+    stage.step()
+    stage.adopt("spare", "other")
+    used(stage, {"spare": 3, "other": 50})
+    bind(stage, "other")
+    (before,) = ahead(stage, 8 * HOUR).items
+    stage.step()
+    (after,) = ahead(stage, 8 * HOUR).items
+    assert before.yielding == after.yielding == ("spare",)
+    assert not before.never
+
+
+def test_a_change_that_lets_one_go_leaves_its_room_to_others(sqlite_database: Database) -> None:
+    stage = crowd(sqlite_database, quota=1)
+    add(stage, "most")
+    add(stage, "less")
+    stage.step()
+    stage.adopt("most", "less")
+    used(stage, {"most": 50, "less": 20})
+    saved = stage.schedule(OFFICE, selector={"account": stage.account.id})
+    stage.step()
+    only = Selector(endpoint_id=stage.endpoint("less").id)
+    told = []
+    for but in (None, saved.id):
+        wanted = Wanted(Windows("UTC", (OFFICE,)), only, but=but)
+        with stage.database.read() as session:
+            found = preview(session, wanted, weeks=1, now=stage.clock.now())
+        told.append(found.starts[0].remarks)
+    assert "is used up" in told[0][0]
+    assert told[1] == ()
 
 
 def test_quotas_are_as_they_will_be_then(sqlite_database: Database) -> None:

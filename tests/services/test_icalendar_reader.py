@@ -30,6 +30,10 @@ def days(*events: str, head: str = "", zone: ZoneInfo | None = None) -> list[str
 XMAS = "SUMMARY:Xmas\r\nDTSTART;VALUE=DATE:20261224"
 
 
+def test_a_byte_order_mark_is_none_of_the_file() -> None:
+    assert list(read("\ufeff" + file(XMAS), START, END).names) == ["2026-12-24"]
+
+
 @pytest.mark.parametrize(
     ("event", "expected"),
     [

@@ -237,7 +237,6 @@ def _changes(run: Session, calendar: Json) -> list[tuple[str, str]]:
     for one in calendar.get("effects") or []:
         first = f", first other on {one['dates'][0]}" if one["dates"] else ""
         when = f", acts from {run.out.at(one['acts_from'])}" if one.get("acts_from") else ""
-        told.append(
-            ("effect", f"{one['schedule']} is up {one['hours']:+g} h in a year{first}{when}")
-        )
+        hours = f"{one['hours']:+g} h" if one["hours"] else "as many hours"
+        told.append(("effect", f"{one['schedule']} is up {hours} in a year{first}{when}"))
     return told

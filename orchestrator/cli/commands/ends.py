@@ -107,16 +107,18 @@ def release(
             help="One that was deleted to pause it: print what makes it again, and forget it.",
         ),
     ] = False,
+    reason: options.ReasonOption = None,
     dry_run: options.DryRunOption = False,
 ) -> None:
     """Give endpoints back: from now on they are only observed, and left as they are."""
     run = session(ctx)
     change = changes.Change(run, dry_run)
-    body = {"handover": True} if handover else None
+    body: Json = {"handover": True} if handover else {}
+    body |= {"reason": reason} if reason else {}
     answers = []
     for endpoint in endpoints:
         where = urls.path("endpoints", changes.resolve(run, endpoint), "release")
-        answers.append(change.send("POST", where, body=body))
+        answers.append(change.send("POST", where, body=body or None))
     if run.out.form == "json" and len(answers) > 1:
         run.out.json(answers)
         return

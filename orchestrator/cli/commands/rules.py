@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestrator.cli import changes, formats, options, urls
+from orchestrator.cli import changes, options, rule_changes, urls
 from orchestrator.cli.errors import CliError, ExitCode
 from orchestrator.cli.session import Session, session
 
 Json = dict[str, Any]
-LONGEST_SHOWN = 200
 _SIGNS = {"create": "+", "change": "~", "remove": "-"}
 _ASIDE = {
     "left": "made by a file and not in this one; --prune removes it",
@@ -147,21 +145,13 @@ def _item(item: Json) -> Iterator[str]:
         return
     yield f"{_SIGNS[action]} {name}"
     for change in item["fields"] if action != "remove" else ():
-        yield f"    {change['field']}: {_change(change, created=action == 'create')}"
+        for line in _lines(change, new=action == "create"):
+            yield f"    {line}"
     for note in item["notes"]:
         yield f"    > {note}"
 
 
-def _change(change: Json, *, created: bool) -> str:
-    old, new = _value(change["old"]), _value(change["new"])
-    return new if created else f"{old} -> {new}"
-
-
-def _value(value: Any) -> str:
-    if value is None:
-        return "(none)"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    shown = formats.plain(text.replace("\n", " "))
-    if len(shown) <= LONGEST_SHOWN:
-        return shown
-    return f"{shown[:LONGEST_SHOWN]}... ({len(text)} characters)"
+def _lines(change: Json, *, new: bool) -> Iterator[str]:
+    if new:
+        return rule_changes.created(change["field"], change["new"])
+    return rule_changes.changed(change["field"], change["old"], change["new"])

@@ -110,6 +110,12 @@ class Given:
     match: Texts
     file: str | None
 
+    @property
+    def anything(self) -> bool:
+        """Tell whether any option describes something."""
+        given = (*self.fields.values(), self.account, self.endpoint, self.match, self.file)
+        return any(value not in (None, []) for value in given)
+
     def chosen(self, run: Session) -> Json:
         """Return the fields that the options give."""
         return self.fields | {"selector": selector_of(run, self.account, self.endpoint, self.match)}

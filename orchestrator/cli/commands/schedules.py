@@ -87,33 +87,42 @@ def update(
     """Change parts of a schedule; windows, points, dates and selector are replaced whole."""
     run = session(ctx)
     where = urls.path("schedules", schedule)
-    present: Json = run.api.get(where)
-    base = {**{key: present[key] for key in _KEPT if key in present}, **given.base()}
-    body = parts.body_of(present["name"], given.chosen(run), base, clear)
+    _, body = _changed(run, schedule, given, clear)
     body |= switched(shadow, enabled)
     answer = parts.save(run, "PUT", where, body, apply_now, dry_run=dry_run, yes=yes)
     told(run, answer, _show, dry_run=dry_run)
 
 
 @app.command(
-    epilog="Example: orchestrator schedules preview office-hours --weeks 4; or without saving: "
+    epilog="Example: orchestrator schedules preview office-hours --weeks 4; a change of it: "
+    "schedules preview office-hours --window 'mon-fri 08:00-17:00'; or without saving: "
     "schedules preview --timezone Europe/Berlin --window 'mon-fri 08:00-19:00' --match team=search"
 )
 @taking(parts.described)
 def preview(
     ctx: typer.Context,
-    schedule: Annotated[str | None, typer.Argument(help="A saved one; or describe one.")] = None,
+    schedule: Annotated[
+        str | None, typer.Argument(help="A saved one, as it is or as options change it.")
+    ] = None,
     *,
     weeks: Annotated[int, typer.Option(min=1, max=26, help="How far ahead.")] = 2,
     given: parts.Given,
+    clear: parts.ClearOption = None,
 ) -> None:
-    """Show the starts and stops of the coming weeks, with costs. Writes nothing."""
+    """Show the starts and stops of the coming weeks, with costs. Writes nothing.
+
+    With a saved schedule and options, it is shown as `update` would save it, against today.
+    """
     run = session(ctx)
-    if schedule:
+    if schedule and not (given.anything or clear):
         where = urls.path("schedules", schedule, "preview")
         found: Any = run.api.get(where, {"weeks": weeks})
     else:
-        body = parts.body_of("preview", given.chosen(run), given.base())
+        if schedule:
+            key, body = _changed(run, schedule, given, clear)
+            body["replaces"] = key
+        else:
+            body = parts.body_of("preview", given.chosen(run), given.base(), clear)
         where = urls.path("schedules", "preview")
         found = run.api.send("POST", where, query={"weeks": weeks}, body=body).payload
     _show_preview(run, found)
@@ -128,6 +137,15 @@ def delete(
 ) -> None:
     """Delete a schedule; its endpoints then follow what a person last asked for."""
     remove(session(ctx), "schedules", schedule, yes=yes, dry_run=dry_run)
+
+
+def _changed(
+    run: Session, schedule: str, given: parts.Given, clear: list[parts.Part] | None
+) -> tuple[str, Json]:
+    """Return the id of a saved schedule, and what it becomes by the options."""
+    present: Json = run.api.get(urls.path("schedules", schedule))
+    base = {**{key: present[key] for key in _KEPT if key in present}, **given.base()}
+    return present["id"], parts.body_of(present["name"], given.chosen(run), base, clear)
 
 
 def told(run: Session, answer: Any, show: Shown, *, dry_run: bool) -> None:
@@ -317,7 +335,7 @@ _EDGES = (
     Column("then", lambda e: str(e["then"])),
 )
 _SAVINGS = (
-    Column("endpoint", lambda e: str(e.get("name"))),
+    Column("endpoint", lambda e: f"{e.get('name')}{' (let go)' if e.get('let_go') else ''}"),
     Column("hours/month", lambda e: str(e.get("hours_month")), right=True),
     Column("cost/month", lambda e: _amount(e, "cost_month"), right=True),
     Column("always on", lambda e: _amount(e, "cost_month_always_on"), right=True),

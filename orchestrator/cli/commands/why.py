@@ -71,7 +71,10 @@ def _headline(run: Session, found: Json, endpoint: str) -> None:
     out.say(f"because {found.get('reason')}")
     if found.get("barrier"):
         out.say(f"not done: {found['barrier']}")
-    if found.get("next_change"):
+    following = found.get("next_change")
+    if following and following["wish"] == found.get("wish"):
+        out.say(f"next: rules are asked again at {out.at(following['at'])}; it stays so")
+    elif following:
         out.say(f"next: {endpoints.next_change(run, found)}")
     for doubt in found.get("doubts") or []:
         out.say(f"but: {doubt}")

@@ -14,6 +14,7 @@ from orchestrator.domain.schedules.model import (
     PointFiring,
     Schedule,
 )
+from orchestrator.domain.schedules.neighbours import ALONE, Neighbour, Neighbours
 from orchestrator.domain.schedules.occurrences import intervals
 from orchestrator.domain.schedules.points import points
 from orchestrator.domain.schedules.walls import as_utc, wall_at
@@ -30,6 +31,7 @@ class Course:
     """Firings from ``start`` to ``looked_to``, and intervals of the windows around them.
 
     ``end`` is how far was asked for: where points fire very often, that is not looked at whole.
+    ``neighbours`` are the other schedules over the same endpoints.
     """
 
     schedule: Schedule
@@ -38,6 +40,11 @@ class Course:
     looked_to: datetime
     firings: Sequence[PointFiring]
     pieces: Sequence[Interval]
+    neighbours: Neighbours = ALONE
+
+    def open_beside(self, instant: datetime) -> Neighbour | None:
+        """The first other schedule that has a window open at an instant."""
+        return self.neighbours.open_at(instant, (self.start, self.looked_to + _WEEK))
 
     def civil(self, instant: datetime) -> date:
         """The date that the zone's calendars show."""
@@ -68,7 +75,7 @@ class Course:
         edge = self._next_edge(firing.at)
         if following and (edge is None or following.at <= edge):
             return following.at, following.action is PointAction.START
-        return edge, edge is not None and self.piece_at(edge) is not None
+        return edge, edge is not None and bool(self.piece_at(edge) or self.open_beside(edge))
 
     def _next_edge(self, instant: datetime) -> datetime | None:
         piece = self.piece_at(instant)
@@ -81,7 +88,9 @@ class Course:
         return bisect_right(self.pieces, instant, key=lambda one: one.start) - 1
 
 
-def course_of(schedule: Schedule, start: datetime, weeks: int) -> Course:
+def course_of(
+    schedule: Schedule, start: datetime, weeks: int, neighbours: Neighbours = ALONE
+) -> Course:
     """The course of so many weeks, or of fewer where points fire thousands of times."""
     start = as_utc(start)
     per_week = sum(
@@ -92,4 +101,4 @@ def course_of(schedule: Schedule, start: datetime, weeks: int) -> Course:
     looked_to = start + looked * _WEEK
     pieces = intervals(schedule, start - _WEEK, looked_to + _WEEK)
     fired = points(schedule, start, looked_to)
-    return Course(schedule, start, start + weeks * _WEEK, looked_to, fired, pieces)
+    return Course(schedule, start, start + weeks * _WEEK, looked_to, fired, pieces, neighbours)

@@ -27,6 +27,8 @@ class FindingCode(StrEnum):
     POINT_NEVER = "point_never"
     POINT_REPEATS = "point_repeats"
     POINT_STOPS_KEPT = "point_stops_kept"
+    POINT_STOPS_BESIDE = "point_stops_beside"
+    STOPPED_BESIDE = "stopped_beside"
     POINT_OVERTAKEN = "point_overtaken"
     POINTS_OPPOSED = "points_opposed"
     POINT_ON_CLOCK_CHANGE = "point_on_clock_change"

@@ -43,7 +43,7 @@ def _on_point(course: Course, number: int, point: CronPoint) -> Iterator[Finding
     if following is None or following.at >= course.end:
         yield _never(course, number, point, following)
         return
-    for find in (_opposed, _stops_kept, _repeats, _overtaken):
+    for find in (_opposed, _stops_kept, repeats, overtaken):
         finding = find(course, number, point)
         if finding:
             yield finding
@@ -85,14 +85,36 @@ def _stops_kept(course: Course, number: int, point: CronPoint) -> Finding | None
     return None
 
 
-def _repeats(course: Course, number: int, point: CronPoint) -> Finding | None:
+def stops_beside(course: Course, number: int, point: CronPoint) -> Finding | None:
+    """A point stands over all schedules, so a stop ends what another one has up."""
+    if point.action is PointAction.START:
+        return None
+    for firing in course.of(point):
+        other = course.open_beside(firing.at)
+        if other is not None:
+            day = course.civil(firing.at)
+            message = (
+                f"{format_point(point)} stops on {day} what the schedule {other.name} has up then, "
+                "where both cover an endpoint; move the point or that window"
+            )
+            return Finding(FindingCode.POINT_STOPS_BESIDE, message, day, point=number)
+    return None
+
+
+def repeats(course: Course, number: int, point: CronPoint) -> Finding | None:
     """Asks, each time, for what the windows say anyway while no other kind of point says else."""
     schedule = course.schedule
     if schedule.only_points or {one.action for one in schedule.points} != {point.action}:
         return None
-    at_firings = [course.piece_at(firing.at) for firing in course.of(point)]
-    if point.action is PointAction.STOP:
-        same, what = not any(at_firings), "falls where no window is open, so all is asleep then"
+    stops, beside = point.action is PointAction.STOP, course.neighbours
+    opposite = PointAction.START if stops else PointAction.STOP
+    if not beside.all_known or beside.point(opposite):
+        return None
+    fired = [firing.at for firing in course.of(point)]
+    at_firings = [course.piece_at(at) for at in fired]
+    if stops:
+        same = not any(at_firings) and not any(course.open_beside(at) for at in fired)
+        what = "falls where no window is open, so all is asleep then"
     else:
         same = all(piece and piece.keep_running for piece in at_firings)
         what = "falls inside windows that keep all running then"
@@ -102,7 +124,7 @@ def _repeats(course: Course, number: int, point: CronPoint) -> Finding | None:
     return Finding(FindingCode.POINT_REPEATS, message, point=number)
 
 
-def _overtaken(course: Course, number: int, point: CronPoint) -> Finding | None:
+def overtaken(course: Course, number: int, point: CronPoint) -> Finding | None:
     """Stands for minutes only, and then the opposite holds."""
     starts = point.action is PointAction.START
     for firing in course.of(point):

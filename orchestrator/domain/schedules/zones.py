@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import importlib.resources
+import re
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,14 @@ from orchestrator.domain.schedules.errors import ScheduleError
 
 _PACKAGE = "tzdata"
 _LONGEST_SHOWN = 60
+_LIKE = "write it like Europe/Berlin"
+# GMT+1, UTC-05:00, +0100: what people write for an offset; Etc/GMT+1 is a zone, and one behind UTC.
+_OFFSET = re.compile(
+    r"(?:(?:Etc/)?(?:GMT|UTC|UT|Z))?\s*(?P<sign>[+-])(?P<hours>[0-9]{1,2}):?(?P<minutes>[0-9]{2})?",
+    re.IGNORECASE,
+)
+# CET+1, UTC5: the zone without the number would be another time.
+_COUNTED = re.compile(r"[A-Za-z]+\s*[+-]?[0-9:.]+")
 
 
 class UnknownZone(ScheduleError):  # noqa: N818 - the name says what is wrong
@@ -17,9 +26,27 @@ class UnknownZone(ScheduleError):  # noqa: N818 - the name says what is wrong
 
     def __init__(self, name: str) -> None:
         shown = name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}..."
-        nearest = closest_names(name)
-        hint = f"did you mean {', '.join(nearest)}?" if nearest else "write it like Europe/Berlin"
-        super().__init__("timezone", f"unknown time zone {shown!r}; {hint}")
+        super().__init__("timezone", f"unknown time zone {shown!r}; {_hint(name)}")
+
+
+def _hint(name: str) -> str:
+    offset = _OFFSET.fullmatch(name.strip())
+    if offset is not None:
+        return _of_offset(offset["sign"], int(offset["hours"]), int(offset["minutes"] or 0))
+    nearest = [] if _COUNTED.fullmatch(name.strip()) else closest_names(name)
+    return f"did you mean {', '.join(nearest)}?" if nearest else _LIKE
+
+
+def _of_offset(sign: str, hours: int, minutes: int) -> str:
+    """Name the zone of a fixed offset; the names of these have the sign turned round."""
+    known = f"Etc/GMT{'-' if sign == '+' else '+'}{hours}"
+    if minutes or not hours or known not in zone_names():
+        return _LIKE if minutes or hours else "write UTC"
+    where = "ahead of" if sign == "+" else "behind"
+    return (
+        f"{hours} h {where} UTC is {known}, as these names have the sign turned round; or write a "
+        "place such as Europe/Berlin, which heeds summer time"
+    )
 
 
 def zone(name: str) -> ZoneInfo:

@@ -1,9 +1,10 @@
 """Zone rules come from the pinned package and from nowhere else."""
 
 import importlib.resources
+import re
 import zoneinfo
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,24 @@ def test_what_is_no_zone_is_refused(name: str) -> None:
 )
 def test_a_refusal_names_the_closest_zone_first(written: str, meant: str) -> None:
     with pytest.raises(UnknownZone, match=rf"did you mean {meant}[,?]"):
+        zone(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant", "hours"),
+    [("GMT+1", "Etc/GMT-1", 1), ("utc -05:00", "Etc/GMT+5", -5), ("+0200", "Etc/GMT-2", 2)],
+)
+def test_an_offset_is_told_the_zone_that_has_it(written: str, meant: str, hours: int) -> None:
+    """The names of fixed offsets have their sign turned round."""
+    with pytest.raises(UnknownZone, match=f"UTC is {re.escape(meant)},") as refused:
+        zone(written)
+    assert ("ahead of" in str(refused.value)) is (hours > 0)
+    assert datetime(2026, 1, 1, tzinfo=zone(meant)).utcoffset() == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("written", ["CET+1", "UTC5", "GMT+20", "+05:30"])
+def test_an_offset_that_no_zone_has_is_not_guessed_at(written: str) -> None:
+    with pytest.raises(UnknownZone, match="write it like Europe/Berlin"):
         zone(written)
 
 
