@@ -84,6 +84,36 @@ def meter_endpoints(
     return _meter(session, account_id, observations, look)
 
 
+def meter_seen_again(
+    session: Session,
+    *,
+    account_id: str,
+    vouched: Mapping[str, datetime],
+    seen_at: datetime,
+    gap_limit: timedelta,
+    granularity_s: int = 60,
+) -> list[MeterNote]:
+    """Meter endpoints that an incomplete look has shown as they were.
+
+    Each was `vouched` for until an instant; those for which that is longer ago than `gap_limit` get
+    an unobserved interval, others cost nothing.
+    """
+    session.flush()
+    late = {key for key, at in vouched.items() if seen_at - at > gap_limit}
+    if not late:
+        return []
+    look = Look(
+        confirmed_at=None, seen_at=seen_at, gap_limit=gap_limit, granularity_s=granularity_s
+    )
+    standing = ledger.standing(session, account_id)
+    but = {each.endpoint_id for each in standing} - late
+    seen = [
+        replace(each, confirmed_at=vouched[each.endpoint_id], seen_at=seen_at)
+        for each in _standing(session, account_id, but)
+    ]
+    return _meter(session, account_id, seen, look)
+
+
 def stop_metering(session: Session, *, account_id: str, confirmed_at: datetime | None) -> int:
     """End every open interval of an account that is looked at no more; return their number.
 

@@ -29,6 +29,7 @@ from orchestrator.engine.apply import (
     paused_by_us,
     record_meter,
     refresh,
+    vouched_until,
 )
 from orchestrator.engine.closer import Closer, look_closer
 from orchestrator.engine.goals import may_land
@@ -176,9 +177,24 @@ def _store_listing(session: Session, account: Account, look: Look, closer: Close
     elif look.usable:
         restless = {item.id for item in known.values() if item.restless}
         unchanged = look.seen - {change.endpoint.id for change in changes} - restless
-        observation.confirm(session, sorted(unchanged), listing.asked_at)
+        _confirm(session, account, sorted(unchanged), look)
     if look.usable:
         account.observed_at = listing.answered_at
+
+
+def _confirm(session: Session, account: Account, unchanged: Sequence[str], look: Look) -> None:
+    """Vouch for endpoints that an incomplete listing shows as they were, and meter a gap before."""
+    rows = observation.endpoints_by_id(session, unchanged)
+    notes = meter.meter_seen_again(
+        session,
+        account_id=account.id,
+        vouched={key: vouched_until(account, row) for key, row in rows.items()},
+        seen_at=look.answered_at,
+        gap_limit=look.watch.gap_limit,
+        granularity_s=look.watch.granularity_s,
+    )
+    announce(session, account.id, notes, look.answered_at)
+    observation.confirm(session, unchanged, look.asked_at)
 
 
 def _meter(
@@ -329,11 +345,21 @@ def store_read(context: Context, account_id: str, reading: Reading, watch: Watch
         sight = _sight(session, endpoint, reading, answered_at)
         if sight is None and may_land(endpoint, answered_at):
             return  # a call of ours may still make it
+        if sight is None and _is_new(session, endpoint, answered_at):
+            return  # a lagging read may know nothing of it yet: the next pass asks again
         if sight is None:
             outside.gone(session, account, endpoint, answered_at, watch)
             return
         change = take_in(session, account, endpoint, sight, watch)
         record_meter(session, account_id, watch, change.metered)
+
+
+def _is_new(session: Session, endpoint: Endpoint, now: datetime) -> bool:
+    """Tell whether it was made, or found, so lately that "not there" may be old news."""
+    if now - endpoint.first_seen_at >= outside.SETTLING:
+        return False
+    active = operations.active_for(session, endpoint.id)
+    return active is None or active.kind != Kind.DELETE or active.accepted_at is None
 
 
 def _sight(

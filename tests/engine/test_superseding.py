@@ -18,7 +18,7 @@ from orchestrator.services.errors import ServiceError
 from orchestrator.store.database import Database
 from orchestrator.store.tables import Account, Endpoint, Operation
 from tests.support.aws_stage import AwsStage, open_aws_stage
-from tests.support.stage import Stage
+from tests.support.stage import Stage, open_stage
 
 L4 = Hardware("aws", "us-east-1", "nvidia-l4", "x1", "gpu")
 LOST = [faults.drop_after(), faults.timeout_before()]
@@ -274,3 +274,30 @@ def test_a_deletion_takes_the_place_of_whatever_is_under_way(stage: Stage) -> No
     with pytest.raises(ServiceError) as refused:
         stage.click("resume", "chat")
     assert refused.value.code == "deleted"
+
+
+def test_what_was_made_just_now_is_not_given_up_for_lagging_reads(
+    sqlite_database: Database,
+) -> None:
+    """A listing and a read of ninety seconds ago know nothing of it; it is ours all the same."""
+    stage = open_stage(sqlite_database)
+    stage.add("other")
+    create(stage)
+    stage.step()
+    made = stage.endpoint("chat")
+    stage.world.faults.add(faults.stale_read(90), path="^/v2/", method="GET", count=4)
+    stage.run(minutes=5)
+    row = stage.endpoint("chat")
+    assert (row.id, row.managed, row.deleted_at) == (made.id, True, None)
+    assert stage.operations("chat")[-1].status == "succeeded"
+
+
+def test_what_others_delete_at_once_is_found_gone_after_a_while(sqlite_database: Database) -> None:
+    stage = open_stage(sqlite_database)
+    stage.add("other")
+    create(stage)
+    stage.step()
+    stage.world.act("acme", "chat", "delete")
+    stage.run(minutes=5)
+    assert stage.events("endpoint.deleted")
+    assert stage.operations("chat")[-1].status == "failed"
