@@ -19,7 +19,7 @@ import pytest
 from orchestrator.domain.schedules.findings import Finding
 from orchestrator.domain.schedules.model import Schedule
 from orchestrator.providers.sagemaker import session
-from orchestrator.services import linting, scheduling
+from orchestrator.services import linting
 from orchestrator.store import ids
 from tests.simulator.bystander import Bystander
 from tests.simulator.deaths import MortalDatabase, Reaper
@@ -69,7 +69,7 @@ class Theatre:
         changes = SimpleNamespace(scrypt=lru_cache(maxsize=None)(scrypt), sha256=sha256)
         self._patch.setattr("orchestrator.api.changes.hashlib", changes)
         # What is odd about a schedule is the same at all its instants, as far as histories care.
-        self._patch.setattr(scheduling, "findings", _once_each(linting.findings))
+        self._patch.setattr(linting, "findings", _once_each(linting.findings))
         self._stack.callback(gc.set_threshold, *gc.get_threshold())
         gc.set_threshold(GARBAGE)
         gc.collect()
