@@ -13,8 +13,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --no-compile -qq
 SOURCES := orchestrator tests benchmarks
-# One more than cores: some tests wait for other processes.
-WORKERS ?= 3
+# More than cores: some tests wait for other processes.
+WORKERS ?= 4
 # What is compiled is kept: tests start many processes, and each would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -18,9 +18,8 @@ from tests.simulator.tally import TALLY
 from tests.simulator.theatre import Theatre
 
 # Of twenty histories so many are of each cloud, or of both; those of SageMaker take longer.
-SHARES = ("huggingface",) * 17 + ("sagemaker",) * 2 + ("both",)
-# Each chunk begins with some of the simplest histories, which are much the same in all of them.
-EACH = HISTORIES // CHUNKS + 9
+SHARES = ("huggingface",) * 18 + ("sagemaker", "both")
+EACH = HISTORIES // CHUNKS
 MORE = 10  # chunks that are left to `make soak`
 STEPS = 21
 # In CI a failure is told as it was found; elsewhere it is made as short as possible.

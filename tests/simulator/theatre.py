@@ -6,7 +6,6 @@ import gc
 import random
 from collections.abc import Callable
 from contextlib import ExitStack
-from datetime import datetime
 from functools import lru_cache
 from hashlib import scrypt, sha256
 from pathlib import Path
@@ -16,10 +15,8 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
-from orchestrator.domain.schedules.findings import Finding
-from orchestrator.domain.schedules.model import Schedule
 from orchestrator.providers.sagemaker import session
-from orchestrator.services import linting
+from orchestrator.services import scheduling
 from orchestrator.store import ids
 from tests.simulator.bystander import Bystander
 from tests.simulator.deaths import MortalDatabase, Reaper
@@ -37,17 +34,6 @@ GARBAGE = 200_000
 async def _here(work: Callable[..., Any], *args: Any, **_: object) -> Any:
     """Run a handler in the loop's own thread: one request is served at a time here."""
     return work(*args)
-
-
-def _once_each(find: Callable[[Schedule, datetime], tuple[Finding, ...]]) -> Callable[..., Any]:
-    known: dict[Schedule, tuple[Finding, ...]] = {}
-
-    def found(schedule: Schedule, now: datetime) -> tuple[Finding, ...]:
-        if schedule not in known:
-            known[schedule] = find(schedule, now)
-        return known[schedule]
-
-    return found
 
 
 class Theatre:
@@ -69,7 +55,8 @@ class Theatre:
         changes = SimpleNamespace(scrypt=lru_cache(maxsize=None)(scrypt), sha256=sha256)
         self._patch.setattr("orchestrator.api.changes.hashlib", changes)
         # What is odd about a schedule is the same at all its instants, as far as histories care.
-        self._patch.setattr(linting, "findings", _once_each(linting.findings))
+        # Remarks on schedules are words: they are tested by themselves, and change nothing here.
+        self._patch.setattr(scheduling, "findings_beside", lambda *_: ())
         self._stack.callback(gc.set_threshold, *gc.get_threshold())
         gc.set_threshold(GARBAGE)
         gc.collect()
