@@ -117,6 +117,7 @@ def test_a_rule_over_everything_is_not_sent(fleet: Dashboard) -> None:
 
 def test_a_schedule_is_removed_after_a_question(fleet: Dashboard) -> None:
     page = fleet.go("/schedules/Office hours")
+    page.wait_for_selector("#preview-hours:has-text('h a week')")  # it has been previewed by then
     page.click("[data-act=remove-schedule]")
     page.click("#ask button.danger")
     page.wait_for_url("**/schedules")
