@@ -13,10 +13,9 @@ from orchestrator.domain.schedules.text import parse_window
 from orchestrator.engine.engine import Cadence
 from orchestrator.providers.pacing import PaceReport
 from orchestrator.services import storms
-from orchestrator.store import usage
 from orchestrator.store.database import Database
-from orchestrator.store.tables import UsageSample
 from tests.support.aws_stage import AWS_ACCOUNT, GONE, REGION, AwsStage, open_aws_stage
+from tests.support.crowd import used
 from tests.support.stage import MONDAY
 
 STORM = Cadence(
@@ -62,23 +61,6 @@ def told_late(stage: AwsStage, *names: str) -> dict[str, str]:
     return {ids[one.endpoint_id]: one.words for one in late}
 
 
-def use_recorded(stage: AwsStage, requests: dict[str, int]) -> None:
-    """Let so many requests have been recorded of each yesterday."""
-    start = usage.stretch_of(stage.clock.now() - timedelta(days=1))
-    with stage.database.write() as session:
-        samples = [
-            UsageSample(
-                endpoint_id=stage.endpoint(name).id,
-                start=start,
-                requests=count,
-                covered_s=600,
-                source="counts",
-            )
-            for name, count in requests.items()
-        ]
-        usage.put(session, samples)
-
-
 def test_what_is_paused_takes_the_instances_that_it_comes_back_with(
     sqlite_database: Database,
 ) -> None:
@@ -94,7 +76,7 @@ def test_what_is_paused_takes_the_instances_that_it_comes_back_with(
     asleep(stage, "grown", "shrunk")
     stage.add("other", count=1)
     stage.run(minutes=6)
-    use_recorded(stage, {"grown": 9, "shrunk": 1})
+    used(stage, {"grown": 9, "shrunk": 1})
     stage.schedule(WINDOW)
     late = told_late(stage, "grown", "shrunk")
     assert set(late) == {"shrunk"}
@@ -134,7 +116,7 @@ def test_zero_instances_hold_no_quota_and_are_not_paused_in_vain(
     asleep(stage, "busy")
     stage.add("other")
     stage.run(minutes=2)
-    use_recorded(stage, {"zero": 0, "busy": 9})
+    used(stage, {"zero": 0, "busy": 9})
     stage.schedule(WINDOW, selector={"endpoint": stage.endpoint("busy").id})
     stage.run_until(NINE + timedelta(minutes=10))
     assert stage.endpoint("zero").status == "scaled_to_zero"
@@ -206,7 +188,7 @@ def test_many_starts_at_nine_under_a_rate_limit(sqlite_database: Database, numbe
     stage.run(hours=1)
     short_of_calls(stage)  # quotas cannot be read now: what was told last stands
     stage.run(hours=1)
-    use_recorded(stage, {name: place for place, name in enumerate(names)})
+    used(stage, {name: place for place, name in enumerate(names)})
     stage.schedule(WINDOW)
     never = {name for name, words in told_late(stage, *names).items() if "does not start" in words}
     assert never == set(names[:4])
