@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from sqlmodel import Session
 
 from orchestrator.costs.observe import UPDATE, Look, Observation, observe, streams
-from orchestrator.costs.stretch import Evidence, next_second, settled, whole_second
+from orchestrator.costs.stretch import Evidence, end_of, next_second, settled, whole_second
 from orchestrator.domain.endpoints import BilledReplicas, Extra, Rollout
 from orchestrator.domain.status import Status
 from orchestrator.store import ledger
@@ -132,7 +132,7 @@ def stop_metering(session: Session, *, account_id: str, confirmed_at: datetime |
 
 def _ended(current: Stretch, confirmed_at: datetime | None) -> list[Stretch]:
     end = current.started_at if confirmed_at is None else whole_second(confirmed_at)
-    return settled([replace(current, ended_at=max(end, current.started_at))])
+    return settled([replace(current, ended_at=end_of(current, end))])
 
 
 def _standing(session: Session, account_id: str, but: Collection[str]) -> list[Observation]:

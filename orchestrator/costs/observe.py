@@ -33,6 +33,7 @@ from orchestrator.costs.stretch import (
     SECOND,
     Evidence,
     cut,
+    end_of,
     next_second,
     nothing,
     opened,
@@ -271,6 +272,8 @@ def _changed(
     """The state may have been another since the last look; `after` is None for a deletion."""
     seen, look, current = sight.seen, sight.look, tail[-1]
     until = max(next_second(look.seen_at), current.started_at)
+    if after is None:
+        until = end_of(current, until)
     since = current.started_at if look.confirmed_at is None else whole_second(look.confirmed_at)
     before, within = cut(tail, min(since, until), until)
     wide = seen.moved or seen.deleted or doubt is Evidence.UNOBSERVED

@@ -177,6 +177,16 @@ def _length(each: Stretch) -> int:
     return 0 if each.ended_at is None else max(0, seconds_between(each.started_at, each.ended_at))
 
 
+def end_of(last: Stretch, until: datetime) -> datetime:
+    """Return when the open stretch of an endpoint that is over by `until` is to end.
+
+    One that would be of no length is dropped, and the rounding of its run with it, which may be
+    all that the ledger has of that run: such a one gets a second.
+    """
+    end = max(until, last.started_at)
+    return end + SECOND if end == last.started_at and last.rounding_nano else end
+
+
 def settled(stretches: Iterable[Stretch]) -> list[Stretch]:
     """Move the rounding of a run along it, so that no stretch has more than its lower bound.
 

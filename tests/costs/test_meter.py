@@ -172,6 +172,18 @@ class TestChange:
             (30, 60, "transition", (0, 0, 2)),
         ]
 
+    def test_a_run_that_is_deleted_in_the_second_in_which_it_was_seen_keeps_its_rounding(
+        self, priced: Fleet
+    ) -> None:
+        priced.endpoints("acc", "ep", most=1)
+        priced.look("acc", START, [seen("ep", PAUSED, most=1)])
+        priced.look("acc", after(seconds=60), [seen("ep", RUNNING, 1, most=1, moved=True)])
+        priced.look("acc", after(seconds=60), [gone("ep")])
+        priced.look("acc", after(seconds=60), [gone("ep")])
+        rows = priced.ledger("ep")
+        assert shapes(priced)[-1] == (60, 61, "transition", (0, 0, 1))
+        assert sum(each.rounding_nano for each in rows) >= DOLLAR // 60
+
     def test_an_endpoint_that_is_back_leaves_no_hole(self, priced: Fleet) -> None:
         priced.endpoints("acc", "ep")
         priced.look("acc", START, [seen("ep", RUNNING, 1)])
@@ -270,3 +282,12 @@ class TestSingleReads:
         assert shapes(priced) == [(0, 3600, "observed", (1, 1, 1))]
         with priced.database.read() as session:
             assert burn_now(session).total.high == 0
+
+    def test_an_account_that_is_given_up_at_once_keeps_the_rounding_of_what_ran(
+        self, priced: Fleet
+    ) -> None:
+        priced.endpoints("acc", "ep")
+        priced.look("acc", START, [seen("ep", RUNNING, 1)])
+        with priced.database.write() as session:
+            stop_metering(session, account_id="acc", confirmed_at=START)
+        assert [each.rounding_nano for each in priced.ledger("ep")] == [-(-DOLLAR // 60)]

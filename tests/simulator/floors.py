@@ -33,10 +33,10 @@ ORDER = (
     "passes to rest",
 )
 # `make test` plays the first of all chunks, `make soak` begins with the others.
-CHUNKS = 16
-HISTORIES = 1600
+CHUNKS = 20
+HISTORIES = 2000
 # So many must differ: each part begins with some of the simplest, which are alike in all.
-DISTINCT = 1440
+DISTINCT = 1800
 STEPS = 20
 # Kinds of operations that must have succeeded, and rules that must have acted.
 OPERATIONS = ("create", "delete", "pause", "resume", "scale_to_zero", "update")

@@ -20,8 +20,6 @@ from tests.simulator.theatre import Theatre
 # Of twenty histories so many are of each cloud, or of both; those of SageMaker take longer.
 SHARES = ("huggingface",) * 18 + ("sagemaker", "both")
 EACH = HISTORIES // CHUNKS
-# Seed 16 meets a fault that is known and not mended: see docs/simulator.md.
-KNOWN = 16
 MORE = 10  # chunks that are left to `make soak`
 STEPS = 21
 # In CI a failure is told as it was found; elsewhere it is made as short as possible.
@@ -55,8 +53,8 @@ def _leave(*_: object) -> None:
 @pytest.mark.parametrize(
     "number",
     [
-        *(number for number in range(CHUNKS + 1) if number != KNOWN),
-        *(pytest.param(CHUNKS + 1 + number, marks=pytest.mark.soak) for number in range(MORE)),
+        *range(CHUNKS),
+        *(pytest.param(CHUNKS + number, marks=pytest.mark.soak) for number in range(MORE)),
     ],
 )
 def test_promises_hold_in_any_history(theatre: Theatre, number: int) -> None:
