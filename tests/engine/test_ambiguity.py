@@ -9,9 +9,10 @@ import itertools
 import shutil
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -334,31 +335,33 @@ def cases(words: Iterable[str]) -> pytest.MarkDecorator:
         for word in words
         for cloud in ("huggingface", "sagemaker")
     ]
-    return pytest.mark.parametrize(("prepared", "word"), found, indirect=["prepared"])
+    return pytest.mark.parametrize(("cloud", "word"), found)
 
 
 @pytest.fixture(scope="module")
 def prepared(
-    request: pytest.FixtureRequest, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Prepared:
-    """Return a cloud with one endpoint for each kind of change."""
-    store = tmp_path_factory.mktemp("play") / "store.db"
-    shutil.copyfile(sqlite_template, store)
-    database = Database(f"sqlite:///{store}", durable=False)
-    cloud = str(request.param)
-    stage: Stage = open_stage(database, cadence=CALM)
-    if cloud == "sagemaker":
-        stage = open_aws_stage(database, cadence=CALM)
-    play = CLOUDS[cloud](stage)
-    play.prepare()
-    database.dispose()
-    return Prepared(cloud, store, play.stage.world.snapshot(), play.stage)
+    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Prepared]:
+    """Return what makes a cloud with one endpoint for each kind of change, once of each cloud."""
+
+    @cache
+    def prepare(cloud: str) -> Prepared:
+        store = tmp_path_factory.mktemp("play") / "store.db"
+        shutil.copyfile(sqlite_template, store)
+        database = Database(f"sqlite:///{store}", durable=False)
+        opened = open_aws_stage if cloud == "sagemaker" else open_stage
+        play = CLOUDS[cloud](opened(database, cadence=CALM))
+        play.prepare()
+        database.dispose()
+        return Prepared(cloud, store, play.stage.world.snapshot(), play.stage)
+
+    return prepare
 
 
 @pytest.fixture
-def play(prepared: Prepared, tmp_path: Path) -> Iterator[Play]:
+def play(prepared: Callable[[str], Prepared], cloud: str, tmp_path: Path) -> Iterator[Play]:
     """Return a copy of the prepared cloud and store."""
-    made = prepared.play(tmp_path / "store.db")
+    made = prepared(cloud).play(tmp_path / "store.db")
     yield made
     made.stage.database.dispose()
 

@@ -17,6 +17,7 @@ from orchestrator.providers.redaction import Redactor
 from orchestrator.providers.sagemaker.creating import create
 from orchestrator.providers.sagemaker.desk import Desk
 from orchestrator.providers.sagemaker.options import SageMakerOptions
+from orchestrator.providers.sagemaker.quotas import Quotas
 from orchestrator.providers.sagemaker.rights import rights_for
 from orchestrator.providers.sagemaker.session import AwsSession
 from orchestrator.sandbox.faults import Fault
@@ -67,7 +68,7 @@ class SmCloud(httpx2.BaseTransport):
         self.aws.add_account(ACCOUNT, name="acme", access_keys={KEY: ""})
         session = self._session()
         rights = partial(rights_for, session, self)
-        self.desk = Desk(session, Redactor(DIGEST_KEY), rights=rights)
+        self.desk = Desk(session, Redactor(DIGEST_KEY), Quotas(session, self).known, rights=rights)
 
     def _enter(self, world: World) -> None:
         self.world, self.aws = world, world.aws

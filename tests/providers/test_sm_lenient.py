@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -242,7 +243,7 @@ class TestArns:
         assert desk.arn("endpoint", "MyChat", {"EndpointArn": arn}) == arn
         assert desk.arn("endpoint", "MyChat").endswith("endpoint/mychat")
         session = wire.session()
-        told = type(desk)(session, desk.redactor).tags("endpoint", "MyChat", {"EndpointArn": arn})
+        told = replace(desk, session=session).tags("endpoint", "MyChat", {"EndpointArn": arn})
         assert told == {"team": "search"}
         assert wire.params("sagemaker:ListTags") == [{"ResourceArn": arn}]
 

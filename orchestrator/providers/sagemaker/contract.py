@@ -20,7 +20,6 @@ from orchestrator.providers.sagemaker.desk import (
 )
 from orchestrator.providers.sagemaker.findings import Findings, document_of, read_findings
 from orchestrator.providers.sagemaker.instances import accelerator_of
-from orchestrator.providers.sagemaker.quotas import read_quotas
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +54,8 @@ def read_contract(desk: Desk, name: str) -> Contract:
     Raises NotFoundError, and BusyError when it changed between the two readings.
     """
     first, second = read_findings(desk, name), read_findings(desk, name)
-    document, limits = document_of(desk, first), _limits(desk)
+    document = document_of(desk, first)
+    limits = _limits(desk, document)
     if document["digest"] != document_of(desk, second)["digest"]:
         raise BusyError(f"endpoint {name} changed while it was read: try again")
     found = (
@@ -128,10 +128,10 @@ def obstacles(found: Findings) -> Iterator[str]:
         yield f"AWS answered with fields that are not known here: {', '.join(found.unknown)}"
 
 
-def _limits(desk: Desk) -> Mapping[str, int] | None:
+def _limits(desk: Desk, document: Mapping[str, Any]) -> Mapping[str, int] | None:
     """Return the quotas by instance type, None where they may not be read."""
     try:
-        return read_quotas(desk.session)
+        return desk.limits(_needed(document))
     except ProviderError as error:
         _log.warning("quotas for a contract: %s", error)
         return None

@@ -22,6 +22,8 @@ _ARNS = {"endpoint": "EndpointArn", "endpoint-config": "EndpointConfigArn", "mod
 Answer = dict[str, Any]
 # The rights to some actions on things whose names begin with a text; see `rights.rights_for`.
 Rights = Callable[[Sequence[str], str], Sequence[Right]]
+# The quotas by instance type, told how many of each are needed; see `quotas.Quotas.known`.
+Limits = Callable[[Mapping[str, int]], Mapping[str, int]]
 
 
 def _untold(_: Sequence[str], __: str) -> Sequence[Right]:
@@ -32,11 +34,13 @@ def _untold(_: Sequence[str], __: str) -> Sequence[Right]:
 class Desk:
     """One account; `role` is the default execution role of what is created, or "".
 
+    `limits` are the quotas by instance type, read anew where they are less than what is needed.
     `rights` tells before a pause which of the rights that it needs are missing.
     """
 
     session: AwsSession
     redactor: Redactor
+    limits: Limits
     role: str = ""
     rights: Rights = _untold
 

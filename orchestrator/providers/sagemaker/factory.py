@@ -10,6 +10,7 @@ from orchestrator.providers.redaction import Redactor
 from orchestrator.providers.sagemaker.desk import Desk
 from orchestrator.providers.sagemaker.options import SageMakerOptions
 from orchestrator.providers.sagemaker.provider import SageMakerProvider
+from orchestrator.providers.sagemaker.quotas import Quotas
 from orchestrator.providers.sagemaker.reading import Reader
 from orchestrator.providers.sagemaker.rights import rights_for
 from orchestrator.providers.sagemaker.session import AwsSession, partition_of
@@ -39,13 +40,19 @@ def make_sagemaker(account: ProviderAccount, hooks: ProviderHooks) -> SageMakerP
     except ValueError as error:
         raise ValueError(f"account {account.name!r}: {error}") from None
     redactor = Redactor(hooks.digest_key)
+    quotas = Quotas(session, hooks.clock)
     return SageMakerProvider(
         session=session,
         reader=Reader(session, redactor, hooks.clock),
         mapper=Mapper(account.region, _runtime_url(account.region, options), options.terms),
         desk=Desk(
-            session, redactor, options.execution_role, partial(rights_for, session, hooks.clock)
+            session,
+            redactor,
+            quotas.known,
+            options.execution_role,
+            partial(rights_for, session, hooks.clock),
         ),
+        quotas=quotas,
         clock=hooks.clock,
     )
 

@@ -20,7 +20,7 @@ from orchestrator.domain.money import to_nano
 from orchestrator.providers.base import ProviderError
 from orchestrator.providers.sagemaker.hardware import instance_hardware, volume_hardware
 from orchestrator.providers.sagemaker.instances import INSTANCES, instance_of
-from orchestrator.providers.sagemaker.quotas import read_quotas
+from orchestrator.providers.sagemaker.quotas import Quotas
 from orchestrator.providers.sagemaker.session import AwsSession
 
 _log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Prices:
     source: str = ""
 
 
-def read_offers(session: AwsSession) -> list[HardwareOffer]:
+def read_offers(session: AwsSession, quotas: Quotas) -> list[HardwareOffer]:
     """Return prices with quotas; both are left out where they cannot be read.
 
     Types that are priced come with those that are known; the last row is the disk's.
@@ -51,9 +51,9 @@ def read_offers(session: AwsSession) -> list[HardwareOffer]:
     prices = _or_else(lambda: live_prices(session), "prices")
     if prices is None or not prices.instances:
         prices = seeded_prices(session.region)
-    quotas = _or_else(lambda: read_quotas(session), "quotas")
+    limits = _or_else(quotas.read, "quotas")
     types = sorted({*prices.instances, *(() if not prices.source else INSTANCES)})
-    offers = [_offer(session.region, name, prices, quotas) for name in types]
+    offers = [_offer(session.region, name, prices, limits) for name in types]
     return [*offers, _volume_offer(session.region, prices)]
 
 

@@ -45,6 +45,7 @@ from orchestrator.providers.sagemaker.identity import read_identity
 from orchestrator.providers.sagemaker.left import read_left
 from orchestrator.providers.sagemaker.listing import read_listing
 from orchestrator.providers.sagemaker.prices import read_offers
+from orchestrator.providers.sagemaker.quotas import Quotas
 from orchestrator.providers.sagemaker.reading import Reader
 from orchestrator.providers.sagemaker.rights import read_rights, rights_for
 from orchestrator.providers.sagemaker.session import AwsSession
@@ -78,7 +79,14 @@ class SageMakerProvider:
     """
 
     def __init__(
-        self, *, session: AwsSession, reader: Reader, mapper: Mapper, desk: Desk, clock: Clock
+        self,
+        *,
+        session: AwsSession,
+        reader: Reader,
+        mapper: Mapper,
+        desk: Desk,
+        quotas: Quotas,
+        clock: Clock,
     ) -> None:
         options = session.options
         self.capabilities = Capabilities(
@@ -96,6 +104,7 @@ class SageMakerProvider:
         self._reader = reader
         self._mapper = mapper
         self._desk = desk
+        self._quotas = quotas
         self._clock = clock
 
     def __repr__(self) -> str:
@@ -193,7 +202,7 @@ class SageMakerProvider:
 
     def hardware(self) -> list[HardwareOffer]:
         """Return the price list for hosting, with quotas of instances."""
-        return read_offers(self._session)
+        return read_offers(self._session, self._quotas)
 
     def usage(
         self, names: Sequence[str], start: datetime, end: datetime
