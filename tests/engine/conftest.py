@@ -8,13 +8,13 @@ import pytest
 
 from orchestrator.engine.engine import Cadence
 from orchestrator.store.database import Database
-from tests.support.stage import Stage, open_stage
+from tests.support.stage import BRISK, Stage, open_stage
 
 
 @pytest.fixture
 def stage(sqlite_database: Database) -> Stage:
     """Return a stage over SQLite with nothing in the cloud yet."""
-    return open_stage(sqlite_database)
+    return open_stage(sqlite_database, cadence=BRISK)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from orchestrator.sandbox.switches import Switches
 from orchestrator.sandbox.traffic import Traffic
 from orchestrator.services import freezing
 from orchestrator.store.database import Database
-from tests.support.stage import MONDAY, NAMESPACE, OFFICE, Stage, open_stage
+from tests.support.stage import BRISK, MONDAY, NAMESPACE, OFFICE, Stage, open_stage
 
 # For stories over days, in which nothing but the rules' edges happens.
 HOURLY = Cadence(rest=timedelta(minutes=30), rates=timedelta(days=1))
@@ -268,7 +268,9 @@ class TestDoubt:
 def test_scaling_bounds_are_put_back_after_a_resume_only_when_they_differ(
     sqlite_database: Database, resets: bool
 ) -> None:
-    stage = open_stage(sqlite_database, switches=Switches(resume_resets_scaling=resets))
+    stage = open_stage(
+        sqlite_database, switches=Switches(resume_resets_scaling=resets), cadence=BRISK
+    )
     managed(stage, min_replica=0, max_replica=3, timeout_minutes=30)
     stage.click("pause", "chat")
     stage.run(minutes=3)

@@ -38,7 +38,7 @@ from tests.support.stage import NAMESPACE, TOKEN, Stage, open_stage, surrounding
 
 # So old is what a stale read shows; the bounds of the ledger know nothing of that.
 STALE_S = 120
-CALM = Cadence(rest=timedelta(minutes=4), transition=timedelta(seconds=75), rates=timedelta(days=1))
+CALM = Cadence(rest=timedelta(minutes=8), transition=timedelta(seconds=75), rates=timedelta(days=1))
 REFUSALS = {
     "conflict": faults.error(409, "it is being changed by another request"),
     "refused": faults.error(400, "this is not possible"),

@@ -20,7 +20,7 @@ from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Account, Endpoint
 from tests.support.aws_stage import AWS_ACCOUNT, REGION, AwsStage, open_aws_stage
 
-CALM = Cadence(rest=timedelta(minutes=4), transition=timedelta(seconds=50), rates=timedelta(days=1))
+CALM = Cadence(rest=timedelta(minutes=8), transition=timedelta(seconds=50), rates=timedelta(days=1))
 ROLE = f"arn:aws:iam::{AWS_ACCOUNT}:role/sagemaker-execution"
 IMAGE = (
     "763104351884.dkr.ecr.us-east-1.amazonaws.com/huggingface-pytorch-tgi-inference:"

@@ -13,7 +13,7 @@ from orchestrator.store.database import Database
 from tests.simulator.person import Answer, Asked, Person
 from tests.support.aws_stage import AwsStage, open_aws_stage
 
-CALM = Cadence(rest=timedelta(minutes=4), transition=timedelta(seconds=50), rates=timedelta(days=1))
+CALM = Cadence(rest=timedelta(minutes=8), transition=timedelta(seconds=50), rates=timedelta(days=1))
 
 
 @pytest.fixture

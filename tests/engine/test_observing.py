@@ -9,7 +9,7 @@ import pytest
 from orchestrator.sandbox import faults
 from orchestrator.sandbox.traffic import Traffic
 from orchestrator.store.database import Database
-from tests.support.stage import MONDAY, NAMESPACE, Stage, open_stage
+from tests.support.stage import BRISK, MONDAY, NAMESPACE, Stage, open_stage
 
 LISTING = rf"/v2/endpoint/{NAMESPACE}$"
 
@@ -195,7 +195,7 @@ def test_a_wrong_clock_freezes_the_account_and_a_right_one_thaws_it(stage: Stage
 
 
 def test_one_faulty_account_does_not_stop_another(sqlite_database: Database) -> None:
-    stage = open_stage(sqlite_database)
+    stage = open_stage(sqlite_database, cadence=BRISK)
     stage.add("good")
     with sqlite_database.write() as session:
         other = stage.account.model_copy(

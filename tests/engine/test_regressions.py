@@ -14,7 +14,7 @@ from orchestrator.services import accounts, freezing
 from orchestrator.services.clicks import Clicked
 from orchestrator.store.database import Database
 from orchestrator.store.tables import Account, Endpoint
-from tests.support.stage import MONDAY, NAMESPACE, Stage, open_stage
+from tests.support.stage import BRISK, MONDAY, NAMESPACE, Stage, open_stage
 
 SMALL_HOURS = parse_window("daily 01:00-02:00")
 
@@ -120,7 +120,9 @@ def test_an_idle_pause_whose_answer_was_lost_is_not_resumed(stage: Stage) -> Non
 
 
 def test_bounds_survive_a_pause_in_the_middle_of_a_resume(sqlite_database: Database) -> None:
-    stage = open_stage(sqlite_database, switches=Switches(resume_resets_scaling=True))
+    stage = open_stage(
+        sqlite_database, switches=Switches(resume_resets_scaling=True), cadence=BRISK
+    )
     stage.add("chat", min_replica=0, max_replica=3, timeout_minutes=30, startup_s=300)
     stage.run(minutes=2)
     stage.adopt("chat")

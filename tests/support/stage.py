@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -45,7 +45,8 @@ MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
 TOKEN = "stage-token"
 NAMESPACE = "acme"
 # Nothing here happens within a minute, and every look takes its time; prices stay.
-CALM = Cadence(rest=timedelta(minutes=3), transition=timedelta(seconds=30), rates=timedelta(days=1))
+CALM = Cadence(rest=timedelta(minutes=6), transition=timedelta(seconds=30), rates=timedelta(days=1))
+BRISK = replace(CALM, rest=timedelta(minutes=3))
 OFFICE = Window(frozenset(range(5)), time(8), time(18))
 
 
