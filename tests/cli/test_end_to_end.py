@@ -112,7 +112,7 @@ class TestReading:
     def test_a_long_list_is_read_over_all_pages(self, live: Live) -> None:
         for number in range(25):
             live.stage.add(f"more-{number}")
-        live.stage.run(minutes=3)
+        live.stage.run(minutes=7)
         assert len(live.json("endpoints", "list")["items"]) == 27
         assert len(live.json("endpoints", "list", "--limit", "5")["items"]) == 5
 
