@@ -322,8 +322,8 @@ def _settle_absent(
     except ProviderError as error:
         log.warning("an absent endpoint cannot be read", endpoint=known.name, error=str(error))
         return True
-    store_read(context, account.id, Reading(known.id, snapshot, asked_at), look.watch)
-    look.seen.add(known.id)
+    if store_read(context, account.id, Reading(known.id, snapshot, asked_at), look.watch):
+        look.seen.add(known.id)
     return True
 
 
@@ -336,27 +336,32 @@ class Reading:
     asked_at: datetime
 
 
-def store_read(context: Context, account_id: str, reading: Reading, watch: Watch) -> None:
-    """Store a direct read: what it shows, or that the endpoint is gone."""
+def store_read(context: Context, account_id: str, reading: Reading, watch: Watch) -> bool:
+    """Store a direct read: what it shows, or that the endpoint is gone.
+
+    False where "not there" may be old news, and nothing is believed yet.
+    """
     answered_at = context.clock.now()
     with context.database.write() as session:
         account = observation.account_by_id(session, account_id)
         endpoint = locks.endpoints(session, [reading.endpoint_id])[reading.endpoint_id]
         sight = _sight(session, endpoint, reading, answered_at)
         if sight is None and may_land(endpoint, answered_at):
-            return  # a call of ours may still make it
+            return True  # a call of ours may still make it
         if sight is None and _is_new(session, endpoint, answered_at):
-            return  # a lagging read may know nothing of it yet: the next pass asks again
+            return False  # a lagging read may know nothing of it yet: the next pass asks again
         if sight is None:
             outside.gone(session, account, endpoint, answered_at, watch)
-            return
+            return True
         change = take_in(session, account, endpoint, sight, watch)
         record_meter(session, account_id, watch, change.metered)
+    return True
 
 
 def _is_new(session: Session, endpoint: Endpoint, now: datetime) -> bool:
     """Tell whether it was made, or found, so lately that "not there" may be old news."""
-    if now - endpoint.first_seen_at >= outside.SETTLING:
+    made = min(endpoint.first_seen_at, endpoint.cloud_created_at or endpoint.first_seen_at)
+    if not timedelta(0) <= now - made < outside.SETTLING:
         return False
     active = operations.active_for(session, endpoint.id)
     return active is None or active.kind != Kind.DELETE or active.accepted_at is None

@@ -36,6 +36,9 @@ from orchestrator.providers.errors import EchoMismatchError
 from orchestrator.store import freeze, observation, operations
 from orchestrator.store.tables import Endpoint, Operation
 
+# Why nothing is sent to what was found just now and a read does not show: it may be gone.
+NOT_SEEN_YET = "a read does not show it yet, or it is gone: it is read again before anything is sent"
+
 
 def _makes_room(operation: Operation) -> bool:
     """Tell whether it pauses what sleeps at zero because another needs its quota."""
@@ -147,7 +150,9 @@ class Operator:
             return self._settle_create(operation_id, snapshot, asked_at)
         if snapshot is None and operation.kind == Kind.DELETE and endpoint.kept:
             return False  # what we made for it may still be there
-        self._records.store_read(endpoint.id, snapshot, asked_at)
+        if not self._records.store_read(endpoint.id, snapshot, asked_at):
+            self._records.again(operation_id, SOON, NOT_SEEN_YET)
+            return True
         operation, endpoint = self._records.load(operation_id)
         if operation.status != "running" or endpoint is None:
             return True

@@ -68,10 +68,10 @@ class Records:
             yield session, operation
             session.add(operation)
 
-    def store_read(self, endpoint_id: str, snapshot: Snapshot | None, asked_at: datetime) -> None:
-        """Store a direct read."""
+    def store_read(self, endpoint_id: str, snapshot: Snapshot | None, asked_at: datetime) -> bool:
+        """Store a direct read; False where it says nothing yet of what was made just now."""
         reading = Reading(endpoint_id, snapshot, asked_at)
-        store_read(self.context, self.account.id, reading, self.look.watch)
+        return store_read(self.context, self.account.id, reading, self.look.watch)
 
     def store_echo(
         self,

@@ -19,6 +19,7 @@ from orchestrator.store.database import Database
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Account, Endpoint
 from tests.support.aws_stage import AWS_ACCOUNT, REGION, AwsStage, open_aws_stage
+from tests.support.stage import Killed
 
 CALM = Cadence(rest=timedelta(minutes=8), transition=timedelta(seconds=50), rates=timedelta(days=1))
 ROLE = f"arn:aws:iam::{AWS_ACCOUNT}:role/sagemaker-execution"
@@ -262,3 +263,27 @@ def test_figures_of_components_reach_to_their_own_last_read(stage: AwsStage) -> 
     with stage.database.read() as session:
         report = cost_report(session, start=stage.started, end=now, now=now)
     assert report.measured_until == read_at
+
+
+def test_what_others_delete_as_soon_as_it_is_found_is_not_made_again(
+    sqlite_database: Database,
+) -> None:
+    """We died over its creation, a part of which is still due, and find it twenty minutes later."""
+    stage = open_aws_stage(sqlite_database, cadence=CALM, seed=15)
+    create(stage, spec(scaling=Scaling(1, 3)))
+    stage.wire.after = lambda request: request.headers.get("x-amz-target", "").endswith(
+        "CreateEndpoint"
+    )
+    with pytest.raises(Killed):
+        stage.step()
+    stage.wire.after = lambda _: False
+    stage.clock.set(stage.clock.now() + timedelta(minutes=20))
+    stage.restart()
+    stage.step()
+    assert stage.endpoint("chat").unfinished
+    stage.clock.set(stage.clock.now() + timedelta(seconds=3))
+    stage.call("DeleteEndpoint", EndpointName="chat")
+    stage.run(minutes=30)
+    assert stage.changes("chat") == ["chat create"]
+    assert stage.operations("chat")[-1].status == "failed"
+    assert stage.endpoint("chat").deleted_at is not None

@@ -301,3 +301,17 @@ def test_what_others_delete_at_once_is_found_gone_after_a_while(sqlite_database:
     stage.run(minutes=5)
     assert stage.events("endpoint.deleted")
     assert stage.operations("chat")[-1].status == "failed"
+
+
+def test_nothing_is_sent_to_what_was_made_just_now_and_is_not_to_be_seen(
+    sqlite_database: Database,
+) -> None:
+    stage = open_stage(sqlite_database)
+    create(stage)
+    stage.step()
+    stage.world.act("acme", "chat", "delete")
+    stage.click("pause", "chat")
+    stage.run(minutes=5)
+    assert [call.path for call in stage.world.calls if call.path.endswith("/pause")] == []
+    assert stage.operations("chat")[-1].status == "failed"
+    assert stage.events("endpoint.deleted")
