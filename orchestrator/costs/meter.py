@@ -6,7 +6,7 @@ keeps both or neither. Looks at one endpoint must follow one another, never over
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -17,7 +17,7 @@ from orchestrator.costs.stretch import Evidence, end_of, next_second, settled, w
 from orchestrator.domain.endpoints import BilledReplicas, Extra, Rollout
 from orchestrator.domain.status import Status
 from orchestrator.store import ledger
-from orchestrator.store.ledger import COMPUTE, Price, Revision, Stretch, Tails
+from orchestrator.store.ledger import COMPUTE, Price, Revision, Standing, Stretch, Tails
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -45,9 +45,10 @@ def meter_pass(
     """Meter a complete look at an account: new, changed and deleted endpoints.
 
     Endpoints not named went on as they were, at no cost; after a gap longer than `gap_limit` they
-    get an unobserved interval too. `unseen` are those that the look did not show and that nobody
-    has yet confirmed to be gone: nothing is vouched for them. `confirmed_at` is when the look
-    before this one was asked, None where there was none; `seen_at` when this one was answered.
+    get an unobserved interval too, unless an incomplete look has shown them since. `unseen` are
+    those that the look did not show and that nobody has yet confirmed to be gone: nothing is
+    vouched for them. `confirmed_at` is when the look before this one was asked, None where there
+    was none; `seen_at` when this one was answered.
     """
     session.flush()
     look = Look(
@@ -57,9 +58,13 @@ def meter_pass(
         granularity_s=granularity_s,
     )
     everyone = list(observations)
-    if look.late or look.went_back:
-        named = {each.endpoint_id for each in observations}
-        everyone += _standing(session, account_id, {*named, *unseen})
+    if confirmed_at is None or look.late or look.went_back:
+        but = {*unseen, *(each.endpoint_id for each in observations)}
+        others = _standing(session, account_id, lambda key: key not in but)
+        everyone += [
+            replace(found, confirmed_at=known.vouched_until(confirmed_at))
+            for known, found in others
+        ]
     return _meter(session, account_id, everyone, look)
 
 
@@ -105,53 +110,63 @@ def meter_seen_again(
     look = Look(
         confirmed_at=None, seen_at=seen_at, gap_limit=gap_limit, granularity_s=granularity_s
     )
-    standing = ledger.standing(session, account_id)
-    but = {each.endpoint_id for each in standing} - late
     seen = [
-        replace(each, confirmed_at=vouched[each.endpoint_id], seen_at=seen_at)
-        for each in _standing(session, account_id, but)
+        replace(found, confirmed_at=vouched[known.endpoint_id], seen_at=seen_at)
+        for known, found in _standing(session, account_id, late.__contains__)
     ]
     return _meter(session, account_id, seen, look)
 
 
-def stop_metering(session: Session, *, account_id: str, confirmed_at: datetime | None) -> int:
-    """End every open interval of an account that is looked at no more; return their number.
+def stop_metering(
+    session: Session, *, account_id: str, confirmed_at: datetime | None
+) -> dict[str, datetime]:
+    """End every open interval of an account that is looked at no more; return when, by endpoint.
 
-    They end where they were last vouched for; what they cost after that is nobody's knowledge.
+    Each ends where it was last vouched for; what it cost after that is nobody's knowledge.
+    `confirmed_at` is when the whole account was looked at last, None where it never was.
     """
     session.flush()
-    ids = [each.endpoint_id for each in ledger.standing(session, account_id)]
+    ends = {
+        each.endpoint_id: each.vouched_until(confirmed_at)
+        for each in ledger.standing(session, account_id)
+    }
     revisions = [
-        Revision(endpoint_id, tail, _ended(tail[-1], confirmed_at), component)
-        for endpoint_id, found in ledger.tails(session, ids, None).items()
+        Revision(endpoint_id, tail, _ended(tail[-1], ends[endpoint_id]), component)
+        for endpoint_id, found in ledger.tails(session, ends.keys(), None).items()
         for component, tail in found.items()
     ]
     ledger.save(session, account_id, revisions)
-    return len(revisions)
+    return ends
 
 
-def _ended(current: Stretch, confirmed_at: datetime | None) -> list[Stretch]:
-    end = current.started_at if confirmed_at is None else whole_second(confirmed_at)
-    return settled([replace(current, ended_at=end_of(current, end))])
+def _ended(current: Stretch, until: datetime) -> list[Stretch]:
+    return settled([replace(current, ended_at=end_of(current, whole_second(until)))])
 
 
-def _standing(session: Session, account_id: str, but: Collection[str]) -> list[Observation]:
-    """The endpoints of the account that were seen again as they were, as observations."""
-    known = {each.endpoint_id: each for each in ledger.standing(session, account_id)}
-    ids = [each for each in known if each not in but]
+def _standing(
+    session: Session, account_id: str, wanted: Callable[[str], bool]
+) -> list[tuple[Standing, Observation]]:
+    """Endpoints of the account that were seen again as they were, as observations."""
+    standing = ledger.standing(session, account_id)
+    known = {each.endpoint_id: each for each in standing if wanted(each.endpoint_id)}
     return [
-        Observation(
-            endpoint_id=endpoint_id,
-            status=Status(found[COMPUTE][-1].status),
-            billed=_billed_in_all(found),
-            hardware_key=found[COMPUTE][-1].hardware_key,
-            max_replicas=known[endpoint_id].max_replicas,
-            updated_at=known[endpoint_id].updated_at,
-            extras=_extras(found),
-            rollout=_rollout(found),
-        )
-        for endpoint_id, found in ledger.tails(session, ids, None).items()
+        (known[endpoint_id], _as_it_was(known[endpoint_id], found))
+        for endpoint_id, found in ledger.tails(session, known.keys(), None).items()
     ]
+
+
+def _as_it_was(known: Standing, found: Tails) -> Observation:
+    current = found[COMPUTE][-1]
+    return Observation(
+        endpoint_id=known.endpoint_id,
+        status=Status(current.status),
+        billed=_billed_in_all(found),
+        hardware_key=current.hardware_key,
+        max_replicas=known.max_replicas,
+        updated_at=known.updated_at,
+        extras=_extras(found),
+        rollout=_rollout(found),
+    )
 
 
 def _billed(stretch: Stretch) -> BilledReplicas:

@@ -30,7 +30,7 @@ class Item(NamedTuple):
 
 
 class Book:
-    """The intervals that touch `[start, stop)`; open ones end at the last look."""
+    """The intervals that touch `[start, stop)`; each open one ends at the last look at it."""
 
     def __init__(
         self, session: Session, start: datetime, stop: datetime, wanted: SpanFilter
@@ -45,8 +45,8 @@ class Book:
         self._stop = stop
         self._wanted = wanted
         self._measured: int | None = epoch(stop)
-        self._until = {
-            each.endpoint_id: None if each.until is None else epoch(each.until)
+        self._vouched = {
+            each.endpoint_id: (epoch(each.until), None if each.whole is None else epoch(each.whole))
             for each in self.looks.values()
         }
 
@@ -56,14 +56,17 @@ class Book:
         for row in self._rows():
             endpoint_id, component, hardware_key, units, started, ended, billed, *amounts = row
             first = int(started)
-            last = self._vouched(endpoint_id) if ended is None else int(ended)
+            last = self._last_look(endpoint_id) if ended is None else int(ended)
             span = Span(first, billed // units if units > 1 else billed, *amounts)
             first, last = max(first, lower), min(last, upper)
             if first < last:
                 yield Item(endpoint_id, component, hardware_key, span, first, last)
 
     def measured_until(self) -> datetime | None:
-        """Return up to when all was measured, once the items were read."""
+        """Return up to when all was measured, once the items were read.
+
+        What an incomplete look has shown is counted beyond that.
+        """
         return None if self._measured is None else from_epoch(self._measured)
 
     def name(self, group_by: str, key: str) -> str:
@@ -83,14 +86,14 @@ class Book:
             if named is None or row[0] in named:
                 yield row
 
-    def _vouched(self, endpoint_id: str) -> int:
+    def _last_look(self, endpoint_id: str) -> int:
         """Return the end of an open interval, and remember the earliest."""
-        known = self._until[endpoint_id]
-        if known is None or self._measured is None:
+        until, whole = self._vouched[endpoint_id]
+        if whole is None or self._measured is None:
             self._measured = None
-            return 0
-        self._measured = min(self._measured, known)
-        return known
+        else:
+            self._measured = min(self._measured, whole, until)
+        return until
 
 
 class Tally:

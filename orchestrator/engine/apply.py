@@ -19,7 +19,7 @@ from orchestrator.domain.status import AWAKE, IN_TRANSITION, Status
 from orchestrator.domain.usage import later_use
 from orchestrator.services import bindings
 from orchestrator.services.adoption import STOOD_DOWN
-from orchestrator.store import events, observation
+from orchestrator.store import events, observation, vouching
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Account, Endpoint, Json, Label, Operation
 
@@ -65,9 +65,7 @@ class Change:
 def vouched_until(account: Account, endpoint: Endpoint) -> datetime:
     """Return the instant until which the endpoint's stored state is known to have held."""
     unsure = endpoint.missing_since is not None or endpoint.restless
-    if unsure or account.confirmed_at is None:
-        return endpoint.confirmed_at
-    return max(endpoint.confirmed_at, account.confirmed_at)
+    return vouching.vouched_until(account.confirmed_at, endpoint.confirmed_at, unsure=unsure)
 
 
 def discover_all(session: Session, account: Account, sights: Sequence[Sight]) -> list[Change]:

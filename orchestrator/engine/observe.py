@@ -29,7 +29,6 @@ from orchestrator.engine.apply import (
     paused_by_us,
     record_meter,
     refresh,
-    vouched_until,
 )
 from orchestrator.engine.closer import Closer, look_closer
 from orchestrator.engine.goals import may_land
@@ -175,26 +174,25 @@ def _store_listing(session: Session, account: Account, look: Look, closer: Close
         account.confirmed_at = listing.asked_at
         account.endpoint_count = len(seen) + len(away)
     elif look.usable:
-        restless = {item.id for item in known.values() if item.restless}
-        unchanged = look.seen - {change.endpoint.id for change in changes} - restless
-        _confirm(session, account, sorted(unchanged), look)
+        shown = look.seen - {change.endpoint.id for change in changes}
+        unchanged = [item for item in known.values() if item.id in shown and not item.restless]
+        _confirm(session, account, unchanged, look)
     if look.usable:
         account.observed_at = listing.answered_at
 
 
-def _confirm(session: Session, account: Account, unchanged: Sequence[str], look: Look) -> None:
+def _confirm(session: Session, account: Account, unchanged: Sequence[Known], look: Look) -> None:
     """Vouch for endpoints that an incomplete listing shows as they were, and meter a gap before."""
-    rows = observation.endpoints_by_id(session, unchanged)
     notes = meter.meter_seen_again(
         session,
         account_id=account.id,
-        vouched={key: vouched_until(account, row) for key, row in rows.items()},
+        vouched={item.id: item.vouched_until(account.confirmed_at) for item in unchanged},
         seen_at=look.answered_at,
         gap_limit=look.watch.gap_limit,
         granularity_s=look.watch.granularity_s,
     )
     announce(session, account.id, notes, look.answered_at)
-    observation.confirm(session, unchanged, look.asked_at)
+    observation.confirm(session, [item.id for item in unchanged], look.asked_at)
 
 
 def _meter(

@@ -37,7 +37,7 @@ from orchestrator.store import freeze, observation, operations
 from orchestrator.store.tables import Endpoint, Operation
 
 # Why nothing is sent to what was found just now and a read does not show: it may be gone.
-NOT_SEEN_YET = "a read does not show it yet, or it is gone: it is read again before anything is sent"
+NOT_SEEN_YET = "a read does not show it, yet or any more: it is read again before anything is sent"
 
 
 def _makes_room(operation: Operation) -> bool:
@@ -153,6 +153,11 @@ class Operator:
         if not self._records.store_read(endpoint.id, snapshot, asked_at):
             self._records.again(operation_id, SOON, NOT_SEEN_YET)
             return True
+        return self._settled_by_what_is_seen(operation_id, snapshot, asked_at)
+
+    def _settled_by_what_is_seen(
+        self, operation_id: str, snapshot: Snapshot | None, asked_at: datetime
+    ) -> bool:
         operation, endpoint = self._records.load(operation_id)
         if operation.status != "running" or endpoint is None:
             return True

@@ -236,8 +236,10 @@ def remove(session: Session, account: Account, asked: Asked) -> None:
         )
     account.removed_at = asked.now
     # What runs on after this is nobody's knowledge: the ledger ends at the last look.
-    meter.stop_metering(session, account_id=account.id, confirmed_at=account.confirmed_at)
+    ends = meter.stop_metering(session, account_id=account.id, confirmed_at=account.confirmed_at)
     what = f"removed the account {account.name}; its endpoints are left as they are"
+    if ends:
+        what += f", their costs are counted up to {min(ends.values()):%Y-%m-%d %H:%M}Z or later"
     _record(session, account, "account.removed", asked, what)
     # The name is free for another account; the id keeps this one apart.
     account.name = f"{account.name} ({account.id})"

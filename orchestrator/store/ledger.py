@@ -28,6 +28,7 @@ from sqlmodel import select as sm_select
 
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Endpoint, MeterInterval, Offer, Rate
+from orchestrator.store.vouching import vouched_until
 
 COMPUTE = "compute"  # the component that every endpoint has: its replicas
 CHUNK = 500  # ids per IN list, well under the parameter limits of both databases
@@ -97,6 +98,14 @@ class Standing:
     endpoint_id: str
     max_replicas: int | None
     updated_at: datetime | None
+    confirmed_at: datetime
+    missing_since: datetime | None
+    restless: bool
+
+    def vouched_until(self, whole: datetime | None) -> datetime:
+        """Return until when it is known to have been so; `whole` is its account's last look."""
+        unsure = self.missing_since is not None or self.restless
+        return vouched_until(whole, self.confirmed_at, unsure=unsure)
 
 
 _COLUMNS = (
@@ -166,7 +175,14 @@ def _stretch(row: Row[Any]) -> Stretch:
 def standing(session: Session, account_id: str) -> list[Standing]:
     """Return every endpoint of the account with an open interval."""
     query = (
-        select(col(Endpoint.id), col(Endpoint.max_replicas), col(Endpoint.cloud_updated_at))
+        select(
+            col(Endpoint.id),
+            col(Endpoint.max_replicas),
+            col(Endpoint.cloud_updated_at),
+            col(Endpoint.confirmed_at),
+            col(Endpoint.missing_since),
+            col(Endpoint.restless),
+        )
         .join(MeterInterval, col(MeterInterval.endpoint_id) == col(Endpoint.id))
         .where(col(Endpoint.account_id) == account_id, _M.ended_at.is_(None))
         .distinct()

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, Table, and_, case, extract, or_, select
+from sqlalchemy import Row, Select, Table, and_, extract, or_, select
 from sqlmodel import Session, SQLModel, col
 
 from orchestrator.store.tables import Account, Endpoint, Label
+from orchestrator.store.vouching import vouched_until
 
 _METER: Table = SQLModel.metadata.tables["meter_interval"]
 _M = _METER.c
@@ -80,13 +81,17 @@ def _narrowed(query: Select[Any], wanted: SpanFilter) -> Select[Any]:
 
 @dataclass(frozen=True, slots=True)
 class LastLook:
-    """Until when an endpoint's open interval is vouched for; None: its account was never read."""
+    """Until when an endpoint's open interval is vouched for, and when all of its account was.
+
+    `whole` is None where that was never read to the end.
+    """
 
     endpoint_id: str
     name: str
     account_id: str
     account_name: str
-    until: datetime | None
+    until: datetime
+    whole: datetime | None
     live: bool
 
 
@@ -100,25 +105,20 @@ def last_looks(
         col(Account.id),
         col(Account.name),
         col(Account.confirmed_at),
-        col(Endpoint.missing_since),
+        col(Endpoint.confirmed_at),
         # A listing vouches for what it shows, not for replicas that come and go behind it.
-        case((col(Endpoint.restless), col(Endpoint.confirmed_at)), else_=None),
+        or_(col(Endpoint.missing_since).is_not(None), col(Endpoint.restless)),
         and_(col(Endpoint.deleted_at).is_(None), col(Account.removed_at).is_(None)),
     ).join(Account, col(Account.id) == col(Endpoint.account_id))
     if account_id is not None:
         query = query.where(col(Account.id) == account_id)
     if ids is not None:
         query = query.where(col(Endpoint.id).in_(sorted(ids)))
-    return [
-        LastLook(row[0], row[1], row[2], row[3], _earliest(*row[4:7]), bool(row[7]))
-        for row in session.connection().execute(query)
-    ]
-
-
-def _earliest(confirmed: datetime | None, *others: datetime | None) -> datetime | None:
-    if confirmed is None:
-        return None
-    return min([confirmed, *(other for other in others if other is not None)])
+    found = []
+    for key, name, *account, whole, own, unsure, live in session.connection().execute(query):
+        until = vouched_until(whole, own, unsure=bool(unsure))
+        found.append(LastLook(key, name, account[0], account[1], until, whole, bool(live)))
+    return found
 
 
 def labels_of(session: Session, key: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ from orchestrator.store.tables import (
     MeterInterval,
     Schedule,
 )
+from orchestrator.store.vouching import vouched_until
 
 # Stored states of an endpoint that we have deleted in order to pause it.
 AWAY = (Status.PAUSED, Status.WAITING_FOR_CAPACITY)
@@ -41,8 +42,14 @@ class Known:
     last_used_at: datetime | None
     missing_since: datetime | None
     looked_at: datetime | None
+    confirmed_at: datetime
     restless: bool
     stop_sent_at: datetime | None
+
+    def vouched_until(self, whole: datetime | None) -> datetime:
+        """Return until when it is known to have been so; `whole` is its account's last look."""
+        unsure = self.missing_since is not None or self.restless
+        return vouched_until(whole, self.confirmed_at, unsure=unsure)
 
     @property
     def away(self) -> bool:

@@ -161,7 +161,7 @@ class TestEnds:
         disks.look("acc", START, [seen("ep", RUNNING, 1, disk=100)])
         with disks.database.write() as session:
             ended = stop_metering(session, account_id="acc", confirmed_at=after(hours=1))
-        assert ended == 2
+        assert ended == {"ep": after(hours=1)}
         assert shapes(disks) == [(0, 3600, "observed", (100, 100, 100))]
         with disks.database.read() as session:
             assert burn_now(session).total.high == 0

@@ -278,7 +278,7 @@ class TestSingleReads:
         priced.look("acc", START, [seen("ep", RUNNING, 1)])
         with priced.database.write() as session:
             ended = stop_metering(session, account_id="acc", confirmed_at=after(hours=1))
-        assert ended == 1
+        assert ended == {"ep": after(hours=1)}
         assert shapes(priced) == [(0, 3600, "observed", (1, 1, 1))]
         with priced.database.read() as session:
             assert burn_now(session).total.high == 0

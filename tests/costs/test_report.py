@@ -107,10 +107,11 @@ def test_an_account_that_was_never_read_makes_a_report_unmeasured(priced: Fleet)
     assert (found.total, found.measured_until) == (Figure(), None)
 
 
-def test_a_missing_endpoint_is_measured_until_it_was_missed(hour: Fleet) -> None:
+def test_a_missing_endpoint_is_measured_until_it_was_seen_last(hour: Fleet) -> None:
     with hour.database.write() as session:
         endpoint = session.get_one(Endpoint, "ep")
-        endpoint.missing_since = after(minutes=30)
+        endpoint.confirmed_at = after(minutes=30)
+        endpoint.missing_since = after(minutes=31)
         session.add(endpoint)
     found = report(hour)
     assert found.measured_until == after(minutes=30)

@@ -226,17 +226,21 @@ class Stage:
 
 
 class KillableTransport(httpx2.BaseTransport):
-    """Carries calls to the simulated cloud; may let the process die before or after one."""
+    """Carries calls to the simulated cloud; may let the process die before or after one.
+
+    What `instead` returns is the answer, and the cloud does not hear of the call.
+    """
 
     def __init__(self, inner: httpx2.BaseTransport) -> None:
         self._inner = inner
         self.before: Callable[[httpx2.Request], bool] = lambda _: False
         self.after: Callable[[httpx2.Request], bool] = lambda _: False
+        self.instead: Callable[[httpx2.Request], httpx2.Response | None] = lambda _: None
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         if self.before(request):
             raise Killed
-        response = self._inner.handle_request(request)
+        response = self.instead(request) or self._inner.handle_request(request)
         if self.after(request):
             raise Killed
         return response
