@@ -68,7 +68,7 @@ def _of_account(account: AccountLine) -> list[Banner]:
         text = f"{detail}It has never been read, so its endpoints and costs are missing here."
         found.append(Banner("bad", "fail", title, text, None, "/accounts", "Accounts"))
     else:
-        text = f"{detail}States and figures of its endpoints are from"
+        text = f"{detail}The last look at all of its endpoints was"
         tone = "bad" if account.stale else "warn"
         found.append(
             Banner(tone, "fail", title, text, account.measured_at, "/accounts", "Accounts")

@@ -10,6 +10,7 @@ from sqlmodel import col, select
 from orchestrator.costs.report import CostReport, cost_report
 from orchestrator.sandbox.world import World
 from orchestrator.store.database import Database
+from orchestrator.store.ledger_reads import last_looks
 from orchestrator.store.tables import Endpoint, MeterInterval
 from tests.simulator.places import AWS_ACCOUNT, REGION, SAGEMAKER, START, Cloud
 from tests.simulator.tally import TALLY
@@ -32,20 +33,37 @@ def check_bill(universe: Universe, clouds: tuple[Cloud, ...]) -> None:
     end = report.measured_until
     if end is None or end <= since or report.unpriced:
         return
-    if end < now:
-        report = _report(universe.database, since, end, now)
+    _compare(universe, clouds, end)
+    TALLY.add("bills compared", "all")
+    until, names = _seen_last(universe.database, end, now)
+    if names:
+        _compare(universe, clouds, until, names)
+        TALLY.add("bills compared", "of what was looked at after the whole")
+
+
+def _compare(
+    universe: Universe, clouds: tuple[Cloud, ...], end: datetime, only: set[str] | None = None
+) -> None:
+    report = _report(universe.database, START, end, universe.wall.now())
     disks = UNSEEN_DISKS_NANO if SAGEMAKER in clouds else 0
     slack = ROUNDING_NANO + disks + int(universe.wrong.total_seconds() * NANO_PER_SECOND)
-    charged = billed(universe.world, clouds, since, end)
+    charged = billed(universe.world, clouds, START, end)
     band: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for item in report.items:
         band[item.name][0] += item.figure.low
         band[item.name][1] += item.figure.high
     later = _roundings_after(universe.database, end)
-    for name in {*charged, *band}:
+    for name in {*charged, *band} if only is None else only:
         low, high = band[name][0], band[name][1] + later.get(name, 0)
-        assert low - slack <= charged[name] <= high + slack, (name, low, charged[name], high)
-    TALLY.add("bills compared", "all")
+        assert low - slack <= charged[name] <= high + slack, (name, low, charged[name], high, end)
+
+
+def _seen_last(database: Database, end: datetime, now: datetime) -> tuple[datetime, set[str]]:
+    """Return the newest look at single endpoints after the last whole one, and at which."""
+    with database.read() as session:
+        looks = [each for each in last_looks(session) if each.live and end < each.until <= now]
+    last = max((each.until for each in looks), default=end)
+    return last, {each.name for each in looks if each.until == last}
 
 
 def _roundings_after(database: Database, end: datetime) -> dict[str, int]:
