@@ -18,12 +18,16 @@ from orchestrator.store.database import Database
 from tests.support.browser import find_browser
 from tests.support.isolation import isolate
 from tests.support.postgres import PostgresServer
-from tests.support.sharing import leave_what_is_loaded_alone, share_compiled_statements
+from tests.support.sharing import (
+    leave_what_is_loaded_alone,
+    remember_user_agents,
+    share_compiled_statements,
+)
 from tests.support.spreading import spread
 
 # The plugins import them, so it is said before.
 pytest.register_assert_rewrite(
-    "tests.providers.conformance", "tests.providers.wire", "tests.simulator"
+    "tests.engine.plays", "tests.providers.conformance", "tests.providers.wire", "tests.simulator"
 )
 pytest_plugins = ["tests.support.no_skips", "tests.simulator.counting"]
 
@@ -64,6 +68,7 @@ def _isolated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         isolate(patch, tmp_path_factory.mktemp("home"))
         share_compiled_statements(patch)
+        remember_user_agents(patch)
         yield
 
 

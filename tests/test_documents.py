@@ -6,10 +6,8 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-CALLS = {
-    *("read", "listing", "create", "update", "pause", "resume", "scale to zero", "delete"),
-    *("restore", "every call"),
-}
+CHANGES = {"create", "update", "pause", "resume", "scale to zero", "delete"}
+CALLS = CHANGES | {"read", "listing", "restore", "every call"}
 
 
 def rows_of(document: str) -> list[list[str]]:
@@ -34,6 +32,18 @@ def test_every_kind_of_call_and_both_clouds_are_treated() -> None:
     assert all(len(row) == 5 and all(row) for row in rows)
     told = {call for row in rows for call in row[1].split(", ")}
     assert told == CALLS
+
+
+def test_what_is_played_at_every_change_is_told_of_every_change() -> None:
+    played = {
+        "test_a_change_that_meets_a_fault_is_made_once",
+        "test_a_refusal_ends_the_operation_and_a_wish_is_tried_anew",
+    }
+    rows = rows_of("ambiguity.md")
+    held = [row for row in rows if played & set(re.findall(r"`(test_\w+)`", row[-1]))]
+    assert len(held) > len(CHANGES)
+    for row in held:
+        assert row[1] == "every call" or set(row[1].split(", ")) >= CHANGES, row
 
 
 def test_the_time_budget_knows_every_area_and_adds_up() -> None:

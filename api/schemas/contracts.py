@@ -26,7 +26,10 @@ class ContractOut(Answer):
     lost: list[str]
     risks: list[str]
     alarms: list[str] = Field(description="Alarms of the cloud that will fire or stay silent.")
-    quota: str
+    quota: str = Field(
+        description="What the return needs of the cloud's quotas, which are read once an hour.",
+        examples=["needs 2 x ml.inf2.8xlarge (it is 5, as of the last hour) of the quota for ..."],
+    )
     minutes_to_return: int | None = Field(
         description="Usual time until it serves again: measured where there was a return, else "
         "an estimate."

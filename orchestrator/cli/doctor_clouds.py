@@ -22,10 +22,11 @@ from orchestrator.store.tables import Account, Endpoint
 # More than this, and the engine starts frozen.
 SKEW_FAILS = timedelta(seconds=60)
 SKEW_WARNS = timedelta(seconds=5)
+WRONG_CLOCK = "this clock, or that of a worker, is or was wrong: set it (NTP)"
 OLD_PRICES = timedelta(days=1)
 _TOP = 3
 # What is told of every account, if only that it is not known.
-_ASKED = ("identity", "rights", "cloud", "clock", "prices", "quotas")
+_ASKED = ("identity", "rights", "cloud", "clock", "prices", "quotas", "calls")
 _SHORTEST = timedelta(minutes=1)
 
 
@@ -59,7 +60,8 @@ def check_account(make: ProviderMaker, looked: Looked) -> Iterator[Check]:
     except ProviderError as error:
         remedy = f"check {looked.account.credential_ref} in the environment of the server"
         yield fail(looked.name, redact_text(str(error)), remedy)
-        for name in (f"{looked.name} {what}" for what in _ASKED):
+        asked = [f"{looked.name} {what}" for what in _ASKED]
+        for name in (*asked, *_deleted_to_pause(looked)):
             if name not in told:
                 yield unknown(name, "not checked: the cloud gave no answer before")
     yield _price_age(looked)
@@ -180,10 +182,12 @@ def _price_age(looked: Looked) -> Check:
     name, read_at = f"{looked.name} price list", looked.account.rates_at
     if read_at is None:
         return unknown(name, "the engine has not read it yet", "orchestrator serve")
-    age = max(looked.now - read_at, timedelta(0))
-    told = f"the engine read it {formats.duration(age.total_seconds())} ago"
+    age = looked.now - read_at
+    told = f"the engine's last reading {formats.age(age)}"
     if age > OLD_PRICES:
         return warn(name, told, "see its log: costs are counted by old prices")
+    if age < -SKEW_WARNS:
+        return warn(name, told, WRONG_CLOCK)
     return ok(name, told)
 
 
@@ -235,14 +239,20 @@ def _usage(looked: Looked, provider: Provider) -> Iterator[Check]:
 
 def _contracts(looked: Looked, provider: Provider) -> Iterator[Check]:
     """Read again what a pause by deletion would mean, before anything is ever deleted."""
-    for row in looked.endpoints:
-        if row.stop != Stop.RECREATE or not row.allow_recreate or row.stop_sent_at is not None:
-            continue
-        name = f"pause of {looked.account.name}/{row.name}"
+    for name, row in _deleted_to_pause(looked).items():
         try:
             yield _contract(name, provider.contract(row.name))
         except ProviderError as error:
             yield fail(name, f"its contract cannot be read: {redact_text(str(error))}", _AGAIN)
+
+
+def _deleted_to_pause(looked: Looked) -> Mapping[str, Endpoint]:
+    """Return, by the name of its check, what is there now and may be deleted to pause it."""
+    return {
+        f"pause of {looked.account.name}/{row.name}": row
+        for row in looked.endpoints
+        if row.stop == Stop.RECREATE and row.allow_recreate and row.stop_sent_at is None
+    }
 
 
 _AGAIN = "it is not deleted as long as that is so"

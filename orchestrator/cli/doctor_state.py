@@ -10,7 +10,7 @@ from sqlmodel import Session
 from orchestrator import __version__
 from orchestrator.cli import formats
 from orchestrator.cli.checks import Check, Level, fail, found, ok, warn
-from orchestrator.cli.doctor_clouds import Looked
+from orchestrator.cli.doctor_clouds import SKEW_WARNS, WRONG_CLOCK, Looked
 from orchestrator.cli.doctor_exam import Exam
 from orchestrator.domain.money import format_dollars
 from orchestrator.logs import redact_text
@@ -66,13 +66,15 @@ def _look(exam: Exam, looked: Looked) -> Check:
     account, name = looked.account, f"look at {looked.account.name}"
     fresh_for = timedelta(seconds=3 * exam.settings.observe_interval_s + 60)
     age = exam.now - (account.confirmed_at or account.created_at)
-    told = f"{formats.duration(max(age.total_seconds(), 0))} ago"
+    told = formats.age(age)
     told = f"last whole look {told}" if account.confirmed_at else f"not yet; connected {told}"
     if account.health not in ("ok", "new"):
         told = redact_text(f"{told}; {account.health}: {account.health_detail}")
         return fail(name, told, "see its lines under clouds")
     if age > fresh_for:
         return fail(name, told, f"is the engine running? {_RUN_WORKER}")
+    if age < -SKEW_WARNS:
+        return warn(name, told, WRONG_CLOCK)
     return ok(name, told)
 
 

@@ -70,6 +70,13 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes else f"{whole} s"
 
 
+def age(past: timedelta) -> str:
+    """Return how long ago something was, or that it lies ahead, which a wrong clock makes it."""
+    if past <= timedelta(seconds=-1):
+        return f"lies {duration(-past.total_seconds())} ahead of this clock"
+    return f"{duration(max(past.total_seconds(), 0))} ago"
+
+
 def instant(text: str | None, zone: tzinfo | None) -> str:
     """Return an RFC 3339 instant as wall-clock time with its zone; None is the local zone."""
     if not text:

@@ -9,6 +9,7 @@ from sqlalchemy import and_, bindparam, exists, or_
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.status import Status
+from orchestrator.store import columns
 from orchestrator.store.tables import Binding, Endpoint, Json
 
 _LIVE = (Endpoint.account_id == bindparam("account_id"), col(Endpoint.deleted_at).is_(None))
@@ -35,7 +36,7 @@ class AwakeRow:
 def watched(session: Session, account_id: str) -> list[AwakeRow]:
     """Return those that run and should sleep when unused, and those said to be held awake."""
     found = {row.id: _row(row) for row in session.exec(_TIMED, params={"account_id": account_id})}
-    for row in session.exec(_SAID, params={"account_id": account_id}):
+    for row in columns.rare(session, _SAID, {"account_id": account_id}):
         found.setdefault(row.id, _gone(row))
     return list(found.values())
 

@@ -155,5 +155,7 @@ def _use_wal(cursor: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("orchestrator_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if connection.get_execution_options().get("orchestrator_writes", False):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:  # it neither waits nor fails, so that nothing has to be made of an error
+        connection.connection.cursor().execute("BEGIN")

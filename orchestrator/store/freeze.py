@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
+from orchestrator.store import columns
 from orchestrator.store.tables import Account, Setting
 
 KEY = "freeze"
@@ -28,7 +29,7 @@ class Freeze:
 
 def everywhere(session: Session) -> Freeze | None:
     """Return the global freeze, if it is on."""
-    value = session.exec(_EVERYWHERE).first()
+    value = columns.read(session, _EVERYWHERE).scalars().first()
     if not value:
         return None
     at = datetime.fromisoformat(value["at"]).astimezone(UTC)
@@ -37,7 +38,7 @@ def everywhere(session: Session) -> Freeze | None:
 
 def is_on(session: Session, account_id: str) -> bool:
     """Tell whether anything freezes an account now, whatever was read of it before."""
-    of_account, value = session.execute(_FROZEN, {"account_id": account_id}).one()
+    of_account, value = columns.read(session, _FROZEN, {"account_id": account_id}).one()
     return of_account is not None or bool(value)
 
 

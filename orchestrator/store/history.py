@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Table, func, insert
+from sqlalchemy import Table, bindparam, func, insert
 from sqlmodel import Session, SQLModel, col, select
 
+from orchestrator.store import columns
 from orchestrator.store.tables import Endpoint, EndpointFacts, Event, Rate, RuleRevision
 
 _CHUNK = 500
 _FACTS: Table = SQLModel.metadata.tables["endpoint_facts"]
 Key = tuple[str, str]
+_KEPT = select(RuleRevision.rule_id, RuleRevision.digest).where(
+    col(RuleRevision.rule_id).in_(bindparam("ids", expanding=True))
+)
 
 
 def newest_digests(session: Session, account_id: str) -> dict[str, str]:
@@ -32,10 +36,8 @@ def kept_revisions(session: Session, rule_ids: Collection[str]) -> set[Key]:
     found: set[Key] = set()
     wanted = sorted(rule_ids)
     for first in range(0, len(wanted), _CHUNK):
-        query = select(RuleRevision.rule_id, RuleRevision.digest).where(
-            col(RuleRevision.rule_id).in_(wanted[first : first + _CHUNK])
-        )
-        found.update((row[0], row[1]) for row in session.exec(query))
+        rows = columns.read(session, _KEPT, {"ids": wanted[first : first + _CHUNK]})
+        found.update((row[0], row[1]) for row in rows)
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, exists
 from sqlmodel import Session, col, select
 
+from orchestrator.store import columns
 from orchestrator.store.paging import Key, Position, beyond
 from orchestrator.store.tables import Endpoint, Hold
 from orchestrator.store.types import UtcDateTime
@@ -119,14 +120,14 @@ def lease_ends(
     query = _LEASE_ENDS
     if endpoint_id is not None:
         query, given["endpoint_id"] = _LEASE_ENDS_OF_ONE, endpoint_id
-    found = {row[0]: row[1:] for row in session.execute(query, given)}
+    found = {row[0]: row[1:] for row in columns.read(session, query, given)}
     ends = {key: [at for at in both if at is not None] for key, both in found.items()}
     return {key: max(both) for key, both in ends.items() if both}
 
 
 def lapsed(session: Session, account_id: str, now: datetime) -> Sequence[Hold]:
     """Return the holds and leases of an account that ended by themselves, not yet written down."""
-    return session.exec(_LAPSED, params={"account_id": account_id, "now": now}).all()
+    return columns.rare(session, _LAPSED, {"account_id": account_id, "now": now})
 
 
 def end_all(session: Session, endpoint_id: str, at: datetime, by: str) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import JSON, Column, bindparam, delete
 from sqlmodel import Field, Session, SQLModel, col, select
 
 from orchestrator.store.tables import instant
+from orchestrator.store.types import UtcDateTime
 
 
 class IdempotentAnswer(SQLModel, table=True):
@@ -28,6 +29,9 @@ class IdempotentAnswer(SQLModel, table=True):
 _OF_KEY = select(IdempotentAnswer).where(
     IdempotentAnswer.actor == bindparam("actor"), IdempotentAnswer.key == bindparam("key")
 )
+_OLD = delete(IdempotentAnswer).where(
+    col(IdempotentAnswer.created_at) < bindparam("instant", type_=UtcDateTime())
+)
 
 
 def find(session: Session, actor: str, key: str) -> IdempotentAnswer | None:
@@ -42,4 +46,5 @@ def keep(session: Session, answer: IdempotentAnswer) -> None:
 
 def forget_before(session: Session, instant_: datetime) -> None:
     """Delete answers older than an instant."""
-    session.exec(delete(IdempotentAnswer).where(col(IdempotentAnswer.created_at) < instant_))
+    session.flush()
+    session.connection().execute(_OLD, {"instant": instant_})

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlmodel import Session, SQLModel, col
 from sqlmodel import select as sm_select
 
+from orchestrator.store import columns
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Endpoint, MeterInterval, Offer, Rate
 from orchestrator.store.vouching import vouched_until
@@ -45,8 +46,8 @@ _ON = select(_M.endpoint_id, _M.component).where(
 _OPEN_ON = _ON.where(_M.ended_at.is_(None))
 _ENDED_ON = _ON.where(_M.ended_at > bindparam("since"))
 _RATES = (
-    sm_select(Rate)
-    .where(Rate.account_id == bindparam("account_id"))
+    select(col(Rate.hardware_key), col(Rate.id), col(Rate.nano_per_hour), col(Rate.effective_at))
+    .where(col(Rate.account_id) == bindparam("account_id"))
     .order_by(col(Rate.effective_at), col(Rate.id))
 )
 
@@ -287,15 +288,14 @@ class Price:
 def newest_prices(session: Session, account_id: str) -> dict[str, Price]:
     """Return the newest rate of every hardware of the account, by hardware key."""
     newest: dict[str, Price] = {}
-    for rate in session.exec(_RATES, params={"account_id": account_id}):
-        last = newest.get(rate.hardware_key)
-        before = None if last is None else last.nano_per_hour
-        newest[rate.hardware_key] = _price(rate, before)
+    for key, rate_id, nano, at in columns.read(session, _RATES, {"account_id": account_id}):
+        last = newest.get(key)
+        newest[key] = Price(rate_id, nano, at, None if last is None else last.nano_per_hour)
     return newest
 
 
-def _price(rate: Rate, before: int | None = None) -> Price:
-    return Price(rate.id, rate.nano_per_hour, rate.effective_at, before)
+def _price(rate: Rate) -> Price:
+    return Price(rate.id, rate.nano_per_hour, rate.effective_at)
 
 
 def price_at(

@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, func, update
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.status import Status
+from orchestrator.store import columns
 from orchestrator.store.tables import (
     Account,
     Binding,
@@ -111,6 +112,9 @@ _ENDPOINTS = select(Endpoint).where(col(Endpoint.id).in_(bindparam("ids", expand
 _CLOUD_LABELS = select(Label).where(
     Label.endpoint_id == bindparam("endpoint_id"), Label.source == "cloud"
 )
+_LABELS_SEEN = select(Label.key, Label.value).where(
+    Label.endpoint_id == bindparam("endpoint_id"), Label.source == "cloud"
+)
 _ACTIVE_IDS = select(Account.id).where(col(Account.removed_at).is_(None)).order_by(Account.id)
 _KNOWN = select(*_KNOWN_COLUMNS).where(*_LIVE)
 _MANAGED = select(*_MANAGED_COLUMNS).where(*_LIVE, col(Endpoint.managed).is_(True))
@@ -177,12 +181,12 @@ def endpoint_by_id(session: Session, endpoint_id: str) -> Endpoint:
 
 def active_account_ids(session: Session) -> Sequence[str]:
     """Return the ids of all accounts that are connected, in a stable order."""
-    return session.exec(_ACTIVE_IDS).all()
+    return columns.read(session, _ACTIVE_IDS).scalars().all()
 
 
 def known_endpoints(session: Session, account_id: str) -> dict[str, Known]:
     """Return what is known of an account's live endpoints, by name."""
-    rows = session.execute(_KNOWN, {"account_id": account_id})
+    rows = columns.read(session, _KNOWN, {"account_id": account_id})
     return {row.name: Known(*row) for row in rows}
 
 
@@ -259,7 +263,7 @@ def confirm(session: Session, ids: Sequence[str], at: datetime) -> None:
 
 def managed(session: Session, account_id: str) -> list[ManagedRow]:
     """Return the managed live endpoints of an account."""
-    rows = session.execute(_MANAGED, {"account_id": account_id})
+    rows = columns.read(session, _MANAGED, {"account_id": account_id})
     return [ManagedRow(*row) for row in rows]
 
 
@@ -269,7 +273,7 @@ def holds_in_force(
     """Return the holds of an account, or of one endpoint, that have begun and not ended."""
     given = {"account_id": account_id, "now": now}
     if endpoint_id is None:
-        return session.exec(_HOLDS, params=given).all()
+        return columns.rare(session, _HOLDS, given)
     return session.exec(_HOLDS_OF_ONE, params={**given, "endpoint_id": endpoint_id}).all()
 
 
@@ -296,38 +300,40 @@ def bindings(
 def any_moving(session: Session, account_id: str, statuses: Iterable[str], since: datetime) -> bool:
     """Tell whether a live endpoint of the account entered one of these statuses after `since`."""
     given = {"account_id": account_id, "statuses": list(statuses), "since": since}
-    return session.exec(_MOVING, params=given).first() is not None
+    return columns.read(session, _MOVING, given).first() is not None
 
 
 def burns(session: Session, account_id: str) -> dict[str, int]:
     """Return what each endpoint costs now, in nano-dollars per hour, as far as that is known."""
     found: dict[str, int] = {}
-    for endpoint_id, burn in session.execute(_BURNS, {"account_id": account_id}):
+    for endpoint_id, burn in columns.read(session, _BURNS, {"account_id": account_id}):
         found[endpoint_id] = found.get(endpoint_id, 0) + burn
     return found
 
 
 def due_deletions(session: Session, account_id: str, now: datetime) -> Sequence[str]:
     """Return the endpoints of an account that are to be deleted by now, their grace being over."""
-    return session.exec(_DUE_DELETIONS, params={"account_id": account_id, "now": now}).all()
+    given = {"account_id": account_id, "now": now}
+    return columns.read(session, _DUE_DELETIONS, given).scalars().all()
 
 
 def with_kept(session: Session, account_id: str) -> Sequence[Endpoint]:
     """Return the live endpoints of an account of which something is kept to make them again."""
-    return session.exec(_WITH_KEPT, params={"account_id": account_id}).all()
+    return columns.rare(session, _WITH_KEPT, {"account_id": account_id})
 
 
 def replace_cloud_labels(session: Session, endpoint_id: str, labels: Mapping[str, str]) -> bool:
     """Make the imported labels of an endpoint equal to `labels`; tell whether any changed."""
-    rows = session.exec(_CLOUD_LABELS, params={"endpoint_id": endpoint_id})
-    held = {row.key: row for row in rows}
-    changed = {key: row.value for key, row in held.items()} != dict(labels)
-    if changed:
-        for key, row in held.items():
-            if key not in labels:
-                session.delete(row)
-        for key, value in labels.items():
-            row = held.get(key) or Label(endpoint_id=endpoint_id, key=key, source="cloud")
-            row.value = value
-            session.add(row)
-    return changed
+    given = {"endpoint_id": endpoint_id}
+    seen = {row.key: row.value for row in columns.read(session, _LABELS_SEEN, given)}
+    if seen == dict(labels):
+        return False
+    held = {row.key: row for row in session.exec(_CLOUD_LABELS, params=given)}
+    for key, row in held.items():
+        if key not in labels:
+            session.delete(row)
+    for key, value in labels.items():
+        row = held.get(key) or Label(endpoint_id=endpoint_id, key=key, source="cloud")
+        row.value = value
+        session.add(row)
+    return True

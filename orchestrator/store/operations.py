@@ -143,9 +143,12 @@ def _least(steps: Sequence[Json]) -> int:
     return 1
 
 
-def first_posted(operation: Operation) -> datetime | None:
-    """Return when a start may first have reached the cloud; None when it certainly did not."""
-    posted = _posted(operation)
+def first_posted(operation: Operation, *, refused: bool = False) -> datetime | None:
+    """Return when a start may first have reached the cloud; None when it certainly did not.
+
+    With `refused` those count too that the cloud has refused for the time being.
+    """
+    posted = _posted(operation, refused=refused)
     return posted[0] if posted else None
 
 
@@ -155,12 +158,12 @@ def last_posted(operation: Operation) -> datetime | None:
     return posted[-1] if posted else None
 
 
-def _posted(operation: Operation) -> list[datetime]:
+def _posted(operation: Operation, *, refused: bool = False) -> list[datetime]:
     posted: list[datetime] = []
     for step in operation.steps:
         if step["state"] == POSTED:
             posted.append(datetime.fromisoformat(step["at"]))
-        elif step["state"] == NOT_RECEIVED and posted:
+        elif step["state"] == NOT_RECEIVED and posted and not refused:
             posted.pop()  # of an earlier one, whose answer was lost, nothing is known by that
     return posted
 

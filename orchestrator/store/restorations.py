@@ -9,6 +9,7 @@ from sqlalchemy import func, text, update
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.status import Wish
+from orchestrator.store import columns
 from orchestrator.store.ids import new_id
 from orchestrator.store.operations import ACTIVE
 from orchestrator.store.tables import (
@@ -63,7 +64,8 @@ def newest_event(session: Session) -> int:
 
 def newest_event_instant(session: Session) -> datetime | None:
     """Return the latest time that an event bears."""
-    return session.exec(_NEWEST_EVENT).one()
+    found: datetime | None = columns.read(session, _NEWEST_EVENT).scalar_one()
+    return found
 
 
 def database_now(session: Session) -> datetime | None:

@@ -111,6 +111,19 @@ def test_a_fit_account_passes_and_nothing_is_changed(clinic: Clinic, world: Worl
     assert world.calls.mutating(committed=True) == []
 
 
+def test_without_credentials_nothing_of_the_account_is_called_good(
+    clinic: Clinic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clinic.endpoint(managed=True)
+    monkeypatch.delenv("ACME_KEYS")
+    result, checks = clinic.examine()
+    assert result.code == ExitCode.FAILED
+    assert "ACME_KEYS" in checks["account acme"]["detail"]
+    for what in ("identity", "rights", "cloud", "clock", "prices", "quotas", "calls"):
+        assert checks[f"account acme {what}"]["status"] == "unknown"
+    assert checks["pause of acme/chat"]["status"] == "unknown"
+
+
 @pytest.mark.parametrize(("managed", "status"), [(False, "warn"), (True, "fail")])
 def test_a_missing_right_is_named_with_what_needs_it(
     clinic: Clinic, managed: bool, status: str

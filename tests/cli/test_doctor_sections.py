@@ -203,6 +203,8 @@ class TestState:
         [
             ("ok", {"confirmed_at": START}),
             ("ok", {"confirmed_at": None, "created_at": START}),
+            ("ok", {"confirmed_at": START + timedelta(seconds=3)}),
+            ("warn", {"confirmed_at": START + HOUR}),
             ("fail", {"confirmed_at": START - HOUR}),
             ("fail", {"confirmed_at": START, "health": "no_access", "health_detail": "refused"}),
         ],
@@ -213,6 +215,12 @@ class TestState:
         code = ExitCode.FAILED if status == "fail" else ExitCode.OK
         checks = examine("workers", rows.account(**changes), code=code)
         assert checks["look at lab"]["status"] == status
+
+    def test_a_look_ahead_of_this_clock_is_told_as_such(self, examine: Examine) -> None:
+        ahead = START + 2 * HOUR + timedelta(minutes=5)
+        found = examine("workers", rows.account(confirmed_at=ahead))["look at lab"]
+        assert found["detail"] == "last whole look lies 2 h 5 min ahead of this clock"
+        assert "NTP" in found["remedy"]
 
     def test_what_nothing_would_stop_is_listed_dearest_first_with_its_burn(
         self, examine: Examine

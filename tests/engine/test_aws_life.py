@@ -287,3 +287,14 @@ def test_what_others_delete_as_soon_as_it_is_found_is_not_made_again(
     assert stage.changes("chat") == ["chat create"]
     assert stage.operations("chat")[-1].status == "failed"
     assert stage.endpoint("chat").deleted_at is not None
+
+
+def test_what_a_refused_creation_has_made_after_all_is_ours(stage: AwsStage) -> None:
+    """AWS said that it was throttled, and carried it out: it bears our mark."""
+    create(stage, spec())
+    fault = faults.aws_error("ThrottlingException", after_commit=True)
+    stage.world.faults.add(fault, path="/CreateEndpoint$", count=1)
+    stage.run(hours=1)
+    assert stage.changes("chat") == ["chat create"]
+    assert stage.operations("chat")[-1].status == "succeeded"
+    assert stage.endpoint("chat").managed

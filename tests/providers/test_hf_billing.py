@@ -79,8 +79,9 @@ def billed(
         (Status.PAUSED, None, 2, (0, 0, 4)),
         (Status.SCALED_TO_ZERO, 0, 0, (0, 0, 0)),
         (Status.SCALED_TO_ZERO, None, 0, (0, 0, 4)),
-        (Status.UNKNOWN, 1, 2, (0, 1, 4)),
-        (Status.UNKNOWN, None, None, (0, 0, 4)),
+        (Status.UNKNOWN, 0, 1, (0, 0, 4)),
+        (Status.UNKNOWN, 1, 2, (0, 1, 5)),
+        (Status.UNKNOWN, None, None, (0, 0, 8)),
     ],
 )
 def test_the_table(

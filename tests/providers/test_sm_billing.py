@@ -11,6 +11,7 @@ from orchestrator.providers.sagemaker.billing import (
     Billing,
     BillingTerms,
     Instances,
+    beside,
     billed_instances,
 )
 from orchestrator.providers.sagemaker.states import STATUSES
@@ -59,6 +60,12 @@ class TestStates:
     def test_an_unknown_word_excludes_nothing(self) -> None:
         assert billed("Dreaming", Instances(1, 1, 4)) == (0, 1, 4)
         assert billed("", Instances(None, None, 3)) == (0, 0, 3)
+
+    def test_a_deployment_under_an_unknown_word_runs_both_fleets(self) -> None:
+        counts = Instances(2, 2, 2, pending=1, pending_desired=3)
+        assert billed("Dreaming", counts) == (0, 3, 5)
+        assert beside("Dreaming", counts) == BilledReplicas(0, 1, 3)
+        assert beside("Dreaming", Instances(2, 2, 2)) == NOT_BILLED
 
 
 class TestMissingCounts:

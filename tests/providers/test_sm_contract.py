@@ -149,7 +149,7 @@ class TestObstacles:
         cloud.aws.set_quota(ACCOUNT, REGION, "ml.inf2.8xlarge", 1)
         contract = read_contract(cloud.desk, "demo")
         assert any("less than the 2" in obstacle for obstacle in contract.obstacles)
-        assert "(it is 1)" in contract.quota
+        assert "(it is 1, as of the last hour)" in contract.quota
 
     def test_quotas_are_read_once_in_an_hour_and_again_where_they_are_too_small(
         self, cloud: SmCloud
@@ -157,10 +157,10 @@ class TestObstacles:
         cloud.aws.set_quota(ACCOUNT, REGION, "ml.inf2.8xlarge", 1)
         assert read_contract(cloud.desk, "demo").obstacles
         cloud.aws.set_quota(ACCOUNT, REGION, "ml.inf2.8xlarge", 5)
-        assert "(it is 5)" in read_contract(cloud.desk, "demo").quota
+        assert "(it is 5, as of the last hour)" in read_contract(cloud.desk, "demo").quota
         cloud.aws.deny(ACCOUNT, "servicequotas:ListServiceQuotas")
         cloud.wait(minutes=50)
-        assert "(it is 5)" in read_contract(cloud.desk, "demo").quota
+        assert "(it is 5, as of the last hour)" in read_contract(cloud.desk, "demo").quota
         cloud.wait(minutes=15)
         assert "(it is" not in read_contract(cloud.desk, "demo").quota
 

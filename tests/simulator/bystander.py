@@ -16,16 +16,17 @@ class Bystander:
 
     def __init__(self, path: Path) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._connection.row_factory = _as_dict
 
     def rows(self, query: str, *values: Any) -> list[Row]:
         """Return the rows that a query finds."""
-        return self._connection.execute(query, values).fetchall()
+        found = self._connection.execute(query, values)
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row, strict=True)) for row in found]
 
     def value(self, query: str, *values: Any) -> Any:
         """Return the first column of the first row, None without any."""
         row = self._connection.execute(query, values).fetchone()
-        return None if row is None else next(iter(row.values()))
+        return None if row is None else row[0]
 
     def close(self) -> None:
         self._connection.close()
@@ -34,7 +35,3 @@ class Bystander:
 def instant(text: str) -> datetime:
     """Return an instant of the store."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
-
-
-def _as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Row:
-    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}

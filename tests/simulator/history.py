@@ -379,7 +379,7 @@ class History:
             "SELECT count(*) FROM endpoint WHERE managed AND deleted_at IS NULL"
             " AND json_extract(expiry, '$.grace_s') IS NOT NULL"
         )
-        self.universe.run(RIPE, most=30, enough=lambda: not self.book.value(query))
+        self.universe.ripen(RIPE, enough=lambda: not self.book.value(query))
 
     def _frozen(self) -> list[Cloud | None]:
         """Return what people have frozen: accounts, or everything (None)."""

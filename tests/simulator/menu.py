@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_args
 
@@ -14,7 +14,7 @@ from orchestrator.sandbox.aws.switches import AwsSwitches
 from orchestrator.sandbox.faults import Fault
 from orchestrator.sandbox.switches import Switches
 from tests.simulator.deaths import POINTS
-from tests.simulator.places import AWS_ACCOUNT, REGION
+from tests.simulator.places import AWS_ACCOUNT, HUGGINGFACE, REGION, SAGEMAKER, Cloud
 
 # Every value of a switch that bears on money, or on what our changes do.
 SWITCHES: Mapping[str, tuple[object, ...]] = {
@@ -154,6 +154,17 @@ def beginnings() -> SearchStrategy[Beginning]:
         point=st.sampled_from(POINTS),
         number=st.integers(1, 40),
     )
+
+
+def in_force(drawn: Beginning, clouds: Collection[Cloud]) -> list[str]:
+    """Return the values of switches that bear on these clouds, as the counters name them."""
+    found = named(drawn.switches) if HUGGINGFACE in clouds else []
+    return found + (named(drawn.aws, "aws ") if SAGEMAKER in clouds else [])
+
+
+def named(values: Mapping[str, object], before: str = "") -> list[str]:
+    """Return switches with their values as the counters name them."""
+    return [f"{before}{name}={value}" for name, value in values.items()]
 
 
 def scaling(low: int, high: int) -> dict[str, object]:

@@ -52,6 +52,18 @@ class Watchful(Cadence):
 CADENCE = Watchful(
     rest=timedelta(minutes=10), transition=timedelta(minutes=2), rates=timedelta(hours=12)
 )
+
+
+class Seldom(Cadence):
+    """For hours in which nothing is to come but what has its time; it trusts no longer stretch."""
+
+    @property
+    def gap_limit(self) -> timedelta:
+        """Return what is trusted of one who looks oftener."""
+        return CADENCE.gap_limit
+
+
+SELDOM = Seldom(rest=timedelta(minutes=30), transition=CADENCE.transition, rates=CADENCE.rates)
 START_UP_S = 75.0
 # Many edges; longer stretches for what takes longer to stop and start.
 WINDOWS = {

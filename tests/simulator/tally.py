@@ -52,8 +52,8 @@ def load(folder: Path) -> Tally:
 
 
 def middle(counts: Counter[str]) -> float:
-    """Return the median of numbers that were counted by their text."""
-    return median(int(text) for text, number in counts.items() for _ in range(number))
+    """Return the median of numbers that were counted by their text, 0 where none was."""
+    return median([int(text) for text, number in counts.items() for _ in range(number)] or [0])
 
 
 def lines(tally: Tally, order: Iterable[str]) -> list[str]:

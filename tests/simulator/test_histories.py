@@ -21,7 +21,7 @@ from tests.simulator.theatre import Theatre
 SHARES = ("huggingface",) * 18 + ("sagemaker", "both")
 EACH = HISTORIES // CHUNKS
 MORE = 10  # chunks that are left to `make soak`
-STEPS = 21
+STEPS = 20
 # In CI a failure is told as it was found; elsewhere it is made as short as possible.
 PHASES = (Phase.generate,) if os.environ.get("CI") else (Phase.generate, Phase.shrink)
 PLAYED = settings(

@@ -18,6 +18,7 @@ import pytest
 from orchestrator.providers.sagemaker import session
 from orchestrator.services import scheduling
 from orchestrator.store import ids
+from tests.simulator import menu
 from tests.simulator.bystander import Bystander
 from tests.simulator.deaths import MortalDatabase, Reaper
 from tests.simulator.history import History
@@ -54,8 +55,7 @@ class Theatre:
         self._patch.setattr(session, "Clients", Shelf().clients)
         changes = SimpleNamespace(scrypt=lru_cache(maxsize=None)(scrypt), sha256=sha256)
         self._patch.setattr("orchestrator.api.changes.hashlib", changes)
-        # What is odd about a schedule is the same at all its instants, as far as histories care.
-        # Remarks on schedules are words: they are tested by themselves, and change nothing here.
+        # Remarks on schedules are words that change nothing; tests of their own hold them.
         self._patch.setattr(scheduling, "findings_beside", lambda *_: ())
         self._stack.callback(gc.set_threshold, *gc.get_threshold())
         gc.set_threshold(GARBAGE)
@@ -72,11 +72,10 @@ class Theatre:
         self._roll(0)
         template = self._template(flavour)
         self._roll(drawn.seed)
-        self._rules.asked.clear()
+        self._rules.begin()
         database = self._fresh(template)
-        named = drawn.switches | {f"aws {name}": value for name, value in drawn.aws.items()}
-        for name, value in named.items():
-            TALLY.add("switches", f"{name}={value}")
+        for name in menu.in_force(drawn, template.clouds):
+            TALLY.add("switches", name)
         TALLY.add("flavours", flavour)
         world = template.new_world(drawn.seed, drawn.switches, drawn.aws)
         self._book = Bystander(self._store)

@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 import httpx2
 
 from orchestrator.clock import ManualClock
-from orchestrator.engine.engine import Engine
+from orchestrator.engine.engine import Cadence, Engine
 from orchestrator.sandbox.transport import InProcessTransport
 from orchestrator.sandbox.world import World
 from orchestrator.services.context import Context
 from tests.simulator.deaths import MortalDatabase, Reaper, Watch, Wire
 from tests.simulator.owners import Book
 from tests.simulator.person import Answer, Asked, Person
-from tests.simulator.places import CADENCE, Template, context_of
+from tests.simulator.places import CADENCE, SELDOM, Template, context_of
 from tests.simulator.tally import TALLY
 from tests.support.stage import Killed
 
@@ -78,10 +78,10 @@ class Universe:
         self.person = Person(self.template.secret)
         self.start()
 
-    def start(self) -> None:
+    def start(self, cadence: Cadence = CADENCE) -> None:
         """Start a new process, which takes all accounts over."""
         context = context_of(self.database, self.wall, self.wire, self.let_pass)
-        engine = Engine(context, CADENCE, claims=self.book.enter())
+        engine = Engine(context, cadence, claims=self.book.enter())
         context.nudge = engine.nudge
         self.process = Process(context, engine)
 
@@ -156,6 +156,13 @@ class Universe:
             )
         self.true.set(max(end, self.true.now()))
         self.advance()
+
+    def ripen(self, span: timedelta, enough: Callable[[], bool]) -> None:
+        """Let a process that looks less often work until there is `enough`, then another one."""
+        if not enough():
+            self.start(SELDOM)
+            self.run(span, most=30, enough=enough)
+            self.start()
 
     def ask(self, asked: Asked) -> Answer | None:
         """Send a person's request; None when the process died over it."""

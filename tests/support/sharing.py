@@ -1,12 +1,14 @@
-"""Work that a long process does once and tests would do anew: compiled statements, old objects."""
+"""Work that a long process does once and tests would do anew, such as compiled statements."""
 
 from __future__ import annotations
 
 import gc
+from functools import cache
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from botocore import useragent
+from sqlalchemy import Connection, Engine
 from sqlalchemy.util import LRUCache
 from sqlmodel import create_engine
 
@@ -14,6 +16,14 @@ CREATE_ENGINE = "orchestrator.store.database.create_engine"
 STATEMENTS = 2_000
 # How many new objects, and then how many rounds over them, make Python look for cycles.
 ROUNDS = (20_000, 20, 20)
+
+
+class PlainConnection(Connection):
+    """A connection with no listeners but those of its engine: they are not looked up anew."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine, _has_events=False)
+        self.dispatch = engine.dispatch
 
 
 def share_compiled_statements(patch: pytest.MonkeyPatch) -> None:
@@ -28,10 +38,17 @@ def share_compiled_statements(patch: pytest.MonkeyPatch) -> None:
             first[engine.dialect.name] = engine
         elif known is not engine:
             engine.dialect = known.dialect  # it is a part of what statements are found by
+        vars(engine)["_connection_cls"] = PlainConnection
         engine.update_execution_options(compiled_cache=compiled)
         return engine
 
     patch.setattr(CREATE_ENGINE, made)
+
+
+def remember_user_agents(patch: pytest.MonkeyPatch) -> None:
+    """Clean each part of what botocore calls itself once; it does so anew for each call."""
+    name = "sanitize_user_agent_string_component"
+    patch.setattr(useragent, name, cache(getattr(useragent, name)))
 
 
 def leave_what_is_loaded_alone() -> None:

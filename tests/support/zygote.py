@@ -50,9 +50,26 @@ class Zygote:
         )
         assert self._told() == READY
 
-    def start(self, url: str, folder: Path, clock: FastClock, secrets: dict[str, str]) -> int:
-        """Return the process id of a new worker over a store, at work in a moment."""
-        order = {"url": url, "folder": str(folder), "clock": clock.told(), "secrets": secrets}
+    def start(
+        self,
+        url: str,
+        folder: Path,
+        clock: FastClock,
+        secrets: dict[str, str],
+        *,
+        patience_s: float = 30,
+    ) -> int:
+        """Return the process id of a new worker over a store, at work in a moment.
+
+        It waits so many seconds of the wall's for an answer of its clouds.
+        """
+        order = {
+            "url": url,
+            "folder": str(folder),
+            "clock": clock.told(),
+            "secrets": secrets,
+            "patience_s": patience_s,
+        }
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
@@ -99,7 +116,11 @@ def _work(order: dict[str, Any]) -> None:
     beat = timedelta(seconds=speed * 0.1)
     cadence = Cadence(rest=beat * 2, transition=beat, rates=beat * 10_000)
     setattr(runtime, "cadence_of", lambda _: cadence)  # noqa: B010 - settings count whole seconds
-    settings = Settings(database_url=str(order["url"]), state_dir=Path(str(order["folder"])))
+    settings = Settings(
+        database_url=str(order["url"]),
+        state_dir=Path(str(order["folder"])),
+        read_timeout_s=float(order["patience_s"]),
+    )
     with runtime.service(settings, clock=clock, speed=speed):
         while True:
             signal.pause()

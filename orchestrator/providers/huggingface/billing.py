@@ -81,13 +81,11 @@ replicas may still serve |
     | failed | r | r | r | not operational; not among the charged states |
     | paused, scaledToZero | 0 | r | r | "cost nothing"; r > 0 are still stopping. t may stay \
 above zero while paused, so it counts for nothing |
-    | unknown word | 0 | r | max(r, t, M) | nothing can be excluded |
+    | unknown word | 0 | r | r + max(r, t, M) | nothing can be excluded, not even an update |
 
     A count that is missing widens the bounds to 0 and M, never less.
     """
-    counts = _counts(ready, target, scaling)
-    rule = _RULES.get(status)
-    return rule(counts, terms) if rule else BilledReplicas(0, counts.up, counts.top)
+    return _RULES.get(status, _anything)(_counts(ready, target, scaling), terms)
 
 
 def rollout_of(
@@ -174,7 +172,12 @@ def _asleep(counts: _Counts, _: BillingTerms) -> BilledReplicas:
     return BilledReplicas(0, counts.up, counts.up if counts.ready is not None else counts.top)
 
 
-_ROLLING = frozenset({Status.UPDATING, Status.UPDATE_FAILED, Status.PENDING})
+def _anything(counts: _Counts, _: BillingTerms) -> BilledReplicas:
+    old = counts.top if counts.ready is None else counts.ready
+    return BilledReplicas(0, counts.up, old + counts.top)
+
+
+_ROLLING = frozenset({Status.UPDATING, Status.UPDATE_FAILED, Status.PENDING, Status.UNKNOWN})
 _RULES: Mapping[Status, Callable[[_Counts, BillingTerms], BilledReplicas]] = {
     Status.RUNNING: _running,
     Status.INITIALIZING: _initializing,

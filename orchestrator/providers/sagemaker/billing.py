@@ -78,21 +78,18 @@ runs both fleets |
     | Failed, billed / free | c / 0 | c / 0 | max(c, d) / 0 | the account |
     | Deleting, unsure | 0 | 0 | max(c, d) | a tail of minutes at most |
     | Deleting, billed / free | c / 0 | c / 0 | max(c, d) / 0 | the account |
-    | unknown word | 0 | c | max(c, d, top) | nothing can be excluded |
+    | unknown word | 0 | c + p | max(c, d, top) + max(p, q) | nothing can be excluded |
 
     A count that is missing widens the bounds to 0 and `top`, never less. An endpoint with
     inference components and no instance costs nothing.
     """
     terms = terms or BillingTerms()
-    rule = _RULES.get(cloud_state)
-    if rule is None:
-        return BilledReplicas(0, counts.up, max(counts.most, counts.top))
-    return rule(counts, terms)
+    return _RULES.get(cloud_state, _anything)(counts, terms)
 
 
 def beside(cloud_state: str, counts: Instances) -> BilledReplicas:
     """Return the instances of a deployment under way, as a part of `billed_instances`."""
-    if _RULES.get(cloud_state) is not _updating:
+    if _RULES.get(cloud_state, _anything) not in (_updating, _anything):
         return NOT_BILLED
     return BilledReplicas(0, counts.pending or 0, _most_beside(counts))
 
@@ -114,6 +111,11 @@ def _serving(counts: Instances, _: BillingTerms) -> BilledReplicas:
 def _updating(counts: Instances, _: BillingTerms) -> BilledReplicas:
     expected = counts.up + (counts.pending or 0)
     return BilledReplicas(counts.least, expected, counts.most + _most_beside(counts))
+
+
+def _anything(counts: Instances, _: BillingTerms) -> BilledReplicas:
+    expected = counts.up + (counts.pending or 0)
+    return BilledReplicas(0, expected, max(counts.most, counts.top) + _most_beside(counts))
 
 
 def _most_beside(counts: Instances) -> int:

@@ -231,7 +231,7 @@ def _needed(document: Mapping[str, Any]) -> dict[str, int]:
 def _quota(document: Mapping[str, Any], limits: Mapping[str, int] | None) -> str:
     parts = []
     for name, count in _needed(document).items():
-        told = f" (it is {limits[name]})" if limits and name in limits else ""
+        told = f" (it is {limits[name]}, as of the last hour)" if limits and name in limits else ""
         parts.append(f"{count} x {name}{told}")
     return f"needs {' and '.join(parts)} of the quota for endpoint usage again" if parts else ""
 

@@ -20,7 +20,12 @@ from orchestrator.providers.sagemaker.billing import BillingTerms, beside, bille
 from orchestrator.providers.sagemaker.fleet import Fleet, fleet_of
 from orchestrator.providers.sagemaker.hardware import hardware_of, instance_hardware, volume_key
 from orchestrator.providers.sagemaker.models import Model, engine_of
-from orchestrator.providers.sagemaker.naming import REPOSITORY_TAG, UNFINISHED_TAG, is_ours
+from orchestrator.providers.sagemaker.naming import (
+    ENDPOINT_TAG,
+    REPOSITORY_TAG,
+    UNFINISHED_TAG,
+    is_ours,
+)
 from orchestrator.providers.sagemaker.reading import Facts, utc
 from orchestrator.providers.sagemaker.scale import managed_minimum, scaling_of
 from orchestrator.providers.sagemaker.specification import kept_spec
@@ -102,6 +107,7 @@ class Mapper:
             extras=_extras(fleet.volume_gb, self.region) if not fleet.serverless else (),
             rollout=_rollout(state, fleet, hardware, self.region),
             unfinished=unfinished,
+            ours=facts.tags.get(ENDPOINT_TAG) == name,
             gaps=tuple(dict.fromkeys((*_missing(facts), *fleet.gaps, *facts.gaps))),
             spec=kept_spec(facts, fleet),
         )
