@@ -13,8 +13,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --no-compile -qq
 SOURCES := orchestrator tests benchmarks
-# More than cores: some tests wait for other processes.
-WORKERS ?= 4
+# One more than cores: some tests wait for other processes, the others would take from each other.
+WORKERS ?= 3
 # What is compiled is kept: tests start many processes, and each would compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -84,7 +84,7 @@ def test_old_figures_say_their_age(fleet: Dashboard) -> None:
     fleet.clock.set(NOW + timedelta(minutes=9))
     fleet.go()
     assert "Figures of account acme are old." in fleet.text("#banners")
-    assert "are from 9 min ago" in fleet.text("#banners")
+    assert "endpoints was 9 min ago" in fleet.text("#banners")
     assert "seen 9 min ago" in fleet.text(f"{fleet.row('reranker-v2')} .c-state")
 
 

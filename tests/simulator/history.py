@@ -188,9 +188,10 @@ class History:
         return answer
 
     def do(self, asked: Asked | None) -> None:
-        """Send a request, and let the engine look."""
+        """Send a request; the engine looks at once, or first at what comes next beside it."""
         self.send(asked)
-        self.universe.step()
+        if len(self.asked) % 2:
+            self.universe.step()
 
     def _ask(self, asked: Asked) -> Answer | None:
         before = self._wall()

@@ -58,11 +58,11 @@ class Histories(RuleBasedStateMachine):
 
     @rule(minutes=st.integers(1, 10))
     def wait(self, minutes: int) -> None:
-        self.told.wait(timedelta(minutes=minutes), most=3)
+        self.told.wait(timedelta(minutes=minutes), most=2)
 
     @rule(minutes=st.integers(10, 90))
     def wait_long(self, minutes: int) -> None:
-        self.told.wait(timedelta(minutes=minutes), most=4)
+        self.told.wait(timedelta(minutes=minutes), most=3)
 
     @rule(minutes=st.integers(5, 240))
     def downtime(self, minutes: int) -> None:

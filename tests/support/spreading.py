@@ -54,4 +54,11 @@ def _shares(groups: Sequence[tuple[int, list[T]]], workers: int) -> list[list[T]
         least = loads.index(min(loads))
         loads[least] += groups[place][0]
         places[least].append(place)
-    return [[one for place in sorted(found) for one in groups[place][1]] for found in places]
+    turned = [_turned(sorted(found), number, workers) for number, found in enumerate(places)]
+    return [[one for place in found for one in groups[place][1]] for found in turned]
+
+
+def _turned(found: list[int], number: int, workers: int) -> list[int]:
+    """Begin elsewhere on each worker: what mostly waits is not played by all at once."""
+    first = len(found) * number // workers
+    return found[first:] + found[:first]
