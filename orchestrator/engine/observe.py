@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -298,10 +298,13 @@ def take_in(
 
 
 def _mark_absent(session: Session, account: Account, absent: list[Known], at: datetime) -> None:
-    new = [item.id for item in absent if item.missing_since is None]
-    if account.confirmed_at is not None:
-        observation.confirm(session, new, account.confirmed_at)
-    observation.mark_missing(session, new, at)
+    new = [item for item in absent if item.missing_since is None]
+    vouched: dict[datetime, list[str]] = defaultdict(list)
+    for item in new:
+        vouched[item.vouched_until(account.confirmed_at)].append(item.id)
+    for until, ids in vouched.items():
+        observation.confirm(session, ids, until)
+    observation.mark_missing(session, [item.id for item in new], at)
 
 
 def _settle_absent(
@@ -357,7 +360,7 @@ def store_read(context: Context, account_id: str, reading: Reading, watch: Watch
 
 
 def _is_new(session: Session, endpoint: Endpoint, now: datetime) -> bool:
-    """Tell whether it was made, or found, so lately that "not there" may be old news."""
+    """Tell whether it was made so lately, as far as is known, that "not there" may be old news."""
     made = min(endpoint.first_seen_at, endpoint.cloud_created_at or endpoint.first_seen_at)
     if not timedelta(0) <= now - made < outside.SETTLING:
         return False

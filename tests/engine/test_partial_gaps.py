@@ -139,3 +139,21 @@ def test_an_endpoint_that_cannot_be_read_stops_no_count_but_its_own(
     stage.run(minutes=20)
     assert unobserved(stage, "web") == timedelta()
     assert unobserved(stage, "bad") > timedelta(hours=5)
+
+
+def test_what_vanishes_after_incomplete_looks_was_there_until_the_last_of_them(
+    sqlite_database: Database,
+) -> None:
+    """The last look at all of the account is hours old, for another endpoint cannot be read."""
+    stage = open_aws_stage(sqlite_database)
+    stage.add("web")
+    stage.add("bad")
+    stage.run(minutes=10)
+    stage.wire.instead = denied_of_bad
+    stage.run(hours=3)
+    stage.call("DeleteEndpoint", EndpointName="web")
+    stage.run(minutes=30)
+    assert stage.endpoint("web").deleted_at is not None
+    assert unobserved(stage, "web") == timedelta()
+    billed = sum(line.nano_usd for line in stage.aws_bill() if line.name == "web")
+    check_figure(report(stage), "web", billed)
