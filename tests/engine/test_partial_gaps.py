@@ -14,7 +14,7 @@ from orchestrator.sandbox import faults
 from orchestrator.services import accounts
 from orchestrator.store.database import Database
 from orchestrator.store.tables import Account
-from tests.support.aws_stage import open_aws_stage
+from tests.support.aws_stage import AwsStage, open_aws_stage
 from tests.support.stage import Stage, open_stage
 
 AWAY = timedelta(hours=3)
@@ -124,14 +124,19 @@ def denied_of_bad(request: httpx2.Request) -> httpx2.Response | None:
     return httpx2.Response(400, json=told, request=request)
 
 
-def test_an_endpoint_that_cannot_be_read_stops_no_count_but_its_own(
-    sqlite_database: Database,
-) -> None:
+@pytest.fixture
+def denied(sqlite_database: Database) -> AwsStage:
+    """Ten minutes of whole looks, and from then on one of two endpoints cannot be read."""
     stage = open_aws_stage(sqlite_database)
     stage.add("web")
     stage.add("bad")
     stage.run(minutes=10)
     stage.wire.instead = denied_of_bad
+    return stage
+
+
+def test_an_endpoint_that_cannot_be_read_stops_no_count_but_its_own(denied: AwsStage) -> None:
+    stage = denied
     stage.run(hours=6)
     billed = sum(line.nano_usd for line in stage.aws_bill() if line.name == "web")
     check_figure(report(stage), "web", billed)
@@ -142,14 +147,10 @@ def test_an_endpoint_that_cannot_be_read_stops_no_count_but_its_own(
 
 
 def test_what_vanishes_after_incomplete_looks_was_there_until_the_last_of_them(
-    sqlite_database: Database,
+    denied: AwsStage,
 ) -> None:
     """The last look at all of the account is hours old, for another endpoint cannot be read."""
-    stage = open_aws_stage(sqlite_database)
-    stage.add("web")
-    stage.add("bad")
-    stage.run(minutes=10)
-    stage.wire.instead = denied_of_bad
+    stage = denied
     stage.run(hours=3)
     stage.call("DeleteEndpoint", EndpointName="web")
     stage.run(minutes=30)
