@@ -116,8 +116,9 @@ class Snapshot:
     its replicas may go to zero and a request wakes it, `restless` that its replicas change while
     its row in a listing stands still. `row` is the digest that this row has where it agrees with
     what was read here; empty: that is not told. `unfinished` says in words what a creation in
-    several steps still lacks, empty when it is whole. `ours` says that it bears the mark that its
-    driver puts on what it makes. `billed` counts the replicas of a `rollout` too.
+    several steps still lacks, empty when it is whole. `ours` tells whether it bears the mark that
+    its driver puts on what this installation makes, None where that is not told. `billed` counts
+    the replicas of a `rollout` too.
     """
 
     name: str
@@ -149,7 +150,7 @@ class Snapshot:
     extras: tuple[Extra, ...] = ()
     rollout: Rollout | None = None
     unfinished: str = ""
-    ours: bool = False
+    ours: bool | None = None
     gaps: tuple[str, ...] = ()
     spec: JsonObject = field(default_factory=dict)
 

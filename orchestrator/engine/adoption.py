@@ -24,11 +24,11 @@ def explains(operation: Operation, found: Snapshot) -> bool:
     """Tell whether our create made what was found: it may have been sent, and it fits.
 
     A create whose answer was lost is found again by its name; but the name alone proves
-    nothing where somebody else has taken it meanwhile. What bears our mark is ours even where
-    the cloud had refused each call: a refusal for the rate may come from before it or after.
+    nothing where somebody else has taken it meanwhile, another installation of ours even, which
+    its mark tells where the cloud keeps one.
     """
-    posted = first_posted(operation, refused=found.ours)
-    if posted is None:
+    posted = first_posted(operation)
+    if posted is None or found.ours is False:
         return False
     if found.created_at is not None and found.created_at < posted - CLOCK_SLACK:
         return False

@@ -18,7 +18,7 @@ from orchestrator.domain.plan import NO_LEAVE, STARTS, Kind
 from orchestrator.domain.status import Status
 from orchestrator.engine.apply import ENGINE, forget_kept, paused_by_us
 from orchestrator.engine.goals import may_still_go
-from orchestrator.engine.steps import add_step
+from orchestrator.engine.steps import STEPS_KEPT, add_step
 from orchestrator.providers.base import (
     BusyError,
     CapacityError,
@@ -138,6 +138,15 @@ class Keeper:
         certain = isinstance(error, RefusedError) and operation.attempts == 1
         certain = certain and all(step["detail"] != EARLIER for step in operation.steps)
         if operation.kind == Kind.PAUSE and operation.endpoint_id and certain:
+            row = session.get_one(Endpoint, operation.endpoint_id)
+            row.stop_sent_at = None
+            session.add(row)
+
+    def not_removed(self, session: Session, operation: Operation) -> None:
+        """Take the mark of a deletion back that this operation has written and did not send."""
+        marks = [step["detail"] for step in operation.steps if step["name"] == "remove"]
+        whole = len(operation.steps) < STEPS_KEPT
+        if operation.endpoint_id and whole and marks == [""]:
             row = session.get_one(Endpoint, operation.endpoint_id)
             row.stop_sent_at = None
             session.add(row)

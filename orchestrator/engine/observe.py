@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 import structlog
 from sqlmodel import Session
@@ -150,7 +151,8 @@ def _store_listing(session: Session, account: Account, look: Look, closer: Close
     _touch_used(session, known, seen, sights, listing.answered_at)
     changes = _store_sights(session, account, known, look, sights)
     look.seen.update(known[name].id for name in seen if name in known)
-    look.seen.update(item.id for item in away if whole)
+    # What is away is not listed; a listing that loses many proves nothing of it either.
+    look.seen.update(item.id for item in away if whole and not doubted)
     look.seen.difference_update(item.id for item in look.doubtful)
     look.seen.update(change.endpoint.id for change in changes)
     ids = {name: held.id for name, held in known.items()}
@@ -323,9 +325,20 @@ def _settle_absent(
     except ProviderError as error:
         log.warning("an absent endpoint cannot be read", endpoint=known.name, error=str(error))
         return True
-    if store_read(context, account.id, Reading(known.id, snapshot, asked_at), look.watch):
+    reading = Reading(known.id, snapshot, asked_at)
+    if store_read(context, account.id, reading, look.watch) is Belief.STORED:
         look.seen.add(known.id)
     return True
+
+
+class Belief(StrEnum):
+    """What a direct read was worth; "not there" is no news of what was made a moment ago."""
+
+    STORED = "stored"
+    MAY_LAND = "may_land"
+    """A call of ours whose answer was lost may still make it."""
+    MAY_LAG = "may_lag"
+    """A lagging read may know nothing of it yet: it is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,26 +350,23 @@ class Reading:
     asked_at: datetime
 
 
-def store_read(context: Context, account_id: str, reading: Reading, watch: Watch) -> bool:
-    """Store a direct read: what it shows, or that the endpoint is gone.
-
-    False where "not there" may be old news, and nothing is believed yet.
-    """
+def store_read(context: Context, account_id: str, reading: Reading, watch: Watch) -> Belief:
+    """Store a direct read, where it is worth anything: what it shows, or that it is gone."""
     answered_at = context.clock.now()
     with context.database.write() as session:
         account = observation.account_by_id(session, account_id)
         endpoint = locks.endpoints(session, [reading.endpoint_id])[reading.endpoint_id]
         sight = _sight(session, endpoint, reading, answered_at)
         if sight is None and may_land(endpoint, answered_at):
-            return True  # a call of ours may still make it
+            return Belief.MAY_LAND
         if sight is None and _is_new(session, endpoint, answered_at):
-            return False  # a lagging read may know nothing of it yet: the next pass asks again
+            return Belief.MAY_LAG
         if sight is None:
             outside.gone(session, account, endpoint, answered_at, watch)
-            return True
+            return Belief.STORED
         change = take_in(session, account, endpoint, sight, watch)
         record_meter(session, account_id, watch, change.metered)
-    return True
+    return Belief.STORED
 
 
 def _is_new(session: Session, endpoint: Endpoint, now: datetime) -> bool:

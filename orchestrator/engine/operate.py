@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from orchestrator.domain.decide import Rule
 from orchestrator.domain.endpoints import Snapshot
@@ -19,20 +20,20 @@ from orchestrator.engine.calls import Calls
 from orchestrator.engine.confirming import SOON, Confirmer
 from orchestrator.engine.goals import Progress, progress
 from orchestrator.engine.keeping import Keeper
-from orchestrator.engine.observe import Pass
+from orchestrator.engine.observe import Belief, Pass
 from orchestrator.engine.records import Records
-from orchestrator.engine.retries import LANDING, final
-from orchestrator.engine.steps import ENDED, POSTED, add_step, first_posted
+from orchestrator.engine.retries import LANDING, final, made_nothing
+from orchestrator.engine.steps import ENDED, NOT_RECEIVED, POSTED, add_step, first_posted
 from orchestrator.engine.stuck import Watcher
 from orchestrator.engine.upkeep import settle_kept
 from orchestrator.providers.base import (
-    AmbiguousError,
     ConflictError,
     NotFoundError,
     ProviderError,
     RefusedError,
 )
 from orchestrator.providers.errors import EchoMismatchError
+from orchestrator.providers.permit import WithdrawnError, standing
 from orchestrator.store import freeze, observation, operations
 from orchestrator.store.tables import Endpoint, Operation
 
@@ -99,6 +100,24 @@ class Operator:
             return operations.active_in_account(session, self._records.account.id)
 
     def _advance(self, operation_id: str) -> None:
+        """Take the next step; a change of several calls goes no further once it is not wanted."""
+        try:
+            with standing(partial(self._check_wanted, operation_id)):
+                self._step(operation_id)
+        except WithdrawnError as error:
+            with self._records.change(operation_id) as (_, held):
+                add_step(held, held.kind, self._records.now(), "not sent", str(error))
+                if held.status in ENDED:
+                    held.outcome = f"{held.outcome}; its next call was not sent"
+
+    def _check_wanted(self, operation_id: str) -> None:
+        with self._records.context.database.read() as session:
+            if not operations.is_wanted(session, operation_id):
+                raise WithdrawnError("another wish has taken its place")
+            if freeze.is_on(session, self._records.account.id):
+                raise WithdrawnError("changes were frozen")
+
+    def _step(self, operation_id: str) -> None:
         operation, endpoint = self._records.load(operation_id)
         now = self._records.now()
         if operation.status == "confirming":
@@ -150,7 +169,7 @@ class Operator:
             return self._settle_create(operation_id, snapshot, asked_at)
         if snapshot is None and operation.kind == Kind.DELETE and endpoint.kept:
             return False  # what we made for it may still be there
-        if not self._records.store_read(endpoint.id, snapshot, asked_at):
+        if self._records.store_read(endpoint.id, snapshot, asked_at) is Belief.MAY_LAG:
             self._records.again(operation_id, SOON, NOT_SEEN_YET)
             return True
         return self._settled_by_what_is_seen(operation_id, snapshot, asked_at)
@@ -235,8 +254,11 @@ class Operator:
         except EchoMismatchError as error:
             self._store_mismatch(operation, endpoint, error, asked_at)
             return
+        except WithdrawnError:
+            self._not_made(operation, endpoint)
+            raise
         except ProviderError as error:
-            if not isinstance(error, AmbiguousError):
+            if made_nothing(error):
                 self._not_landing(endpoint)
             self._failed_attempt(operation_id, error, looking=False)
             return
@@ -264,6 +286,17 @@ class Operator:
             row = session.get_one(Endpoint, endpoint.id)
             row.landing_until = endpoint.landing_until
             session.add(row)
+
+    def _not_made(self, operation: Operation, endpoint: Endpoint | None) -> None:
+        """Take back what was written about a call that was not sent in the end.
+
+        Of the calls of a change the one that makes or removes an endpoint is the last.
+        """
+        self._not_landing(endpoint)
+        with self._records.change(operation.id) as (session, held):
+            self._keeper.not_removed(session, held)
+            if held.kind == Kind.CREATE:
+                add_step(held, held.kind, self._records.now(), NOT_RECEIVED, "")
 
     def _store_sent(
         self,

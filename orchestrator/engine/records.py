@@ -21,15 +21,14 @@ from orchestrator.engine.apply import (
     record_meter,
     refresh,
 )
-from orchestrator.engine.observe import SHORT_WAIT, Pass, Reading, store_read
-from orchestrator.engine.retries import cool_down, kind_of, wait_for
+from orchestrator.engine.observe import SHORT_WAIT, Belief, Pass, Reading, store_read
+from orchestrator.engine.retries import cool_down, kind_of, made_nothing, wait_for
 from orchestrator.engine.steps import ENDED, NO_CAPACITY, NOT_RECEIVED, add_step, end
 from orchestrator.providers.base import (
     AmbiguousError,
     CapacityError,
     ProviderError,
     ThrottledError,
-    UnavailableError,
 )
 from orchestrator.store import events, observation, operations
 from orchestrator.store.tables import Endpoint, Operation
@@ -68,8 +67,8 @@ class Records:
             yield session, operation
             session.add(operation)
 
-    def store_read(self, endpoint_id: str, snapshot: Snapshot | None, asked_at: datetime) -> bool:
-        """Store a direct read; False where it says nothing yet of what was made just now."""
+    def store_read(self, endpoint_id: str, snapshot: Snapshot | None, asked_at: datetime) -> Belief:
+        """Store a direct read, where it is worth anything."""
         reading = Reading(endpoint_id, snapshot, asked_at)
         return store_read(self.context, self.account.id, reading, self.look.watch)
 
@@ -121,7 +120,7 @@ class Records:
                 return
             wait = wait_for(operation, error)
             state = "unknown" if isinstance(error, AmbiguousError) else "refused for now"
-            if sent and isinstance(error, UnavailableError) and operation.kind == Kind.CREATE:
+            if sent and operation.kind == Kind.CREATE and made_nothing(error):
                 state = NOT_RECEIVED
             add_step(operation, operation.kind, now, state, str(error))
             operation.next_attempt_at = now + wait

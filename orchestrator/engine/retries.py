@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from orchestrator.domain.status import AWAKE
 from orchestrator.providers.base import (
+    AmbiguousError,
     BusyError,
     CapacityError,
     ChangedError,
@@ -37,6 +38,12 @@ def final(operation: Operation, error: ProviderError) -> bool:
     if isinstance(error, ChangedError):
         return operation.attempts >= MOST_CHANGES
     return isinstance(error, RefusedError) and not isinstance(error, CapacityError)
+
+
+def made_nothing(error: ProviderError) -> bool:
+    """Tell whether a failed call certainly made no endpoint."""
+    in_doubt = isinstance(error, ThrottledError) and error.in_doubt
+    return not in_doubt and not isinstance(error, AmbiguousError)
 
 
 def capacity_wait(operation: Operation) -> timedelta:

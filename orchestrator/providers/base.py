@@ -43,7 +43,11 @@ class UnavailableError(ProviderError):
 
 
 class ThrottledError(UnavailableError):
-    """The cloud refused for its rate limit; `retry_after` says how long it wants us to wait."""
+    """The cloud refused for its rate limit; `retry_after` says how long it wants us to wait.
+
+    `in_doubt`: the refused call would have made an endpoint, and no document of this cloud rules
+    out that it has: what then appears with our mark is ours.
+    """
 
     def __init__(
         self,
@@ -52,9 +56,11 @@ class ThrottledError(UnavailableError):
         retry_after: timedelta | None = None,
         status: int | None = None,
         request_id: str = "",
+        in_doubt: bool = False,
     ) -> None:
         super().__init__(message, status=status, request_id=request_id)
         self.retry_after = retry_after
+        self.in_doubt = in_doubt
 
 
 class BusyError(UnavailableError):
@@ -195,6 +201,10 @@ class Provider(Protocol):
 
     `kept` is the document of `contract` as the store holds it; drivers whose cloud keeps a
     paused endpoint by itself ignore it.
+
+    A method that changes asks `permit.check_standing` before each changing call, so that
+    WithdrawnError may end it between two of them. The call that makes an endpoint, or removes it
+    in order to pause it, is the last one of its method: before it nothing was made or removed.
     """
 
     capabilities: Capabilities

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, or_
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.decide import Rule
-from orchestrator.store import locks
+from orchestrator.store import columns, locks
 from orchestrator.store.paging import Key, Position, beyond
 from orchestrator.store.tables import Account, Endpoint, Json, Operation
 
@@ -26,6 +26,9 @@ _IN_ACCOUNT = (
 _OF_ENDPOINTS = select(Operation).where(
     col(Operation.endpoint_id).in_(bindparam("ids", expanding=True)),
     col(Operation.status).in_(ACTIVE),
+)
+_WANTED = select(col(Operation.status), col(Operation.request)).where(
+    Operation.id == bindparam("id")
 )
 # The step of a start whose request may have reached the cloud, and the one that rules it out.
 POSTED, NOT_RECEIVED = "posted", "not received"
@@ -46,6 +49,12 @@ class OperationFilter:
 def get(session: Session, operation_id: str) -> Operation | None:
     """Return an operation by id."""
     return session.exec(_BY_ID, params={"id": operation_id}).first()
+
+
+def is_wanted(session: Session, operation_id: str) -> bool:
+    """Tell whether an operation has neither ended nor been cancelled, by what is stored now."""
+    found = columns.read(session, _WANTED, {"id": operation_id}).first()
+    return found is not None and found.status in ACTIVE and "cancel" not in found.request
 
 
 def by_key(session: Session, actor: str, key: str) -> Operation | None:
@@ -143,12 +152,9 @@ def _least(steps: Sequence[Json]) -> int:
     return 1
 
 
-def first_posted(operation: Operation, *, refused: bool = False) -> datetime | None:
-    """Return when a start may first have reached the cloud; None when it certainly did not.
-
-    With `refused` those count too that the cloud has refused for the time being.
-    """
-    posted = _posted(operation, refused=refused)
+def first_posted(operation: Operation) -> datetime | None:
+    """Return when a start may first have reached the cloud; None when it certainly did not."""
+    posted = _posted(operation)
     return posted[0] if posted else None
 
 
@@ -158,12 +164,12 @@ def last_posted(operation: Operation) -> datetime | None:
     return posted[-1] if posted else None
 
 
-def _posted(operation: Operation, *, refused: bool = False) -> list[datetime]:
+def _posted(operation: Operation) -> list[datetime]:
     posted: list[datetime] = []
     for step in operation.steps:
         if step["state"] == POSTED:
             posted.append(datetime.fromisoformat(step["at"]))
-        elif step["state"] == NOT_RECEIVED and posted and not refused:
+        elif step["state"] == NOT_RECEIVED and posted:
             posted.pop()  # of an earlier one, whose answer was lost, nothing is known by that
     return posted
 

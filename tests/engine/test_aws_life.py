@@ -11,14 +11,16 @@ import pytest
 from orchestrator.costs.report import cost_report
 from orchestrator.domain.endpoints import EndpointSpec, Hardware, Scaling
 from orchestrator.engine.engine import Cadence, Engine
+from orchestrator.providers.account import ProviderAccount, ProviderHooks
+from orchestrator.providers.sagemaker.factory import make_sagemaker
 from orchestrator.sandbox import faults
 from orchestrator.sandbox.traffic import Traffic
-from orchestrator.services import adoption, creation, deletion
+from orchestrator.services import adoption, creation, deletion, running
 from orchestrator.store import migrate
 from orchestrator.store.database import Database
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Account, Endpoint
-from tests.support.aws_stage import AWS_ACCOUNT, REGION, AwsStage, open_aws_stage
+from tests.support.aws_stage import AWS_ACCOUNT, KEY, REGION, AwsStage, open_aws_stage
 from tests.support.stage import Killed
 
 CALM = Cadence(rest=timedelta(minutes=8), transition=timedelta(seconds=50), rates=timedelta(days=1))
@@ -298,3 +300,39 @@ def test_what_a_refused_creation_has_made_after_all_is_ours(stage: AwsStage) -> 
     assert stage.changes("chat") == ["chat create"]
     assert stage.operations("chat")[-1].status == "succeeded"
     assert stage.endpoint("chat").managed
+
+
+def test_a_refused_creation_that_is_cancelled_is_looked_for_before_it_ends(
+    stage: AwsStage,
+) -> None:
+    """It was carried out after all, and bills: so it is found, and deleted."""
+    create(stage, spec())
+    fault = faults.aws_error("ThrottlingException", after_commit=True)
+    stage.world.faults.add(fault, path="/CreateEndpoint$", count=1)
+    stage.step()
+    with stage.database.write() as session:
+        running.cancel(session, stage.operations("chat")[0].id, stage.asked("a mistake"))
+    stage.run(hours=1)
+    assert stage.changes("chat") == ["chat create", "chat delete"]
+    ended = {operation.kind: operation.status for operation in stage.operations("chat")}
+    assert ended == {"create": "cancelled", "delete": "succeeded"}
+
+
+def test_what_another_installation_has_made_is_not_taken_for_ours(stage: AwsStage) -> None:
+    """It made the same at the same time, while our call was lost."""
+    create(stage, spec())
+    stage.world.faults.add(faults.timeout_before(), path="/CreateEndpoint$", count=1)
+    stage.step()
+    hooks = ProviderHooks(
+        clock=stage.clock,
+        resolve=lambda _: f"{KEY}:secret-of-the-stage",
+        transport=stage.wire,
+        digest_key=b"of another installation",
+    )
+    account = ProviderAccount("acc", "theirs", "sagemaker", AWS_ACCOUNT, REGION, "env:THEIRS")
+    make_sagemaker(account, hooks).create_endpoint(spec())
+    stage.run(minutes=30)
+    assert stage.changes("chat") == ["chat create"]  # theirs
+    operation = stage.operations("chat")[0]
+    assert (operation.status, operation.outcome) == ("failed", "the name chat is taken")
+    assert not stage.endpoint("chat").managed

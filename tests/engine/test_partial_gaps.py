@@ -14,7 +14,7 @@ from orchestrator.sandbox import faults
 from orchestrator.services import accounts
 from orchestrator.store.database import Database
 from orchestrator.store.tables import Account
-from tests.support.aws_stage import AwsStage, open_aws_stage
+from tests.support.aws_stage import GONE, AwsStage, open_aws_stage
 from tests.support.stage import Stage, open_stage
 
 AWAY = timedelta(hours=3)
@@ -158,3 +158,24 @@ def test_what_vanishes_after_incomplete_looks_was_there_until_the_last_of_them(
     assert unobserved(stage, "web") == timedelta()
     billed = sum(line.nano_usd for line in stage.aws_bill() if line.name == "web")
     check_figure(report(stage), "web", billed)
+
+
+def test_a_listing_that_loses_many_vouches_for_nothing_that_is_away(
+    sqlite_database: Database,
+) -> None:
+    """What we deleted to pause it is not listed anyway; an empty listing does not prove that."""
+    stage = open_aws_stage(sqlite_database)
+    for name in ("away", "one", "two", "three", "four"):
+        stage.add(name)
+    stage.run(minutes=2)
+    stage.adopt("away")
+    stage.allow("away")
+    stage.click("pause", "away")
+    stage.run(minutes=20)
+    assert stage.state("away") == GONE
+    looked = stage.endpoint("away").confirmed_at
+    stage.world.faults.add(faults.empty_listing(), path="/ListEndpoints$")
+    stage.world.faults.add(faults.aws_error("InternalFailure"), path="/DescribeEndpoint$")
+    stage.run(minutes=30)
+    assert stage.events("account.listing_doubted")
+    assert stage.endpoint("away").confirmed_at == looked

@@ -33,6 +33,7 @@ from orchestrator.providers.base import (
     ThrottledError,
     UnavailableError,
 )
+from orchestrator.providers.permit import WithdrawnError, standing
 
 Fault = Literal[
     "answer_lost",
@@ -431,6 +432,52 @@ class DoubtConformance:
         assert harness.changes() == made
 
 
+def withdrawn_at(number: int, call: Callable[[], object]) -> bool:
+    """Make a call that is not wanted any more from its n-th change on; tell whether that ended it."""
+    left = iter(range(1, number))
+
+    def check() -> None:
+        if next(left, None) is None:
+            raise WithdrawnError
+
+    with standing(check):
+        try:
+            call()
+        except WithdrawnError:
+            return True
+    return False
+
+
+class WithdrawalConformance:
+    """Before each changing call it is asked whether that is still wanted; the last one decides."""
+
+    @pytest.mark.parametrize("change", CHANGES)
+    def test_what_is_not_wanted_is_not_sent(self, harness: Harness, change: str) -> None:
+        harness.add("demo")
+        before, made, kept = seen(harness), harness.changes(), document(harness)
+        if change == "scale_to_zero" and not before.to_zero:
+            return
+        assert withdrawn_at(1, lambda: CHANGES[change](harness.provider(), kept))
+        assert harness.changes() == made
+        assert seen(harness) == before
+
+    def test_a_create_makes_its_endpoint_last(self, harness: Harness) -> None:
+        driver, spec, number = harness.provider(), harness.spec("demo"), 1
+        while withdrawn_at(number, lambda: driver.create_endpoint(spec)):
+            assert driver.get_endpoint("demo") is None
+            number += 1
+        assert harness.changes() == 1
+
+    def test_a_pause_stops_its_endpoint_last(self, harness: Harness) -> None:
+        harness.add("demo")
+        driver, kept, number = harness.provider(), document(harness), 1
+        while withdrawn_at(number, lambda: driver.pause_endpoint("demo", kept)):
+            assert harness.truth("demo") is Status.RUNNING
+            number += 1
+        harness.settle()
+        assert asleep(harness, kept)
+
+
 class SecrecyConformance:
     """Secrets stay in the cloud and in the request that takes them there."""
 
@@ -466,6 +513,7 @@ class ProviderConformance(
     ReadingConformance,
     ChangingConformance,
     DoubtConformance,
+    WithdrawalConformance,
     SecrecyConformance,
 ):
     """All of it."""

@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 
 from orchestrator.domain.endpoints import BilledReplicas, Scaling
 from orchestrator.domain.status import Status
-from orchestrator.providers.huggingface.billing import Billing, BillingTerms, billed_replicas
+from orchestrator.providers.huggingface.billing import (
+    Billing,
+    BillingTerms,
+    billed_replicas,
+    rollout_of,
+)
 
 BOUNDS = Scaling(1, 4)
 HF_STATES = [
@@ -158,3 +163,12 @@ def test_not_knowing_a_count_never_narrows_the_bounds(
         wide_low, _, wide_high = billed(status, known_ready, known_target, terms=terms)
         assert wide_low <= low
         assert wide_high >= high
+
+
+def test_under_an_unknown_word_a_new_fleet_may_be_as_large_as_its_bounds() -> None:
+    """The count that is told may be of before an update to other, dearer machines."""
+    status = Status.UNKNOWN
+    whole = BilledReplicas(*billed(status, 1, 1))
+    rollout = rollout_of(status, whole, ready=1, target=1, scaling=BOUNDS)
+    assert rollout is not None
+    assert rollout.billed == BilledReplicas(0, 0, 4)

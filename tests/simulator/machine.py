@@ -119,6 +119,10 @@ class Histories(RuleBasedStateMachine):
     def click_meanwhile(self, place: int, which: int, verb: str, call: int) -> None:
         self.told.meanwhile(call, lambda: self.told.click(place, which, verb, 0))
 
+    @rule(place=numbers, call=soon)
+    def freeze_meanwhile(self, place: int, call: int) -> None:
+        self.told.meanwhile(call, lambda: self.told.freeze(place))
+
     @rule(place=numbers, which=numbers)
     def adopt(self, place: int, which: int) -> None:
         self.told.adopt(place, which)

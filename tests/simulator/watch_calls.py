@@ -30,7 +30,8 @@ BELONGS = {
     "CreateEndpoint": {"create", "resume"},
     "DeleteEndpoint": {"delete", "pause", "resume", "create"},
     "UpdateEndpoint": {"update"},
-    "UpdateEndpointWeightsAndCapacities": {"update"},
+    # A start puts back the counts that a pause took along, and so does the next pause before it.
+    "UpdateEndpointWeightsAndCapacities": {"update", "create", "resume", "pause"},
 }
 # Rules that a protected endpoint is not moved by, and that shadow mode keeps from acting.
 RULES = ("schedule", "idle", "expired")
@@ -58,7 +59,7 @@ class CallWatch:
     delivered: int = 0
     # What our machine's clock says.
     clock: Callable[[], datetime] | None = None
-    # The operations at work when a change was sent, by the change.
+    # The operations at work when a change was sent, by the change, and what was frozen then.
     written: dict[int, list[Row]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -66,10 +67,13 @@ class CallWatch:
         self.deletions = Deletions(self.book, self.ends)
 
     def leave(self, request: httpx2.Request) -> None:
-        """Remember what is at work; while a change flies another owner may end its operation."""
+        """Remember what is at work; while a change flies it may be ended, or everything frozen."""
         self.written[id(request)] = self.book.rows(
-            "SELECT * FROM operation WHERE status IN ('running', 'confirming')"
-            " AND started_at IS NOT NULL"
+            "SELECT operation.*, account.frozen_at AS account_frozen,"
+            " (SELECT value FROM setting WHERE key = 'freeze') AS all_frozen"
+            " FROM operation JOIN account ON account.id = operation.account_id"
+            " WHERE operation.status IN ('running', 'confirming')"
+            " AND operation.started_at IS NOT NULL"
         )
 
     def look(self, request: httpx2.Request | None) -> None:
@@ -105,20 +109,20 @@ class CallWatch:
         if not operations:
             self._complain(call, "no operation was written before it")
             return
+        operation = operations[0]
+        if operation["account_frozen"] or json.loads(operation["all_frozen"] or "{}"):
+            self._complain(call, "it was frozen")
         if verb not in BELONGS:
             return
-        operation = operations[0]
-        self._fits(call, verb, operation, place)
+        self._fits(call, verb, operation)
         self.sent[operation["id"]] += 1
         self._explained(call, operation)
 
-    def _fits(self, call: Call, verb: str, operation: Row, account: Row) -> None:
+    def _fits(self, call: Call, verb: str, operation: Row) -> None:
         if operation["kind"] not in BELONGS[verb]:
             self._complain(call, f"its operation is a {operation['kind']}")
         if operation["attempts"] < 1:
             self._complain(call, "no attempt was written before it")
-        if account["frozen_at"] is not None or self._frozen():
-            self._complain(call, "it was frozen")
         if operation["endpoint_id"] is None:
             self._creates(call, operation)
             return
@@ -205,10 +209,6 @@ class CallWatch:
     def _place(self, call: Call) -> Row | None:
         query = "SELECT * FROM account WHERE namespace = ?"
         return next(iter(self.book.rows(query, call.namespace)), None)
-
-    def _frozen(self) -> bool:
-        value = self.book.value("SELECT value FROM setting WHERE key = 'freeze'")
-        return bool(value and json.loads(value))
 
     def _shadowed(self, rule_id: str) -> bool:
         for table in ("schedule", "idle_policy"):

@@ -99,11 +99,12 @@ def rollout_of(
     """Return the new replicas of an update, as a part of `billed`; None where there is none.
 
     The settings that the cloud shows are already the new ones; what still serves it does not say.
+    Under an unknown word the count that it tells may be of before an update.
     """
     if status not in _ROLLING:
         return None
     counts = _counts(ready, target, scaling)
-    most = counts.top if target is None else target
+    most = counts.top if target is None or status is Status.UNKNOWN else target
     expected = max(0, billed.expected - counts.up)
     high = min(billed.high, max(most, expected))
     return Rollout(BilledReplicas(0, expected, high)) if high else None

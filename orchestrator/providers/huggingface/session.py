@@ -33,7 +33,7 @@ from orchestrator.providers.huggingface.failures import (
     unreadable,
 )
 from orchestrator.providers.pacing import HeldBackError, Pacer, Ticket
-from orchestrator.providers.permit import check_permit
+from orchestrator.providers.permit import check_permit, check_standing
 
 ATTEMPTS = 3
 FIRST_DELAY_S = 0.5
@@ -204,6 +204,8 @@ class Session:
     ) -> dict[str, Any]:
         secret = "" if call.anonymous else self._token()
         ticket = self._pacer.admit(call.api, change=change)
+        if change:
+            check_standing()
         timing.sent()
         if tally is not None:
             tally.calls += 1

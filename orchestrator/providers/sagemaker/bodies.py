@@ -11,10 +11,12 @@ from orchestrator.providers.sagemaker.choices import Choices
 from orchestrator.providers.sagemaker.instances import Instance
 from orchestrator.providers.sagemaker.naming import (
     ENDPOINT_TAG,
+    INSTALLATION_TAG,
     REPOSITORY_TAG,
     UNFINISHED_TAG,
     VARIANT,
     asked_tags,
+    installation_of,
     resource_name,
     secrets_tag,
     tag_list,
@@ -60,7 +62,7 @@ def plan_of(place: Place, spec: EndpointSpec, key: bytes | None) -> Plan:
         component = None
         unfinished = AUTOSCALING if spec.scaling.max_replicas > spec.scaling.min_replicas else ""
     config = _named("EndpointConfigName", spec.name, content, key, own | asked)
-    tags = own | asked
+    tags = own | asked | {INSTALLATION_TAG: installation_of(key)}
     if choices.model_data and not spec.repository.startswith("s3://"):
         tags[REPOSITORY_TAG] = spec.repository
     if unfinished:

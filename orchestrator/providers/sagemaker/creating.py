@@ -16,8 +16,10 @@ from orchestrator.providers.base import (
     ProviderError,
     RefusedError,
     SpecError,
+    ThrottledError,
     UnavailableError,
 )
+from orchestrator.providers.pacing import HeldBackError
 from orchestrator.providers.sagemaker import scaling
 from orchestrator.providers.sagemaker.bodies import Plan, Request, plan_of
 from orchestrator.providers.sagemaker.components import finish_component
@@ -151,6 +153,10 @@ def create_endpoint(
     """
     try:
         desk.session.change("sagemaker", "CreateEndpoint", **request)
+    except ThrottledError as error:
+        # The refusal may come from behind what has made it, and no document rules that out.
+        error.in_doubt = not isinstance(error, HeldBackError)
+        raise
     except ConflictError as error:
         # Possibly from an earlier attempt, of which no answer came; descriptions follow later.
         found = desk.endpoint(request["EndpointName"])

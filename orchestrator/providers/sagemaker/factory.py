@@ -8,6 +8,7 @@ from functools import partial
 from orchestrator.providers.account import ProviderAccount, ProviderHooks
 from orchestrator.providers.redaction import Redactor
 from orchestrator.providers.sagemaker.desk import Desk
+from orchestrator.providers.sagemaker.naming import installation_of
 from orchestrator.providers.sagemaker.options import SageMakerOptions
 from orchestrator.providers.sagemaker.provider import SageMakerProvider
 from orchestrator.providers.sagemaker.quotas import Quotas
@@ -44,7 +45,12 @@ def make_sagemaker(account: ProviderAccount, hooks: ProviderHooks) -> SageMakerP
     return SageMakerProvider(
         session=session,
         reader=Reader(session, redactor, hooks.clock),
-        mapper=Mapper(account.region, _runtime_url(account.region, options), options.terms),
+        mapper=Mapper(
+            account.region,
+            _runtime_url(account.region, options),
+            options.terms,
+            installation_of(hooks.digest_key),
+        ),
         desk=Desk(
             session,
             redactor,

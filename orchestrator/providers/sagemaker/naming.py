@@ -10,6 +10,7 @@ from typing import Any
 
 PREFIX = "endpoint-orchestrator:"
 ENDPOINT_TAG = f"{PREFIX}endpoint"
+INSTALLATION_TAG = f"{PREFIX}installation"
 PAUSED_TAG = f"{PREFIX}paused"
 KEPT_TAG = f"{PREFIX}kept"
 UNFINISHED_TAG = f"{PREFIX}unfinished"
@@ -41,6 +42,11 @@ def resource_name(endpoint: str, content: Mapping[str, Any], key: bytes | None =
     digest = hmac.new(key or b"", canonical(content).encode(), hashlib.sha256).hexdigest()
     stem = endpoint[: LONGEST_NAME - _DIGITS - 1].rstrip("-")
     return f"{stem}-{digest[:_DIGITS]}"
+
+
+def installation_of(key: bytes | None) -> str:
+    """Return 16 hex digits that stand for the installation whose digests have this key."""
+    return hmac.new(key or b"", b"installation", hashlib.sha256).hexdigest()[:16]
 
 
 def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:

@@ -21,6 +21,7 @@ from orchestrator.providers.base import (
     UnavailableError,
 )
 from orchestrator.providers.pacing import HeldBackError, Ticket
+from orchestrator.providers.permit import check_standing
 from orchestrator.providers.redaction import MASK
 from orchestrator.providers.sagemaker.clients import Clients
 from orchestrator.providers.sagemaker.failures import UnreadableError, failure, http_date, lost
@@ -149,8 +150,9 @@ class AwsSession:
     def change(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
         """Return the answer of a change, which is sent exactly once.
 
-        Raises AmbiguousError when the outcome is unknown, UnavailableError (also ThrottledError,
-        BusyError) when certainly nothing was done, or a RefusedError.
+        Raises AmbiguousError when the outcome is unknown, UnavailableError (also BusyError, and
+        HeldBackError for our own pace) when certainly nothing was done, or a RefusedError.
+        ThrottledError says that AWS refused it for its rate: as a rule nothing was done either.
         """
         return self._once(service, operation, params, change=True)
 
@@ -190,6 +192,8 @@ class AwsSession:
         doing = f"{service}:{operation}"
         keys = self._keys(doing)
         ticket = self._pacer.admit(doing, change=change)
+        if change:
+            check_standing()
         timing.sent()
         answer = self._send(service, operation, params)
         if not isinstance(answer, Exception):

@@ -22,6 +22,7 @@ from orchestrator.providers.sagemaker.hardware import hardware_of, instance_hard
 from orchestrator.providers.sagemaker.models import Model, engine_of
 from orchestrator.providers.sagemaker.naming import (
     ENDPOINT_TAG,
+    INSTALLATION_TAG,
     REPOSITORY_TAG,
     UNFINISHED_TAG,
     is_ours,
@@ -55,6 +56,7 @@ class Mapper:
     region: str
     runtime_url: str
     terms: BillingTerms
+    installation: str
 
     def snapshot(self, facts: Facts) -> Snapshot:
         """Return what AWS said; what is missing is named in `gaps` and never an error."""
@@ -107,10 +109,17 @@ class Mapper:
             extras=_extras(fleet.volume_gb, self.region) if not fleet.serverless else (),
             rollout=_rollout(state, fleet, hardware, self.region),
             unfinished=unfinished,
-            ours=facts.tags.get(ENDPOINT_TAG) == name,
+            ours=self._is_ours(facts, name),
             gaps=tuple(dict.fromkeys((*_missing(facts), *fleet.gaps, *facts.gaps))),
             spec=kept_spec(facts, fleet),
         )
+
+    def _is_ours(self, facts: Facts, name: str) -> bool | None:
+        """Tell whether this installation has made it; None where its tags could not be read."""
+        if "tags" in facts.gaps:
+            return None
+        made_for = (facts.tags.get(ENDPOINT_TAG), facts.tags.get(INSTALLATION_TAG))
+        return made_for == (name, self.installation)
 
 
 def row_digest(row: Row) -> str:
