@@ -433,7 +433,7 @@ class DoubtConformance:
 
 
 def withdrawn_at(number: int, call: Callable[[], object]) -> bool:
-    """Make a call that is not wanted any more from its n-th change on; tell whether that ended it."""
+    """Make a call that is not wanted from its n-th change on; tell whether that ended it."""
     left = iter(range(1, number))
 
     def check() -> None:
