@@ -33,7 +33,7 @@ from orchestrator.services.clouds import digest_key, provider_maker
 from orchestrator.services.context import Context, ProviderPool
 from orchestrator.services.instruments import Instruments
 from orchestrator.settings import Settings
-from orchestrator.store import migrate
+from orchestrator.store import migrate, restorations
 from orchestrator.store.database import Database
 
 log = structlog.get_logger(__name__)
@@ -81,8 +81,11 @@ def service(
         claims = _claims(settings, database, name) if engine else None
         sleep = time.sleep if claims is None else claims.sleep
         instruments = Instruments()
+        with database.write() as session:
+            installation = restorations.ensure_name(session, clock.now())
         hooks = ProviderHooks(
             clock=clock,
+            installation=installation,
             digest_key=digest_key(settings.state_dir),
             sleep=sleep,
             on_call=instruments.called,

@@ -62,6 +62,7 @@ NOTIFIABLE: Mapping[str, Severity] = {
     "operation.in_doubt": Severity.WARNING,
     "operation.stuck": Severity.WARNING,
     "operation.waiting_for_capacity": Severity.WARNING,
+    "operation.withdrawn": Severity.WARNING,
     "rate.changed": Severity.INFO,
     "store.*": Severity.CRITICAL,
     "token.*": Severity.INFO,

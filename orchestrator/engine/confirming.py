@@ -110,7 +110,8 @@ class Confirmer:
             return True
         asked_at = self._records.now()
         try:
-            snapshot = self._calls.set_scaling(endpoint.name, scaling)
+            with self._records.wanted(operation.id):
+                snapshot = self._calls.set_scaling(endpoint.name, scaling)
         except ProviderError as error:
             self._failed_restore(operation, error)
             return True

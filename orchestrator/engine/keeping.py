@@ -7,18 +7,17 @@ on, "not there" means paused by us.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from datetime import datetime
 
 from sqlmodel import Session
 
-from orchestrator.clock import Clock
 from orchestrator.domain.endpoints import Contract, Restored, Stop
 from orchestrator.domain.plan import NO_LEAVE, STARTS, Kind
 from orchestrator.domain.status import Status
 from orchestrator.engine.apply import ENGINE, forget_kept, paused_by_us
 from orchestrator.engine.goals import may_still_go
-from orchestrator.engine.steps import STEPS_KEPT, add_step
+from orchestrator.engine.records import Records
+from orchestrator.engine.steps import add_step
 from orchestrator.providers.base import (
     BusyError,
     CapacityError,
@@ -31,7 +30,6 @@ from orchestrator.providers.base import (
 from orchestrator.store import events
 from orchestrator.store.tables import Endpoint, Json, Operation
 
-Change = Callable[[str], AbstractContextManager[tuple[Session, Operation]]]
 # States from which a start begins by removing what is there.
 _BROKEN = (Status.FAILED, Status.WAITING_FOR_CAPACITY)
 # States in which there is nothing left to read.
@@ -45,10 +43,9 @@ MOST_RESTORES = 20
 class Keeper:
     """Keeps and restores for the operations of one account's pass."""
 
-    def __init__(self, clock: Clock, provider: Provider, change: Change) -> None:
-        self._clock = clock
+    def __init__(self, records: Records, provider: Provider) -> None:
+        self._records = records
         self._provider = provider
-        self._change = change
 
     def keep(self, operation: Operation, endpoint: Endpoint | None) -> None:
         """Store what this operation's call may destroy, where it may destroy anything.
@@ -110,19 +107,19 @@ class Keeper:
     def _store(
         self, operation: Operation, endpoint: Endpoint, document: Json, *, stops: bool
     ) -> None:
-        now = self._clock.now()
-        with self._change(operation.id) as (session, held):
+        now = self._records.now()
+        with self._records.change(operation.id) as (session, held):
             row = session.get_one(Endpoint, endpoint.id)
             # A mark stays where an earlier attempt may still be on its way.
             row.kept, row.kept_at, row.gone_at = document, now, None
             add_step(held, "keep", now, "stored", str(document.get("digest", "")))
             session.add(row)
-        with self._change(operation.id) as (session, held):
+        with self._records.change(operation.id) as (session, held):
             row = session.get_one(Endpoint, endpoint.id, populate_existing=True)
             if row.kept != document:
                 raise RefusedError("what was stored to make it again is not what was read")
             if stops:
-                now = self._clock.now()
+                now = self._records.now()
                 detail = EARLIER if may_still_go(row, now) else ""
                 row.stop_sent_at = now
                 add_step(held, "remove", now, "begun", detail)
@@ -142,13 +139,13 @@ class Keeper:
             row.stop_sent_at = None
             session.add(row)
 
-    def not_removed(self, session: Session, operation: Operation) -> None:
-        """Take the mark of a deletion back that this operation has written and did not send."""
-        marks = [step["detail"] for step in operation.steps if step["name"] == "remove"]
-        whole = len(operation.steps) < STEPS_KEPT
-        if operation.endpoint_id and whole and marks == [""]:
-            row = session.get_one(Endpoint, operation.endpoint_id)
-            row.stop_sent_at = None
+    def unmark(self, endpoint: Endpoint | None, before: datetime | None) -> None:
+        """Put the mark of a deletion back to what it was: the one that was marked was not sent."""
+        if endpoint is None or endpoint.stop_sent_at == before:
+            return
+        with self._records.context.database.write() as session:
+            row = session.get_one(Endpoint, endpoint.id)
+            row.stop_sent_at = before
             session.add(row)
 
     def restore(self, operation: Operation, endpoint: Endpoint) -> None:
@@ -158,15 +155,16 @@ class Keeper:
         What is kept stays while the deletion of an overtaken pause may still take effect.
         """
         try:
-            restored = self._provider.restore(endpoint.name, endpoint.kept)
+            with self._records.wanted(operation.id):
+                restored = self._provider.restore(endpoint.name, endpoint.kept)
         except (CredentialsError, CapacityError, ConflictError) as error:
             if operation.attempts < MOST_RESTORES:
                 raise
             restored = Restored(differences=(f"it could not be put back: {error}",))
         except RefusedError as error:
             restored = Restored(differences=(f"it could not be put back: {error}",))
-        now = self._clock.now()
-        with self._change(operation.id) as (session, held):
+        now = self._records.now()
+        with self._records.change(operation.id) as (session, held):
             row = session.get_one(Endpoint, endpoint.id)
             told = "; ".join((*restored.done, *restored.differences)) or "nothing had changed"
             add_step(held, "restore", now, "done", told)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 
 from orchestrator.domain.decide import Rule
 from orchestrator.domain.endpoints import Snapshot
@@ -33,7 +32,7 @@ from orchestrator.providers.base import (
     RefusedError,
 )
 from orchestrator.providers.errors import EchoMismatchError
-from orchestrator.providers.permit import WithdrawnError, standing
+from orchestrator.providers.permit import WithdrawnError
 from orchestrator.store import freeze, observation, operations
 from orchestrator.store.tables import Endpoint, Operation
 
@@ -53,7 +52,7 @@ class Operator:
         self._records = Records(work)
         self._provider = work.provider
         self._calls = Calls(work.provider, work.context.vault)
-        self._keeper = Keeper(work.context.clock, work.provider, self._records.change)
+        self._keeper = Keeper(self._records, work.provider)
         self._confirmer = Confirmer(self._records, work.provider, self._keeper, self._calls)
         self._watcher = Watcher(self._records, work.provider.capabilities.usual_s)
 
@@ -100,22 +99,11 @@ class Operator:
             return operations.active_in_account(session, self._records.account.id)
 
     def _advance(self, operation_id: str) -> None:
-        """Take the next step; a change of several calls goes no further once it is not wanted."""
+        """Take the next step; what is not wanted any more goes no further."""
         try:
-            with standing(partial(self._check_wanted, operation_id)):
-                self._step(operation_id)
+            self._step(operation_id)
         except WithdrawnError as error:
-            with self._records.change(operation_id) as (_, held):
-                add_step(held, held.kind, self._records.now(), "not sent", str(error))
-                if held.status in ENDED:
-                    held.outcome = f"{held.outcome}; its next call was not sent"
-
-    def _check_wanted(self, operation_id: str) -> None:
-        with self._records.context.database.read() as session:
-            if not operations.is_wanted(session, operation_id):
-                raise WithdrawnError("another wish has taken its place")
-            if freeze.is_on(session, self._records.account.id):
-                raise WithdrawnError("changes were frozen")
+            self._records.withdrawn(operation_id, error)
 
     def _step(self, operation_id: str) -> None:
         operation, endpoint = self._records.load(operation_id)
@@ -241,28 +229,46 @@ class Operator:
         if endpoint is not None and progress(operation, endpoint, now) is not Progress.NOT_BEGUN:
             self._accepted(operation_id, endpoint.id)
             return
+        marked = None if endpoint is None else endpoint.stop_sent_at
         try:
             self._keeper.keep(operation, endpoint)
         except ProviderError as error:
             self._failed_attempt(operation_id, error, looking=not isinstance(error, RefusedError))
             return
         if not self._posting(operation, endpoint):
+            self._keeper.unmark(endpoint, marked)
             return
         asked_at = self._records.now()
-        try:
-            snapshot = self._calls.send(operation, endpoint)
-        except EchoMismatchError as error:
-            self._store_mismatch(operation, endpoint, error, asked_at)
-            return
-        except WithdrawnError:
-            self._not_made(operation, endpoint)
-            raise
-        except ProviderError as error:
-            if made_nothing(error):
-                self._not_landing(endpoint)
-            self._failed_attempt(operation_id, error, looking=False)
-            return
+        with self._records.wanted(operation_id) as change:
+            try:
+                snapshot = self._calls.send(operation, endpoint)
+            except EchoMismatchError as error:
+                self._store_mismatch(operation, endpoint, error, asked_at)
+                return
+            except WithdrawnError:
+                self._keeper.unmark(endpoint, marked)
+                self._note_calls(operation_id, change.calls)
+                self._not_made(operation, endpoint)
+                raise
+            except ProviderError as error:
+                if made_nothing(error):
+                    self._not_landing(endpoint)
+                self._note_calls(operation_id, change.calls)
+                done = change.calls if change.effective else ()
+                self._failed_attempt(operation_id, error, looking=False, done=done)
+                return
+        if len(change.calls) > 1:
+            self._note_calls(operation_id, change.calls)
         self._store_sent(operation, endpoint, snapshot, asked_at)
+
+    def _note_calls(self, operation_id: str, calls: Sequence[str]) -> None:
+        """Write which calls of a change the cloud has carried out."""
+        if not calls:
+            return
+        now = self._records.now()
+        with self._records.change(operation_id) as (_, held):
+            for name in calls:
+                add_step(held, name, now, "done", "")
 
     def _posting(self, operation: Operation, endpoint: Endpoint | None) -> bool:
         """Write that a call may make an endpoint from now on; False when it was overtaken."""
@@ -288,14 +294,10 @@ class Operator:
             session.add(row)
 
     def _not_made(self, operation: Operation, endpoint: Endpoint | None) -> None:
-        """Take back what was written about a call that was not sent in the end.
-
-        Of the calls of a change the one that makes or removes an endpoint is the last.
-        """
+        """Take back that a call may make an endpoint: it was not sent in the end."""
         self._not_landing(endpoint)
-        with self._records.change(operation.id) as (session, held):
-            self._keeper.not_removed(session, held)
-            if held.kind == Kind.CREATE:
+        if operation.kind == Kind.CREATE:
+            with self._records.change(operation.id) as (_, held):
                 add_step(held, held.kind, self._records.now(), NOT_RECEIVED, "")
 
     def _store_sent(
@@ -355,7 +357,14 @@ class Operator:
             session.add(endpoint)
         self._confirmer.confirm(*self._records.load(operation_id), now)
 
-    def _failed_attempt(self, operation_id: str, error: ProviderError, *, looking: bool) -> None:
+    def _failed_attempt(
+        self,
+        operation_id: str,
+        error: ProviderError,
+        *,
+        looking: bool,
+        done: Sequence[str] = (),
+    ) -> None:
         operation, endpoint = self._records.load(operation_id)
         if operation.status in ENDED:
             return
@@ -368,7 +377,8 @@ class Operator:
         if final(operation, error) and not looking:
             with self._records.change(operation_id) as (session, held):
                 self._keeper.not_sent(session, held, error)
-            self._records.end(operation_id, "failed", str(error))
+            before = f"; carried out before that: {', '.join(done)}" if done else ""
+            self._records.end(operation_id, "failed", f"{error}{before}")
             return
         self._records.try_later(operation_id, error, sent=not looking)
 

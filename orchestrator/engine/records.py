@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlmodel import Session
 
@@ -30,7 +31,8 @@ from orchestrator.providers.base import (
     ProviderError,
     ThrottledError,
 )
-from orchestrator.store import events, observation, operations
+from orchestrator.providers.permit import Change, WithdrawnError, standing
+from orchestrator.store import events, freeze, observation, operations
 from orchestrator.store.tables import Endpoint, Operation
 
 
@@ -66,6 +68,39 @@ class Records:
                 raise LookupError(operation_id)
             yield session, operation
             session.add(operation)
+
+    @contextmanager
+    def wanted(self, operation_id: str) -> Iterator[Change]:
+        """Let the change of this block be withdrawn where its operation does not stand any more."""
+        with standing(partial(self._check_wanted, operation_id)) as change:
+            yield change
+
+    def _check_wanted(self, operation_id: str) -> None:
+        with self.context.database.read() as session:
+            if not operations.is_wanted(session, operation_id):
+                raise WithdrawnError("another wish has taken its place")
+            if freeze.is_on(session, self.account.id):
+                raise WithdrawnError("changes were frozen", for_now=True)
+
+    def withdrawn(self, operation_id: str, error: WithdrawnError) -> None:
+        """Note that a change goes no further; tell of it where its operation has ended."""
+        now = self.now()
+        with self.change(operation_id) as (session, operation):
+            add_step(operation, operation.kind, now, "not sent", str(error))
+            if operation.status not in ENDED:
+                return
+            operation.outcome = f"{operation.outcome}; its next call was not sent"
+            events.record(
+                session,
+                at=now,
+                kind="operation.withdrawn",
+                actor=ENGINE,
+                message=f"{operation.kind} of {operation.endpoint_name}: its next call was not "
+                f"sent, {error}",
+                account_id=operation.account_id,
+                endpoint_id=operation.endpoint_id,
+                operation_id=operation.id,
+            )
 
     def store_read(self, endpoint_id: str, snapshot: Snapshot | None, asked_at: datetime) -> Belief:
         """Store a direct read, where it is worth anything."""

@@ -109,8 +109,9 @@ class ProviderHooks:
     """What drivers use of their surroundings, replaceable in tests and by the simulator.
 
     `resolve` turns a credential reference into the secret, `sleep` waits so many seconds between
-    attempts to read, `digest_key` keys the digests of secret values (None: no digests), `pacing`
-    holds the pace of calls for as long as the process runs, `on_call` hears of each one sent.
+    attempts to read, `digest_key` keys the digests of secret values (None: no digests),
+    `installation` marks what is made (empty: no mark), `pacing` holds the pace of calls for as long
+    as the process runs, `on_call` hears of each one sent.
     """
 
     clock: Clock
@@ -118,6 +119,7 @@ class ProviderHooks:
     sleep: Callable[[float], None] = time.sleep
     transport: httpx2.BaseTransport | None = None
     digest_key: bytes | None = field(default=None, repr=False)
+    installation: str = ""
     pacing: Pacing = field(default_factory=Pacing)
     on_call: Callable[[CallMade], None] = _unheard
 

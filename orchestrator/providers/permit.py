@@ -1,7 +1,7 @@
 """Whether a call may still be made: asked right before it is handed to the network.
 
-Before every call whether this process still speaks for the account; before one that changes
-something also whether the operation that it is a part of is still wanted.
+Before every call whether this process still speaks for the account; before a change, and before
+the call of it that decides, also whether the operation behind it is still wanted.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 
 Check = Callable[[], None]
 _CHECK: ContextVar[Check | None] = ContextVar("permit", default=None)
-_STANDING: ContextVar[Check | None] = ContextVar("standing", default=None)
 
 
 class NotPermittedError(Exception):
@@ -24,11 +24,15 @@ class NotPermittedError(Exception):
 
 
 class WithdrawnError(Exception):
-    """The change that this call is a part of is not wanted any more, or everything is frozen.
+    """The change that a call would begin or decide is not wanted: `for_now`, while all is frozen.
 
-    Not a ProviderError: this call was not sent, and none is to follow it, so that it passes
-    through every treatment of a cloud's faults. Earlier calls of the same change may have been.
+    Not a ProviderError: this call was not sent, and whatever was before it of the same change has
+    no effect on an endpoint, so that it passes through every treatment of a cloud's faults.
     """
+
+    def __init__(self, message: str = "", *, for_now: bool = False) -> None:
+        super().__init__(message)
+        self.for_now = for_now
 
 
 @contextmanager
@@ -55,10 +59,38 @@ def check_permit() -> None:
         check()
 
 
+@dataclass(slots=True)
+class Change:
+    """One change at a cloud, of one call or several; `check` raises WithdrawnError.
+
+    `calls` are those that the cloud has carried out for certain, in order, by its own names;
+    `effective`, whether one of them has an effect on an endpoint.
+    """
+
+    check: Check
+    begun: bool = False
+    calls: list[str] = field(default_factory=list)
+    effective: bool = False
+
+
+_STANDING: ContextVar[Change | None] = ContextVar("standing", default=None)
+
+
 @contextmanager
-def standing(check: Check) -> Iterator[None]:
-    """Let `check` be asked before every changing call of the block; it raises WithdrawnError."""
-    token = _STANDING.set(check)
+def standing(check: Check) -> Iterator[Change]:
+    """Let `check` be asked whether the change of this block is wanted; yield what is done of it."""
+    change = Change(check)
+    token = _STANDING.set(change)
+    try:
+        yield change
+    finally:
+        _STANDING.reset(token)
+
+
+@contextmanager
+def unasked() -> Iterator[None]:
+    """Let the calls of the block be no part of any change, such as those that ask for rights."""
+    token = _STANDING.set(None)
     try:
         yield
     finally:
@@ -66,10 +98,30 @@ def standing(check: Check) -> Iterator[None]:
 
 
 def check_standing() -> None:
-    """Raise WithdrawnError when the operation behind a changing call is not wanted any more.
+    """Raise WithdrawnError when the change that this call is a part of is not wanted any more.
 
-    Drivers call it before each changing call, after what that call may have had to wait for.
+    Drivers call it where a change can still be left without an effect on an endpoint, right before
+    the call that has one.
     """
-    check = _STANDING.get()
-    if check is not None:
-        check()
+    change = _STANDING.get()
+    if change is not None:
+        change.check()
+
+
+def check_beginning() -> None:
+    """Raise WithdrawnError where the first call of a change is not wanted any more.
+
+    What has begun is brought to its end: half a change would be nobody's wish.
+    """
+    change = _STANDING.get()
+    if change is not None and not change.begun:
+        change.check()
+        change.begun = True
+
+
+def note_call(name: str, *, effective: bool = True) -> None:
+    """Note that the cloud has carried out a call of the change under way, if one is."""
+    change = _STANDING.get()
+    if change is not None:
+        change.calls.append(name)
+        change.effective = change.effective or effective

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import func, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.status import Wish
@@ -35,13 +36,14 @@ def name_of(session: Session) -> str:
 
 
 def ensure_name(session: Session, now: datetime) -> str:
-    """Return the name of the store, which its copies share; give it one at first."""
+    """Return the name of the store, which its copies share; the first that comes gives it one."""
     found = name_of(session)
     if found:
         return found
-    made = new_id("store", now)
-    session.add(Setting(key=NAME_KEY, value={"id": made}, updated_at=now))
-    return made
+    insert = (sqlite if session.get_bind().dialect.name == "sqlite" else postgresql).insert
+    named = {"key": NAME_KEY, "value": {"id": new_id("store", now)}, "updated_at": now}
+    session.connection().execute(insert(Setting).values(named).on_conflict_do_nothing())
+    return name_of(session)
 
 
 def note_backup(session: Session, at: datetime, rows: int) -> None:

@@ -327,7 +327,8 @@ def test_what_another_installation_has_made_is_not_taken_for_ours(stage: AwsStag
         clock=stage.clock,
         resolve=lambda _: f"{KEY}:secret-of-the-stage",
         transport=stage.wire,
-        digest_key=b"of another installation",
+        digest_key=b"k" * 32,
+        installation="store_of_others",
     )
     account = ProviderAccount("acc", "theirs", "sagemaker", AWS_ACCOUNT, REGION, "env:THEIRS")
     make_sagemaker(account, hooks).create_endpoint(spec())

@@ -14,7 +14,6 @@ from orchestrator.providers.base import (
     NotFoundError,
     RefusedError,
 )
-from orchestrator.providers.sagemaker.naming import installation_of
 from orchestrator.providers.sagemaker.updating import update
 from orchestrator.sandbox.faults import aws_error, drop_after
 from tests.providers.sm_cloud import (
@@ -246,7 +245,6 @@ class TestTags:
         assert cloud.tags(cloud.endpoint()["EndpointArn"]) == {
             "aws:cloudformation:stack-name": "prod",
             "endpoint-orchestrator:endpoint": "demo",
-            "endpoint-orchestrator:installation": installation_of(cloud.desk.redactor.key),
             "stage": "prod",
             "flag": "",
         }

@@ -54,6 +54,7 @@ class History:
         self.store = StoreWatch(book)
         self.universe = Universe(template, database, world, self.calls)
         self.calls.clock = self._wall
+        self.calls.passes = lambda: self.universe.passes
         self.requests = LastingRequests(self.universe, self.clouds, book)
         self.hands = Hands(self.universe, self.calls.removed_by_hand)
         self.asked: list[tuple[Asked, Answer | None]] = []

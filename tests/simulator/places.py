@@ -140,6 +140,7 @@ def context_of(
         transport=transport,
         sleep=sleep,
         digest_key=b"k" * 32,
+        installation="store_of_histories",
     )
     return Context(database, clock, SETTINGS, ProviderPool(provider_maker(SETTINGS, hooks)))
 

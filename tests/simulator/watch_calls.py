@@ -33,6 +33,16 @@ BELONGS = {
     # A start puts back the counts that a pause took along, and so does the next pause before it.
     "UpdateEndpointWeightsAndCapacities": {"update", "create", "resume", "pause"},
 }
+# Calls that decide: not even one that had begun may send them once it is not wanted any more.
+_ENDPOINT = ("CreateEndpoint", "DeleteEndpoint", "UpdateEndpoint", "CreateInferenceComponent")
+DECIDING = {
+    "create": _ENDPOINT,
+    "resume": _ENDPOINT,
+    "update": _ENDPOINT,
+    "pause": _ENDPOINT,
+    "scale_to_zero": _ENDPOINT,
+    "delete": ("CreateEndpoint", "UpdateEndpoint"),
+}
 # Rules that a protected endpoint is not moved by, and that shadow mode keeps from acting.
 RULES = ("schedule", "idle", "expired")
 # A reading may be so old, and may lie by as much as a stale read does.
@@ -57,8 +67,11 @@ class CallWatch:
     removed_by_hand: set[str] = field(default_factory=set)
     wrong: list[str] = field(default_factory=list)
     delivered: int = 0
-    # What our machine's clock says.
+    # What our machine's clock says, and which pass of the engine this is.
     clock: Callable[[], datetime] | None = None
+    passes: Callable[[], int] = int
+    # The operation behind the last change of each account, and the pass in which it was sent.
+    last: dict[str, tuple[Row, int]] = field(default_factory=dict)
     # The operations at work when a change was sent, by the change, and what was frozen then.
     written: dict[int, list[Row]] = field(default_factory=dict)
 
@@ -106,10 +119,13 @@ class CallWatch:
             for row in written
             if row["account_id"] == place["id"] and name in ("", row["endpoint_name"])
         ]
+        if self._goes_on(verb, place):
+            return
         if not operations:
             self._complain(call, "no operation was written before it")
             return
         operation = operations[0]
+        self.last[place["id"]] = operation, self.passes()
         if operation["account_frozen"] or json.loads(operation["all_frozen"] or "{}"):
             self._complain(call, "it was frozen")
         if verb not in BELONGS:
@@ -117,6 +133,21 @@ class CallWatch:
         self._fits(call, verb, operation)
         self.sent[operation["id"]] += 1
         self._explained(call, operation)
+
+    def _goes_on(self, verb: str, account: Row) -> bool:
+        """Tell whether a change that had begun goes on, although it is not wanted any more.
+
+        Half of it would be nobody's wish; but what makes or removes an endpoint is never such.
+        """
+        begun, number = self.last.get(account["id"], (None, 0))
+        if begun is None or number != self.passes() or verb in DECIDING[begun["kind"]]:
+            return False
+        status = self.book.value("SELECT status FROM operation WHERE id = ?", begun["id"])
+        return status in ("superseded", "cancelled") or self._is_frozen(account)
+
+    def _is_frozen(self, account: Row) -> bool:
+        value = self.book.value("SELECT value FROM setting WHERE key = 'freeze'")
+        return account["frozen_at"] is not None or bool(value and json.loads(value))
 
     def _fits(self, call: Call, verb: str, operation: Row) -> None:
         if operation["kind"] not in BELONGS[verb]:

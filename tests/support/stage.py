@@ -294,6 +294,7 @@ def surroundings(
         transport=wire,
         sleep=lambda s: _pass(clock, s),
         digest_key=b"k" * 32,
+        installation="store_of_the_stage",
     )
     settings = Settings()
     pool = ProviderPool(provider_maker(settings, hooks), hooks.pacing)

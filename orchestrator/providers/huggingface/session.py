@@ -33,7 +33,7 @@ from orchestrator.providers.huggingface.failures import (
     unreadable,
 )
 from orchestrator.providers.pacing import HeldBackError, Pacer, Ticket
-from orchestrator.providers.permit import check_permit, check_standing
+from orchestrator.providers.permit import check_permit, check_standing, note_call
 
 ATTEMPTS = 3
 FIRST_DELAY_S = 0.5
@@ -174,10 +174,15 @@ class Session:
         """
         for attempt in range(1, ATTEMPTS):
             try:
-                return self._once(call, None, change=True)
+                return self._changed(call)
             except _NotSentError:
                 self._sleep(_backoff(attempt))
-        return self._once(call, None, change=True)
+        return self._changed(call)
+
+    def _changed(self, call: Call) -> dict[str, Any]:
+        answer = self._once(call, None, change=True)
+        note_call(call.purpose)
+        return answer
 
     def _delay(self, attempt: int, error: UnavailableError) -> float | None:
         """Return the seconds to the next attempt, None when this was the last one."""

@@ -16,7 +16,6 @@ from orchestrator.providers.sagemaker.naming import (
     UNFINISHED_TAG,
     VARIANT,
     asked_tags,
-    installation_of,
     resource_name,
     secrets_tag,
     tag_list,
@@ -44,7 +43,7 @@ class Plan:
         return f"Plan(endpoint={self.endpoint.get('EndpointName')!r})"
 
 
-def plan_of(place: Place, spec: EndpointSpec, key: bytes | None) -> Plan:
+def plan_of(place: Place, spec: EndpointSpec, key: bytes | None, installation: str = "") -> Plan:
     """Return the requests that create an endpoint. Raises SpecError."""
     container = container_of(place, spec)
     choices = container.choices
@@ -62,7 +61,7 @@ def plan_of(place: Place, spec: EndpointSpec, key: bytes | None) -> Plan:
         component = None
         unfinished = AUTOSCALING if spec.scaling.max_replicas > spec.scaling.min_replicas else ""
     config = _named("EndpointConfigName", spec.name, content, key, own | asked)
-    tags = own | asked | {INSTALLATION_TAG: installation_of(key)}
+    tags = own | asked | ({INSTALLATION_TAG: installation} if installation else {})
     if choices.model_data and not spec.repository.startswith("s3://"):
         tags[REPOSITORY_TAG] = spec.repository
     if unfinished:

@@ -20,6 +20,7 @@ from orchestrator.providers.base import (
     UnavailableError,
 )
 from orchestrator.providers.pacing import HeldBackError
+from orchestrator.providers.permit import WithdrawnError, check_standing
 from orchestrator.providers.sagemaker import scaling
 from orchestrator.providers.sagemaker.bodies import Plan, Request, plan_of
 from orchestrator.providers.sagemaker.components import finish_component
@@ -62,7 +63,7 @@ def checked_plan(desk: Desk, spec: EndpointSpec) -> Plan:
     """Return the requests of a creation. Raises RefusedError for what could not work."""
     try:
         check(desk.place, spec, {})
-        return plan_of(desk.place, spec, desk.redactor.key)
+        return plan_of(desk.place, spec, desk.redactor.key, desk.installation)
     except SpecError as error:
         raise RefusedError(f"{error.field}: {error}; {error.remedy}") from None
 
@@ -134,12 +135,16 @@ def _make(desk: Desk, plan: Plan) -> None:
         steps.insert(0, ("ModelName", plan.model))
     try:
         for field, request in steps:
+            check_standing()
             if ensure(desk, field, request):
                 made.append((field, str(request[field])))
         # Possibly an earlier attempt's: in doubt, so that it counts as ours once it is seen.
         create_endpoint(desk, plan.endpoint, unseen=AmbiguousError)
-    except RefusedError as error:
-        if not isinstance(error, CapacityError):
+    except (RefusedError, WithdrawnError) as error:
+        later = isinstance(error, CapacityError) or (
+            isinstance(error, WithdrawnError) and error.for_now
+        )
+        if not later:
             undo(desk, made)
         raise
 
@@ -151,6 +156,7 @@ def create_endpoint(
 
     Raises ConflictError when the name is taken by another, `unseen` when that cannot be told yet.
     """
+    check_standing()
     try:
         desk.session.change("sagemaker", "CreateEndpoint", **request)
     except ThrottledError as error:

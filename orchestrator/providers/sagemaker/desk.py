@@ -35,7 +35,8 @@ class Desk:
     """One account; `role` is the default execution role of what is created, or "".
 
     `limits` are the quotas by instance type, read anew where they are less than what is needed.
-    `rights` tells before a pause which of the rights that it needs are missing.
+    `rights` tells before a pause which of the rights that it needs are missing. `installation` is
+    what an endpoint that is created bears.
     """
 
     session: AwsSession
@@ -43,6 +44,7 @@ class Desk:
     limits: Limits
     role: str = ""
     rights: Rights = _untold
+    installation: str = ""
 
     @property
     def place(self) -> Place:

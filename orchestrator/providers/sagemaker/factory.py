@@ -8,7 +8,6 @@ from functools import partial
 from orchestrator.providers.account import ProviderAccount, ProviderHooks
 from orchestrator.providers.redaction import Redactor
 from orchestrator.providers.sagemaker.desk import Desk
-from orchestrator.providers.sagemaker.naming import installation_of
 from orchestrator.providers.sagemaker.options import SageMakerOptions
 from orchestrator.providers.sagemaker.provider import SageMakerProvider
 from orchestrator.providers.sagemaker.quotas import Quotas
@@ -49,7 +48,7 @@ def make_sagemaker(account: ProviderAccount, hooks: ProviderHooks) -> SageMakerP
             account.region,
             _runtime_url(account.region, options),
             options.terms,
-            installation_of(hooks.digest_key),
+            hooks.installation,
         ),
         desk=Desk(
             session,
@@ -57,6 +56,7 @@ def make_sagemaker(account: ProviderAccount, hooks: ProviderHooks) -> SageMakerP
             quotas.known,
             options.execution_role,
             partial(rights_for, session, hooks.clock),
+            hooks.installation,
         ),
         quotas=quotas,
         clock=hooks.clock,

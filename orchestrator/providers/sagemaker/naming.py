@@ -44,11 +44,6 @@ def resource_name(endpoint: str, content: Mapping[str, Any], key: bytes | None =
     return f"{stem}-{digest[:_DIGITS]}"
 
 
-def installation_of(key: bytes | None) -> str:
-    """Return 16 hex digits that stand for the installation whose digests have this key."""
-    return hmac.new(key or b"", b"installation", hashlib.sha256).hexdigest()[:16]
-
-
 def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     """Return tags as AWS takes them."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]

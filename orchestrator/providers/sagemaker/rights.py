@@ -26,6 +26,7 @@ from orchestrator.providers.base import (
     RefusedError,
     Right,
 )
+from orchestrator.providers.permit import unasked
 from orchestrator.providers.sagemaker.failures import DeniedError
 from orchestrator.providers.sagemaker.session import AwsSession
 
@@ -296,7 +297,8 @@ def _tried(probe: Probe, nobody: _Nobody) -> bool | None:
         return None
     call = nobody.session.change if probe.change else nobody.session.read
     try:
-        call(*probe.call, **params)
+        with unasked():
+            call(*probe.call, **params)
     except DeniedError as error:
         return None if _is_of_another(str(error), probe) else False
     except CredentialsError:

@@ -21,7 +21,7 @@ from orchestrator.providers.base import (
     UnavailableError,
 )
 from orchestrator.providers.pacing import HeldBackError, Ticket
-from orchestrator.providers.permit import check_standing
+from orchestrator.providers.permit import check_beginning, note_call
 from orchestrator.providers.redaction import MASK
 from orchestrator.providers.sagemaker.clients import Clients
 from orchestrator.providers.sagemaker.failures import UnreadableError, failure, http_date, lost
@@ -35,6 +35,8 @@ LONGEST_DELAY_S = 10.0
 # AWS limits each action of an account and region by itself, and publishes no number for these.
 # SageMaker's own canaries were throttled at some reads every 5 seconds, so the start is modest.
 BOUNDS, CHANGE_BOUNDS = Bounds(start=10.0, burst=20.0), Bounds(start=5.0, burst=5.0)
+# What these make is used by no endpoint yet.
+_INERT = {"CreateModel", "CreateEndpointConfig"}
 _READS = ("Describe", "List", "Get", "Simulate", "Lookup")
 _SHORTEST_MASKED = 8
 _PUBLIC = ("HF_MODEL_ID", "SM_ON_MODEL", "SM_VLLM_MODEL")
@@ -148,13 +150,15 @@ class AwsSession:
         raise UnavailableError(f"{service}:{operation} did not end within {MOST_PAGES} pages")
 
     def change(self, service: str, operation: str, /, **params: Any) -> dict[str, Any]:
-        """Return the answer of a change, which is sent exactly once.
+        """Return the answer of a change, which is sent exactly once, if that is wanted.
 
         Raises AmbiguousError when the outcome is unknown, UnavailableError (also BusyError, and
         HeldBackError for our own pace) when certainly nothing was done, or a RefusedError.
         ThrottledError says that AWS refused it for its rate: as a rule nothing was done either.
         """
-        return self._once(service, operation, params, change=True)
+        answer = self._once(service, operation, params, change=True)
+        note_call(operation, effective=operation not in _INERT)
+        return answer
 
     def calls(self) -> Mapping[str, int]:
         """Return the requests sent since this was asked last, by `service:Operation`."""
@@ -193,7 +197,7 @@ class AwsSession:
         keys = self._keys(doing)
         ticket = self._pacer.admit(doing, change=change)
         if change:
-            check_standing()
+            check_beginning()
         timing.sent()
         answer = self._send(service, operation, params)
         if not isinstance(answer, Exception):

@@ -115,11 +115,13 @@ class Mapper:
         )
 
     def _is_ours(self, facts: Facts, name: str) -> bool | None:
-        """Tell whether this installation has made it; None where its tags could not be read."""
+        """Tell whether this installation has made it; None where its tags do not tell."""
         if "tags" in facts.gaps:
             return None
-        made_for = (facts.tags.get(ENDPOINT_TAG), facts.tags.get(INSTALLATION_TAG))
-        return made_for == (name, self.installation)
+        if facts.tags.get(ENDPOINT_TAG) != name:
+            return False
+        by = facts.tags.get(INSTALLATION_TAG)
+        return by == self.installation if by and self.installation else None
 
 
 def row_digest(row: Row) -> str:
