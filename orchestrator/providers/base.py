@@ -202,9 +202,9 @@ class Provider(Protocol):
     `kept` is the document of `contract` as the store holds it; drivers whose cloud keeps a
     paused endpoint by itself ignore it.
 
-    A method that changes asks `permit.check_standing` before each changing call, so that
-    WithdrawnError may end it between two of them. The call that makes an endpoint, or removes it
-    in order to pause it, is the last one of its method: before it nothing was made or removed.
+    WithdrawnError may end a method that changes before its first changing call, and where the
+    driver says so with `permit.ask_again`. The call that makes an endpoint, or removes it in order
+    to pause it, is the last one of its method: before it nothing was made or removed.
     """
 
     capabilities: Capabilities

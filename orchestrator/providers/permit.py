@@ -98,25 +98,25 @@ def unasked() -> Iterator[None]:
 
 
 def check_standing() -> None:
-    """Raise WithdrawnError when the change that this call is a part of is not wanted any more.
+    """Raise WithdrawnError when the change that this call begins is not wanted any more.
 
-    Drivers call it where a change can still be left without an effect on an endpoint, right before
-    the call that has one.
-    """
-    change = _STANDING.get()
-    if change is not None:
-        change.check()
-
-
-def check_beginning() -> None:
-    """Raise WithdrawnError where the first call of a change is not wanted any more.
-
-    What has begun is brought to its end: half a change would be nobody's wish.
+    Drivers call it last of all before a changing call is handed to the network. What has begun is
+    brought to its end: half a change would be nobody's wish. But see `ask_again`.
     """
     change = _STANDING.get()
     if change is not None and not change.begun:
         change.check()
         change.begun = True
+
+
+def ask_again() -> None:
+    """Let the next changing call be asked for too: what was sent so far has no effect by itself.
+
+    Drivers call it before the call of a change that makes, removes or updates an endpoint.
+    """
+    change = _STANDING.get()
+    if change is not None:
+        change.begun = False
 
 
 def note_call(name: str, *, effective: bool = True) -> None:

@@ -33,7 +33,7 @@ from orchestrator.providers.huggingface.failures import (
     unreadable,
 )
 from orchestrator.providers.pacing import HeldBackError, Pacer, Ticket
-from orchestrator.providers.permit import check_permit, check_standing, note_call
+from orchestrator.providers.permit import ask_again, check_permit, check_standing, note_call
 
 ATTEMPTS = 3
 FIRST_DELAY_S = 0.5
@@ -180,6 +180,7 @@ class Session:
         return self._changed(call)
 
     def _changed(self, call: Call) -> dict[str, Any]:
+        ask_again()
         answer = self._once(call, None, change=True)
         note_call(call.purpose)
         return answer

@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.domain.endpoints import JsonObject, Scaling
 from orchestrator.providers.base import BusyError, CapacityError, NotFoundError, RefusedError
-from orchestrator.providers.permit import check_standing
+from orchestrator.providers.permit import ask_again
 from orchestrator.providers.redaction import redact
 from orchestrator.providers.sagemaker import scaling
 from orchestrator.providers.sagemaker.bodies import Request
@@ -33,7 +33,7 @@ def finish_component(desk: Desk, request: Request, bounds: Scaling) -> bool:
     name = str(request["InferenceComponentName"])
     found = _described(desk, name)
     if found is None:
-        check_standing()
+        ask_again()
         desk.session.change("sagemaker", "CreateInferenceComponent", **request)
         return False
     if found.get("InferenceComponentStatus") == "Failed":

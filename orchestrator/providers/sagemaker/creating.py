@@ -20,7 +20,7 @@ from orchestrator.providers.base import (
     UnavailableError,
 )
 from orchestrator.providers.pacing import HeldBackError
-from orchestrator.providers.permit import WithdrawnError, check_standing
+from orchestrator.providers.permit import WithdrawnError, ask_again, unasked
 from orchestrator.providers.sagemaker import scaling
 from orchestrator.providers.sagemaker.bodies import Plan, Request, plan_of
 from orchestrator.providers.sagemaker.components import finish_component
@@ -109,11 +109,12 @@ def contains(whole: object, part: object) -> bool:
 
 def undo(desk: Desk, made: list[tuple[str, str]]) -> None:
     """Delete what this call has made, the last first; what cannot be deleted is only logged."""
-    for field, name in reversed(made):
-        try:
-            remove(desk, field, name)
-        except ProviderError as error:
-            _log.warning("%s %s is left over: %s", _KINDS[field][0], name, error)
+    with unasked():
+        for field, name in reversed(made):
+            try:
+                remove(desk, field, name)
+            except ProviderError as error:
+                _log.warning("%s %s is left over: %s", _KINDS[field][0], name, error)
 
 
 def _is_there(desk: Desk, field: str, request: Request) -> bool:
@@ -135,7 +136,7 @@ def _make(desk: Desk, plan: Plan) -> None:
         steps.insert(0, ("ModelName", plan.model))
     try:
         for field, request in steps:
-            check_standing()
+            ask_again()
             if ensure(desk, field, request):
                 made.append((field, str(request[field])))
         # Possibly an earlier attempt's: in doubt, so that it counts as ours once it is seen.
@@ -156,7 +157,7 @@ def create_endpoint(
 
     Raises ConflictError when the name is taken by another, `unseen` when that cannot be told yet.
     """
-    check_standing()
+    ask_again()
     try:
         desk.session.change("sagemaker", "CreateEndpoint", **request)
     except ThrottledError as error:

@@ -9,7 +9,7 @@ from orchestrator.providers.base import (
     NotFoundError,
     RefusedError,
 )
-from orchestrator.providers.permit import check_standing
+from orchestrator.providers.permit import ask_again
 from orchestrator.providers.sagemaker.components import pause_components
 from orchestrator.providers.sagemaker.contract import obstacles
 from orchestrator.providers.sagemaker.desk import Desk, has_components, require_still
@@ -78,7 +78,7 @@ def _pause_by_deletion(desk: Desk, name: str, kept: JsonObject) -> None:
         ResourceArn=desk.arn("endpoint-config", config, now.config),
         Tags=tag_list({PAUSED_TAG: name, KEPT_TAG: str(kept.get("digest"))}),
     )
-    check_standing()
+    ask_again()
     delete_endpoint(desk, name)
 
 

@@ -21,7 +21,7 @@ from orchestrator.providers.base import (
     UnavailableError,
 )
 from orchestrator.providers.pacing import HeldBackError, Ticket
-from orchestrator.providers.permit import check_beginning, note_call
+from orchestrator.providers.permit import check_standing, note_call
 from orchestrator.providers.redaction import MASK
 from orchestrator.providers.sagemaker.clients import Clients
 from orchestrator.providers.sagemaker.failures import UnreadableError, failure, http_date, lost
@@ -197,7 +197,7 @@ class AwsSession:
         keys = self._keys(doing)
         ticket = self._pacer.admit(doing, change=change)
         if change:
-            check_beginning()
+            check_standing()
         timing.sent()
         answer = self._send(service, operation, params)
         if not isinstance(answer, Exception):

@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.domain.endpoints import EndpointChange, Scaling
 from orchestrator.providers.base import ConflictError, RefusedError, SpecError
-from orchestrator.providers.permit import check_standing
+from orchestrator.providers.permit import ask_again
 from orchestrator.providers.sagemaker import scaling
 from orchestrator.providers.sagemaker.bodies import times
 from orchestrator.providers.sagemaker.choices import Choices
@@ -79,9 +79,9 @@ def _apply(desk: Desk, present: Present, change: EndpointChange) -> None:
     model = None
     if remodel or named & _OPTIONS_OF_THE_MODEL:
         model = new_model(desk, present, change)
-        check_standing()
+        ask_again()
     config = changed_config(desk, present, change, model if present.is_classic else None)
-    check_standing()
+    ask_again()
     if config is not None:
         _update_endpoint(desk, present, config, change)
     if not present.is_classic and (model is not None or named & _OPTIONS_OF_THE_COMPONENT):
