@@ -17,6 +17,7 @@ from orchestrator.providers.base import (
     ThrottledError,
     UnavailableError,
 )
+from orchestrator.providers.permit import WithdrawnError, ask_again, standing
 from orchestrator.providers.sagemaker.clients import Clients, price_region
 from orchestrator.providers.sagemaker.credentials import Reference
 from orchestrator.providers.sagemaker.options import SageMakerOptions
@@ -140,6 +141,25 @@ class TestChanges:
         wire = AwsWire(DeleteEndpoint=httpx2.Response(200))
         wire.session().change("sagemaker", "DeleteEndpoint", EndpointName="demo")
         assert wire.asked == {"sagemaker:DeleteEndpoint": 1}
+
+
+    def test_what_waits_for_its_pace_is_asked_for_after_that(self) -> None:
+        """Somebody wants something else while the call waits: it is not sent."""
+        throttled = refusal("ThrottlingException", "Rate exceeded", retry_after="3")
+        wire = AwsWire(DeleteEndpoint=throttled)
+        session = wire.session()
+
+        def check() -> None:
+            if wire.slept:
+                raise WithdrawnError("paused instead")
+
+        with standing(check):
+            with pytest.raises(ThrottledError):
+                session.change("sagemaker", "DeleteEndpoint", EndpointName="demo")
+            ask_again()
+            with pytest.raises(WithdrawnError):
+                session.change("sagemaker", "DeleteEndpoint", EndpointName="demo")
+        assert (wire.slept, len(wire.requests)) == ([3.0], 1)
 
 
 class TestPages:
