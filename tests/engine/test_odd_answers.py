@@ -91,3 +91,22 @@ def test_numbers_and_types_that_cannot_be_stop_nobody(stage: Stage, cloud: str) 
     stage.step()
     assert rows(stage) == ALL
     assert stage.events("account.failing") == []
+
+
+def test_a_configuration_that_was_answered_without_its_variants_is_asked_for_again(
+    sqlite_database: Database,
+) -> None:
+    """They tell what it hosts; without them its copies would go unseen for as long as we run."""
+    stage = open_aws_stage(sqlite_database)
+    stage.world.faults.add(
+        faults.missing_field("ProductionVariants"), path="/DescribeEndpointConfig$", count=1
+    )
+    stage.add_component("chat")
+    stage.run(minutes=8)
+    stage.adopt("chat")
+    stage.run(minutes=2)
+    stage.click("pause", "chat")
+    stage.run(minutes=20)
+    assert stage.operations("chat")[-1].status == "succeeded"
+    assert stage.endpoint("chat").status == "paused"
+    assert stage.intervals("chat")[-1].replicas_high == 0

@@ -37,10 +37,13 @@ class Memory(Generic[T]):
             if len(self._values) > self._most:
                 self._values.popitem(last=False)
 
-    def recall(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what is kept, else make and keep it; two threads may both make it."""
+    def recall(
+        self, key: Hashable, make: Callable[[], T], whole: Callable[[T], bool] = lambda _: True
+    ) -> T:
+        """Return what is kept, else make it, and keep it if it is whole; two threads may both."""
         found = self.get(key)
         if found is None:
             found = make()
-            self.put(key, found)
+            if whole(found):
+                self.put(key, found)
         return found

@@ -52,6 +52,11 @@ class Facts:
     gaps: list[str] = field(default_factory=list)
 
     @property
+    def half_told(self) -> bool:
+        """Return whether its configuration was answered without what tells what it hosts."""
+        return bool(self.config) and not _has_variants(self.config)
+
+    @property
     def hosts_components(self) -> bool:
         """Return whether this is an endpoint for inference components: no variant has a model."""
         variants = self.config.get("ProductionVariants") or ()
@@ -133,8 +138,10 @@ class Reader:
 
         key = (name, *_state(facts.endpoint))
         facts.config = self._optional(
-            facts, "config", lambda: self._configs.recall(key, describe), {}
+            facts, "config", lambda: self._configs.recall(key, describe, _has_variants), {}
         )
+        if facts.half_told:
+            facts.gaps.append("config: ProductionVariants")
         if _is_later(facts.config.get("CreationTime"), facts.endpoint.get("LastModifiedTime")):
             facts.gaps.append("config: made again after the endpoint took it")
         self._read_pending_config(facts)
@@ -153,7 +160,7 @@ class Reader:
 
         key = (name, *_state(facts.endpoint))
         facts.pending_config = self._optional(
-            facts, "pending config", lambda: self._configs.recall(key, describe), {}
+            facts, "pending config", lambda: self._configs.recall(key, describe, _has_variants), {}
         )
 
     def _read_models(self, facts: Facts) -> None:
@@ -177,7 +184,7 @@ class Reader:
             names = self._secret_names(name, str(raw.get("ModelArn") or ""))
             return described_model(raw, self._redactor, names)
 
-        return self._models.recall(key, describe)
+        return self._models.recall(key, describe, lambda found: bool(found.image))
 
     def _secret_names(self, model: str, arn: str) -> frozenset[str] | None:
         """Return which settings of a model of ours are secrets; None: it cannot be told."""
@@ -260,6 +267,11 @@ class Reader:
             reason = "is gone" if isinstance(error, NotFoundError) else "AWS refuses to tell"
         facts.gaps.append("tags" if what == "tags" else f"{what}: {reason}")
         return without
+
+
+def _has_variants(config: Row) -> bool:
+    """Tell whether a configuration was answered whole: an answer cut short is asked for again."""
+    return bool(config.get("ProductionVariants"))
 
 
 def utc(value: object) -> datetime | None:
