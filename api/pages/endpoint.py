@@ -21,7 +21,9 @@ from orchestrator.costs.figures import Burn, Figure
 from orchestrator.costs.report import CostReport, DayCost
 from orchestrator.domain.decide import Rule
 from orchestrator.domain.money import NANO
-from orchestrator.services import expiry_policies, find
+from orchestrator.services import expiry_policies, find, usual_times
+from orchestrator.services.context import Context
+from orchestrator.services.lengths import brief
 from orchestrator.services.overview import STALE_AFTER, confirmed_at
 from orchestrator.services.views import ComponentBurn, burning_components
 from orchestrator.services.why import Line, Why, explain
@@ -45,6 +47,7 @@ from orchestrator.store.tables import (
     Endpoint,
     IdlePolicy,
     MeterInterval,
+    Operation,
     Schedule,
 )
 
@@ -114,7 +117,16 @@ def endpoint_page(page: PageOf, ref: str) -> Response:
     with page.context.database.read() as session:
         endpoint = find.endpoint(session, ref)
         values = _values(session, endpoint, page.now)
+    values["usual"] = _usual(page.context, values["operation"])
     return page.render("endpoint.html", "/", **values)
+
+
+def _usual(context: Context, operation: Operation | None) -> str:
+    """Return how long what is under way usually takes, where that is known."""
+    if operation is None:
+        return ""
+    seconds = usual_times.usual_seconds(context, operation, make=False)
+    return "" if seconds is None else brief(timedelta(seconds=seconds))
 
 
 def _values(session: Session, endpoint: Endpoint, now: datetime) -> dict[str, Any]:

@@ -57,8 +57,8 @@ def create_endpoint(body: CreateBody, caller: Operator, change: ChangeDep) -> Re
     creation.check_references(caller, body.environment, body.secrets)
     with change.context.database.read() as session:
         there = find.account(session, body.account)
-    spec = body.spec()
-    warnings = change.before(caller, lambda: creation.checked(change.context, there, spec))
+    look = partial(creation.prepared, change.context, there, body.spec())
+    spec, warnings = change.before(caller, look)
 
     def work(session: Session) -> Done:
         account = find.account(session, body.account)
@@ -204,8 +204,8 @@ def change_endpoint(
             held = find.endpoint(session, ref)
             there = _account(session, held)
             current = creation.current_of(held)
-        checked = partial(creation.checked, change.context, there, wanted, current)
-        warnings = change.before(caller, checked)
+        look = partial(creation.prepared, change.context, there, wanted, current)
+        wanted, warnings = change.before(caller, look)
 
     def work(session: Session) -> Done:
         row = find.endpoint(session, ref)

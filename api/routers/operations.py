@@ -21,7 +21,7 @@ from orchestrator.api.schemas.operations import (
     operation_out,
 )
 from orchestrator.domain.plan import Kind
-from orchestrator.services import find, running
+from orchestrator.services import find, running, usual_times
 from orchestrator.services.context import Context
 from orchestrator.store import accounts, operations
 from orchestrator.store.operations import OperationFilter
@@ -101,7 +101,7 @@ async def get_operation(
             break
         await sleep(LOOK_EVERY_S)
         found = await anyio.to_thread.run_sync(_read, context, ref)
-    return found
+    return await anyio.to_thread.run_sync(_with_usual, context, found)
 
 
 @router.post(
@@ -113,7 +113,10 @@ async def get_operation(
 def cancel_operation(
     ref: OperationRef, caller: Operator, context: Ctx, change: ChangeDep
 ) -> Response:
-    """Cancel an operation that the cloud has not been asked for; its click is taken back."""
+    """Cancel an operation that the cloud has not been asked for; its click is taken back.
+
+    So may an update be that the cloud has certainly carried nothing out of, however often it tried.
+    """
 
     def work(session: Session) -> Done:
         operation = running.cancel(session, ref, change.asked(caller))
@@ -124,6 +127,16 @@ def cancel_operation(
     if not change.dry_run:
         context.vault.drop(ref)
     return response
+
+
+def _with_usual(context: Context, found: OperationOut) -> OperationOut:
+    """Add how long it usually takes to one under way; not stored, and too dear for each look."""
+    if found.status not in operations.ACTIVE:
+        return found
+    with context.database.read() as session:
+        row = find.operation(session, found.id)
+    told = usual_times.usual_seconds(context, row)
+    return found.model_copy(update={"usual_seconds": told})
 
 
 def _read(context: Context, ref: str) -> OperationOut:

@@ -74,7 +74,14 @@ class HardwareBody(Body):
     region: Part = Field(examples=["us-east-1"])
     instance_type: Part = Field(examples=["nvidia-l4"])
     instance_size: Part = Field(examples=["x1"])
-    accelerator: Annotated[str, Field(max_length=40, examples=["gpu"])] = ""
+    accelerator: Annotated[
+        str,
+        Field(
+            max_length=40,
+            examples=["gpu"],
+            description="Left out, the one that the account's price list has for the rest.",
+        ),
+    ] = ""
 
     def value(self) -> Hardware:
         """Return it as the domain's value."""

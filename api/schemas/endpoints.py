@@ -20,7 +20,8 @@ from orchestrator.domain.status import Status
 from orchestrator.services.views import ComponentBurn, EndpointView
 from orchestrator.store import expiry
 from orchestrator.store.endpoints import OURS
-from orchestrator.store.tables import Endpoint
+from orchestrator.store.tables import Account, Endpoint
+from orchestrator.store.vouching import vouched_for
 
 UNKNOWN = "?"
 
@@ -172,7 +173,10 @@ class EndpointOut(Answer):
     month_to_date: Money
     last_used_at: Instant | None
     first_seen_at: Instant
-    confirmed_at: Instant
+    confirmed_at: Instant = Field(
+        description="Until when what is told of it is known to have held: by its own last read, or "
+        "by the last whole listing of its account, whichever was later."
+    )
     created_at: Instant | None
     updated_at: Instant | None
     deleted_at: Instant | None
@@ -224,7 +228,7 @@ def endpoint_out(view: EndpointView) -> EndpointOut:
         unfinished=row.unfinished,
         **_shape(row),
         **_wanted(row),
-        **_instants(row),
+        **_instants(row, view.account),
     )
 
 
@@ -320,11 +324,11 @@ def _wanted(row: Endpoint) -> dict[str, Any]:
     }
 
 
-def _instants(row: Endpoint) -> dict[str, Any]:
+def _instants(row: Endpoint, account: Account) -> dict[str, Any]:
     return {
         "last_used_at": row.last_used_at,
         "first_seen_at": row.first_seen_at,
-        "confirmed_at": row.confirmed_at,
+        "confirmed_at": vouched_for(account, row),
         "created_at": row.cloud_created_at,
         "updated_at": row.cloud_updated_at,
         "deleted_at": row.deleted_at,

@@ -27,12 +27,14 @@ class Ref(Answer):
 
 
 class Step(Answer):
-    """One thing that was done for an operation."""
+    """One thing that was done for an operation, or the same several times in a row."""
 
     name: str = Field(examples=["pause"])
     at: Instant
     state: str = Field(examples=["accepted"])
     detail: str = Field("", examples=["attempt 1"])
+    times: int = Field(1, ge=1, description="How often the same was done or told in a row.")
+    last_at: Instant | None = Field(None, description="When for the last time; null where once.")
 
 
 class CloudWords(Answer):
@@ -70,7 +72,11 @@ class OperationOut(Answer):
         None, description="Since when its step lasts longer than usual; null if it does not."
     )
     usual_seconds: int | None = Field(
-        None, description="How long a step usually takes that was stuck.", examples=[240]
+        None,
+        description="How long it usually takes once the cloud has accepted it, by its kind and "
+        "hardware; of one that is stuck, how long its step usually takes. Told of one operation "
+        "under way; in lists, and of those that have ended, only where it was stuck.",
+        examples=[240],
     )
     version: str = Field(
         description="Changes with every step: give it to a long poll.", examples=["3f9c1e20a4b7"]
@@ -195,6 +201,6 @@ def hold_out(row: Hold, endpoint_name: str) -> HoldOut:
 
 
 def _step(stored: Mapping[str, Any]) -> Step:
-    return Step.model_validate(
-        {name: stored.get(name, "") for name in ("name", "at", "state", "detail")}
-    )
+    told = {name: stored.get(name, "") for name in ("name", "at", "state", "detail")}
+    again = {name: stored[name] for name in ("times", "last_at") if name in stored}
+    return Step.model_validate(told | again)

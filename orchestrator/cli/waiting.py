@@ -73,6 +73,14 @@ def stuck(operation: Operation, now: datetime) -> str:
     return f"usually {usual}, now {took}{cloud_says(operation)}"
 
 
+def usually(operation: Operation) -> str:
+    """Return how long an operation under way that is not stuck usually takes, where known."""
+    seconds = operation.get("usual_seconds")
+    if not seconds or operation.get("stuck_since") or operation["status"] in FINAL:
+        return ""
+    return f"usually {formats.duration(seconds)}"
+
+
 def cloud_says(operation: Operation) -> str:
     """Return the cloud's own words for an operation's endpoint, or nothing."""
     cloud = operation.get("cloud") or {}
@@ -82,7 +90,9 @@ def cloud_says(operation: Operation) -> str:
 
 def _sentence(operation: Operation, now: datetime) -> str:
     told = stuck(operation, now)
-    told = f", stuck: {told}" if told else cloud_says(operation)
+    usual = usually(operation)
+    usual = f", {usual}" if usual else ""
+    told = f", stuck: {told}" if told else f"{usual}{cloud_says(operation)}"
     return formats.plain(
         f"{operation['kind']} of {_target(operation)}: {operation['status']}{told}"
     )
@@ -149,9 +159,10 @@ class _Changes:
         self._last = ""
 
     def __call__(self, text: str) -> None:
-        state = text.partition(";")[0].partition(",")[0]
+        told = text.partition(";")[0]
+        state = told.partition(",")[0]
         if state != self._last:
-            _line(state)
+            _line(told.partition(", stuck")[0])
             self._last = state
 
 

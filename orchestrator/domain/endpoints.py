@@ -108,6 +108,28 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True)
+class Goal:
+    """What an endpoint will show once an update is done, for clouds that may go back from one.
+
+    `spec` are fields of a snapshot's `spec`, `replicas` its target, None where others move it.
+    `parts` tells that its status says nothing of the change: `moving` and `broken` do.
+    """
+
+    spec: JsonObject = field(default_factory=dict)
+    replicas: int | None = None
+    parts: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as it is kept with an operation."""
+        return {"spec": dict(self.spec), "replicas": self.replicas, "parts": self.parts}
+
+    @classmethod
+    def read(cls, kept: JsonObject) -> Goal:
+        """Return what `to_json` has made."""
+        return cls(kept["spec"], kept["replicas"], kept["parts"])
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """One endpoint as the cloud described it; a field that was missing is None and in `gaps`.
 
@@ -118,7 +140,9 @@ class Snapshot:
     what was read here; empty: that is not told. `unfinished` says in words what a creation in
     several steps still lacks, empty when it is whole. `ours` tells whether it bears the mark that
     its driver puts on what this installation makes, None where that is not told. `billed` counts
-    the replicas of a `rollout` too.
+    the replicas of a `rollout` too. `moving` says in words which part of it the cloud still
+    changes, `broken` which has failed and why, while its status need tell nothing of that.
+    `goal` is only in the answer to an update.
     """
 
     name: str
@@ -152,6 +176,9 @@ class Snapshot:
     unfinished: str = ""
     ours: bool | None = None
     gaps: tuple[str, ...] = ()
+    moving: str = ""
+    broken: str = ""
+    goal: Goal | None = None
     spec: JsonObject = field(default_factory=dict)
 
 

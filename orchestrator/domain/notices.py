@@ -60,6 +60,7 @@ NOTIFIABLE: Mapping[str, Severity] = {
     "notification.target_failing": Severity.WARNING,
     "operation.failed": Severity.CRITICAL,
     "operation.in_doubt": Severity.WARNING,
+    "operation.overtaken": Severity.WARNING,
     "operation.stuck": Severity.WARNING,
     "operation.waiting_for_capacity": Severity.WARNING,
     "operation.withdrawn": Severity.WARNING,

@@ -19,6 +19,8 @@ class State(StrEnum):
     """Nothing was sent."""
     RUNNING = "running"
     """A call was or may have been sent: it is in doubt."""
+    UNTOUCHED = "untouched"
+    """It was tried, and the cloud has certainly carried nothing of it out."""
     CONFIRMING = "confirming"
     """The cloud has accepted it."""
 
@@ -71,7 +73,7 @@ def _power(active: Kind, state: State, newer: Kind, *, in_parts: bool) -> Answer
         return _refused("it is not whole yet", f"{WAIT}, or delete it")
     if active is Kind.UPDATE and state is State.PENDING:
         return _refused("its change has not been sent yet", f"{WAIT}, or cancel it")
-    if active is Kind.UPDATE and newer is not Kind.PAUSE and state is not State.CONFIRMING:
+    if active is Kind.UPDATE and newer is not Kind.PAUSE and state is State.RUNNING:
         return _refused("its change has not been settled")
     return _SUPERSEDE
 
@@ -83,11 +85,14 @@ def _deletion(active: Kind, newer: Kind) -> Answer:
 
 
 def _update(active: Kind, state: State, *, in_parts: bool) -> Answer:
-    """A change of fields must not be lost, nor take the place of what has to be put back."""
+    """A change of fields must not be lost, nor take the place of what has to be put back.
+
+    One that the cloud has carried nothing out of may be corrected.
+    """
     if active in _STARTING and in_parts:
         return _refused("it is not whole yet")
     if active in _STARTING or active is Kind.UPDATE:
-        if state is State.CONFIRMING:
+        if state is State.CONFIRMING or (active is Kind.UPDATE and state is State.UNTOUCHED):
             return _SUPERSEDE
         remedy = f"{WAIT}, or cancel it" if state is State.PENDING else WAIT
         return _refused("the cloud has not accepted it yet", remedy)

@@ -3,28 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from orchestrator.domain.decide import Decision, Proposal, Rule
 from orchestrator.domain.idle import Activity
 from orchestrator.domain.plan import Action, Kind
 from orchestrator.domain.status import AWAKE, Wish
-from orchestrator.domain.supersede import Turn
+from orchestrator.domain.supersede import State, Turn
+from orchestrator.engine.steps import NO_CAPACITY
 from orchestrator.services.remembered import activity_to_json
-from orchestrator.services.requests import answer_to
+from orchestrator.services.requests import answer_to, state_of, told_of
 from orchestrator.store.observation import ManagedRow
 from orchestrator.store.tables import Endpoint, Json, Operation
 
+# For so long rules leave it to a person's update to get through, or to be settled.
+PATIENCE = timedelta(minutes=15)
 
-def gives_way(active: Operation, endpoint: Endpoint, kind: Kind) -> bool:
+
+def gives_way(active: Operation, endpoint: Endpoint, kind: Kind, now: datetime) -> bool:
     """Tell whether a rule's change may take the place of what is under way.
 
-    A create or update that may have been sent is settled before rules do anything else.
+    A create that may have been sent is settled before rules do anything else. So is an update, but
+    only for a while.
     """
-    in_doubt = active.kind in (Kind.CREATE, Kind.UPDATE) and active.status == "running"
-    if in_doubt and kind is not Kind.DELETE:
-        return False
+    if kind is not Kind.DELETE and active.status in ("pending", "running"):
+        if active.kind == Kind.UPDATE:
+            return _update_gives_way(active, kind, late=now - active.created_at > PATIENCE)
+        if active.kind == Kind.CREATE and active.status == "running":
+            return False
     return answer_to(active, endpoint, kind).turn is Turn.SUPERSEDE
+
+
+def _update_gives_way(active: Operation, kind: Kind, *, late: bool) -> bool:
+    """Tell it of an update: one without room may wait for days, others get through soon or late."""
+    match state_of(active):
+        case State.UNTOUCHED:
+            return late or active.outcome.startswith(NO_CAPACITY)
+        case State.PENDING:
+            return late
+        case _:  # in doubt: what costs money is stopped all the same
+            return late and kind in (Kind.PAUSE, Kind.SCALE_TO_ZERO)
+
+
+def overtaken_event(active: Operation, decision: Decision, by: str) -> Json:
+    """Return the event of a person's update that a rule has taken the place of."""
+    return {
+        "message": f"update of {active.endpoint_name}, asked for by {active.actor}, is given up: "
+        f"{decision.reason}; {told_of(active)}; ask for it again if it is still wanted",
+        "account_id": active.account_id,
+        "endpoint_id": active.endpoint_id,
+        "operation_id": active.id,
+        "data": {"rule": decision.rule, "id": decision.rule_id, "superseded_by": by},
+    }
 
 
 def is_stale(row: ManagedRow, decision: Decision, active: Operation | None) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from orchestrator.domain.endpoints import Snapshot
 from orchestrator.domain.plan import STARTS, Kind
 from orchestrator.domain.status import Status
 from orchestrator.engine import outside
 from orchestrator.engine.calls import Calls, restored_scaling
-from orchestrator.engine.goals import Progress, progress
+from orchestrator.engine.goals import Progress, goal_of, progress
 from orchestrator.engine.keeping import Keeper
 from orchestrator.engine.records import Records
 from orchestrator.engine.retries import capacity_wait, final
@@ -38,19 +39,72 @@ class Confirmer:
         reached = progress(operation, endpoint, now)
         if operation.kind == Kind.DELETE:
             self._confirm_gone(operation, endpoint, now)
-        elif reached is Progress.FAILED:
-            detail = endpoint.message or "the cloud gives no reason"
-            told = f"the cloud says {endpoint.cloud_state}: {detail}"
-            self._records.end(operation.id, "failed", told)
+        elif reached in (Progress.FAILED, Progress.ELSEWHERE):
+            self._missed(operation, endpoint, reached, now)
         elif reached is Progress.STALLED:
             self._go_on(operation, endpoint)
         elif reached is Progress.NOT_BEGUN and operation.kind != Kind.UPDATE:
             self._undone(operation, now)
-        elif reached is Progress.REACHED and not self._restoring(operation, endpoint, now):
+        elif reached is Progress.REACHED and not self._goes_on(operation, endpoint, now):
             self._records.end(operation.id, "succeeded", f"it is {endpoint.status}")
         elif now - (operation.accepted_at or now) > LONGEST_WAIT:
             told = f"still {endpoint.status} after {LONGEST_WAIT}"
             self._records.end(operation.id, "failed", told)
+
+    def _missed(
+        self, operation: Operation, endpoint: Endpoint, reached: Progress, now: datetime
+    ) -> None:
+        """It failed, or is at rest as something else: the end, unless the read may lag."""
+        late = now - (operation.accepted_at or now) > LONGEST_WAIT
+        updated = goal_of(operation) is not None and not late
+        if updated and not self._is_certain(operation, endpoint, now):
+            return
+        # A cloud may tell why it goes back only while it does.
+        reason = endpoint.message or operation.cloud_message or "the cloud gives no reason"
+        told = f"the cloud says {endpoint.cloud_state}: {reason}"
+        if reached is Progress.ELSEWHERE:
+            told = f"the cloud did not carry it out, and has what it had before: {reason}"
+        self._records.end(operation.id, "failed", told)
+
+    def _goes_on(self, operation: Operation, endpoint: Endpoint, now: datetime) -> bool:
+        """Tell whether something is still to come although the endpoint shows what was asked."""
+        return self._parts_move(operation, endpoint) or self._restoring(operation, endpoint, now)
+
+    def _parts_move(self, operation: Operation, endpoint: Endpoint) -> bool:
+        """Look at parts of which no status tells; True until they are at rest, as was asked."""
+        goal = goal_of(operation)
+        if goal is None or not goal.parts:
+            return False
+        snapshot = self._read(endpoint)
+        held, seen = self._records.load(operation.id)
+        if snapshot is None or snapshot.moving or seen is None or held.status != "confirming":
+            return True
+        if snapshot.broken:
+            self._records.end(operation.id, "failed", f"the cloud says: {snapshot.broken}")
+            return True
+        return progress(held, seen, self._records.now()) is not Progress.REACHED
+
+    def _is_certain(self, operation: Operation, endpoint: Endpoint, now: datetime) -> bool:
+        """Tell whether an update has missed its goal also by a read that cannot lag any more."""
+        if now - (operation.accepted_at or now) < outside.SETTLING:
+            return False  # it may still show what was there before
+        before = progress(operation, endpoint, now)
+        snapshot = self._read(endpoint)
+        held, seen = self._records.load(operation.id)
+        if snapshot is None or snapshot.moving or seen is None or held.status != "confirming":
+            return False
+        return progress(held, seen, now) is before
+
+    def _read(self, endpoint: Endpoint) -> Snapshot | None:
+        """Read an endpoint now, and store what is shown; None where that could not be read."""
+        asked_at = self._records.now()
+        try:
+            snapshot = self._provider.get_endpoint(endpoint.name)
+        except ProviderError as error:
+            self._records.heed(error)
+            return None
+        self._records.store_read(endpoint.id, snapshot, asked_at)
+        return snapshot
 
     def _undone(self, operation: Operation, now: datetime) -> None:
         """An accepted change does not show: a lagging read at first, then somebody's undoing."""

@@ -11,7 +11,7 @@ from sqlmodel import Session
 from orchestrator.domain.decide import DRAINING, Decision, Proposal, Rule, decide
 from orchestrator.domain.endpoints import BilledReplicas, Usage
 from orchestrator.domain.idle import Activity
-from orchestrator.domain.plan import Action, Limits, needed, plan
+from orchestrator.domain.plan import Action, Kind, Limits, needed, plan
 from orchestrator.domain.status import Status
 from orchestrator.engine import idle_budget, points, tombstones
 from orchestrator.engine.announcing import (
@@ -21,6 +21,7 @@ from orchestrator.engine.announcing import (
     gives_way,
     is_stale,
     kept,
+    overtaken_event,
     proposed,
     refused,
 )
@@ -36,6 +37,7 @@ from orchestrator.engine.remembering import Memory
 from orchestrator.engine.steps import supersede
 from orchestrator.engine.wanting import Wants, paced
 from orchestrator.services.context import Context
+from orchestrator.services.requests import told_of
 from orchestrator.services.rulebook import Rulebook, listed_activity, means_of
 from orchestrator.store import events, freeze, holds, locks, observation, operations
 from orchestrator.store.ids import new_id
@@ -209,7 +211,7 @@ class Decider:
         if endpoint is None:
             return  # a person was quicker; the next pass decides on what is then
         active = operations.lock_active(session, endpoint.id)
-        if active is not None and not gives_way(active, endpoint, action.kind):
+        if active is not None and not gives_way(active, endpoint, action.kind, now):
             return
         decision = action.decision
         yields = decision.rule is Rule.QUOTA
@@ -228,7 +230,10 @@ class Decider:
             created_at=now,
         )
         if active is not None:
-            why = f"{operation.rule} wants {action.kind}: {decision.reason}"
+            why = f"{operation.rule} wants {action.kind}: {decision.reason}; {told_of(active)}"
+            if active.kind == Kind.UPDATE and active.status != "confirming":
+                lost = overtaken_event(active, decision, operation.id)
+                events.record(session, at=now, kind="operation.overtaken", actor=ENGINE, **lost)
             supersede(session, active, why, now, by=operation.id)
             session.flush()
         session.add(operation)

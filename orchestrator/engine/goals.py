@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from orchestrator.domain.endpoints import Stop
+from orchestrator.domain.endpoints import Goal, Stop
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import AWAKE, IN_TRANSITION, Status
 from orchestrator.engine.retries import LANDING
@@ -15,13 +15,15 @@ from orchestrator.store.tables import Endpoint, Operation
 class Progress(StrEnum):
     """Where an operation stands, by what the cloud says of the endpoint.
 
-    `stalled`: accepted, but it needs another call of ours to go on.
+    `stalled`: accepted, but it needs another call of ours to go on. `elsewhere`: accepted, and at
+    rest as something else than what was asked for.
     """
 
     NOT_BEGUN = "not_begun"
     UNDER_WAY = "under_way"
     REACHED = "reached"
     STALLED = "stalled"
+    ELSEWHERE = "elsewhere"
     FAILED = "failed"
 
 
@@ -36,7 +38,7 @@ def progress(operation: Operation, endpoint: Endpoint, now: datetime) -> Progres
         case Kind.RESUME | Kind.CREATE:
             return _awake(operation, endpoint)
         case Kind.UPDATE:
-            return _updated(operation, status)
+            return _updated(operation, endpoint)
         case Kind.SCALE_TO_ZERO:
             return _zeroed(status)
         case _:  # a deletion is reached only by a direct read that finds nothing
@@ -77,10 +79,12 @@ def _awake(operation: Operation, endpoint: Endpoint) -> Progress:
     status = Status(endpoint.status)
     if _needs_a_call(operation, endpoint):
         return Progress.STALLED if operation.accepted_at else Progress.NOT_BEGUN
+    # Up after an update that failed, and yet none of it takes requests: that is no start.
+    useless = status is Status.UPDATE_FAILED and endpoint.ready_replicas == 0
+    if status is Status.FAILED or useless:
+        return Progress.FAILED if operation.accepted_at else Progress.NOT_BEGUN
     if status in (Status.RUNNING, Status.UPDATE_FAILED):
         return Progress.REACHED
-    if status is Status.FAILED:
-        return Progress.FAILED if operation.accepted_at else Progress.NOT_BEGUN
     if status in AWAKE:
         return Progress.UNDER_WAY
     accepted = operation.accepted_at
@@ -97,9 +101,31 @@ def _needs_a_call(operation: Operation, endpoint: Endpoint) -> bool:
     return short and endpoint.stop == Stop.RECREATE
 
 
-def _updated(operation: Operation, status: Status) -> Progress:
+def goal_of(operation: Operation) -> Goal | None:
+    """Return what the endpoint will show once an update is done, None where that is not told."""
+    kept = operation.request.get("goal")
+    return None if kept is None else Goal.read(kept)
+
+
+def _updated(operation: Operation, endpoint: Endpoint) -> Progress:
+    status, goal = Status(endpoint.status), goal_of(operation)
     if operation.accepted_at is None:
         return Progress.NOT_BEGUN
-    if status in (Status.UPDATE_FAILED, Status.FAILED):
+    # Where it cannot go on without another call, no capacity is the end of an update too.
+    no_room = status is Status.WAITING_FOR_CAPACITY and goal is not None
+    if no_room or status in (Status.UPDATE_FAILED, Status.FAILED):
         return Progress.FAILED
-    return Progress.UNDER_WAY if status in IN_TRANSITION else Progress.REACHED
+    if status in IN_TRANSITION:
+        return Progress.UNDER_WAY
+    return Progress.REACHED if goal is None else _compared(goal, endpoint)
+
+
+def _compared(goal: Goal, endpoint: Endpoint) -> Progress:
+    """Compare an endpoint at rest with what it was to become; what is not told is no difference."""
+    shown = endpoint.spec
+    if any(shown.get(name, value) != value for name, value in goal.spec.items()):
+        return Progress.ELSEWHERE
+    told = endpoint.target_replicas
+    if goal.replicas is not None and told is not None and told != goal.replicas:
+        return Progress.ELSEWHERE
+    return Progress.REACHED if goal.spec.keys() <= shown.keys() else Progress.UNDER_WAY

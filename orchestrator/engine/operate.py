@@ -21,7 +21,7 @@ from orchestrator.engine.goals import Progress, progress
 from orchestrator.engine.keeping import Keeper
 from orchestrator.engine.observe import Belief, Pass
 from orchestrator.engine.records import Records
-from orchestrator.engine.retries import LANDING, final, made_nothing
+from orchestrator.engine.retries import LANDING, TOLD, final, made_nothing
 from orchestrator.engine.steps import ENDED, NOT_RECEIVED, POSTED, add_step, first_posted
 from orchestrator.engine.stuck import Watcher
 from orchestrator.engine.upkeep import settle_kept
@@ -248,7 +248,7 @@ class Operator:
             except WithdrawnError:
                 self._keeper.unmark(endpoint, marked)
                 self._note_calls(operation_id, change.calls)
-                self._not_made(operation, endpoint)
+                self._not_made(operation, endpoint, effective=change.effective)
                 raise
             except ProviderError as error:
                 if made_nothing(error):
@@ -271,12 +271,12 @@ class Operator:
                 add_step(held, name, now, "done", "")
 
     def _posting(self, operation: Operation, endpoint: Endpoint | None) -> bool:
-        """Write that a call may make an endpoint from now on; False when it was overtaken."""
+        """Write that a call may reach the cloud from now on; False when it was overtaken."""
         now = self._records.now()
         with self._records.change(operation.id) as (session, held):
             if held.status != "running" or "cancel" in held.request:
                 return False
-            if held.kind == Kind.CREATE:
+            if held.kind in TOLD:
                 add_step(held, held.kind, now, POSTED, "")
             if held.kind in STARTS and endpoint is not None and endpoint.kept:
                 row = session.get_one(Endpoint, endpoint.id)
@@ -293,10 +293,12 @@ class Operator:
             row.landing_until = endpoint.landing_until
             session.add(row)
 
-    def _not_made(self, operation: Operation, endpoint: Endpoint | None) -> None:
-        """Take back that a call may make an endpoint: it was not sent in the end."""
+    def _not_made(
+        self, operation: Operation, endpoint: Endpoint | None, *, effective: bool
+    ) -> None:
+        """Take back that a call may reach the cloud: what has an effect was not sent in the end."""
         self._not_landing(endpoint)
-        if operation.kind == Kind.CREATE:
+        if operation.kind in TOLD and not effective:
             with self._records.change(operation.id) as (_, held):
                 add_step(held, held.kind, self._records.now(), NOT_RECEIVED, "")
 
@@ -340,6 +342,9 @@ class Operator:
             with self._records.change(operation_id) as (session, operation):
                 cause = operation.rule or operation.actor
                 self._records.store_echo(session, endpoint_id, snapshot, asked_at, cause)
+                if snapshot.goal is not None:
+                    goal = snapshot.goal.to_json()
+                    operation.request = {**operation.request, "goal": goal}
         self._accepted(operation_id, endpoint_id)
 
     def _accepted(self, operation_id: str, endpoint_id: str) -> None:
@@ -369,6 +374,8 @@ class Operator:
         if operation.status in ENDED:
             return
         if isinstance(error, NotFoundError) and endpoint is not None:
+            if operation.kind == Kind.UPDATE and not looking:
+                self._not_made(operation, endpoint, effective=bool(done))
             self._settled_by_looking(operation_id)
             return
         if isinstance(error, ConflictError) and operation.kind == Kind.CREATE and not looking:
@@ -380,7 +387,7 @@ class Operator:
             before = f"; carried out before that: {', '.join(done)}" if done else ""
             self._records.end(operation_id, "failed", f"{error}{before}")
             return
-        self._records.try_later(operation_id, error, sent=not looking)
+        self._records.try_later(operation_id, error, sent=not looking and not done)
 
     def _taken(self, operation: Operation, error: ProviderError) -> None:
         """A conflict on a create: ours if an earlier attempt may have gone through, else not."""

@@ -9,7 +9,7 @@ from sqlmodel import Session
 
 from orchestrator.costs.observe import Observation
 from orchestrator.domain.plan import STARTS, Kind
-from orchestrator.domain.status import AWAKE, Status, Wish
+from orchestrator.domain.status import AWAKE, IN_TRANSITION, Status, Wish
 from orchestrator.engine.apply import (
     ENGINE,
     Change,
@@ -40,6 +40,8 @@ def notice(session: Session, change: Change, at: datetime) -> None:
     endpoint = change.endpoint
     if may_land(endpoint, at):
         _landed(session, endpoint, at)
+    if change.before in IN_TRANSITION and change.after not in IN_TRANSITION:
+        _hurry(session, endpoint, at)
     wish = _meant(change)
     if wish is None or _is_ours(session, change, wish, at):
         return
@@ -74,6 +76,16 @@ def _landed(session: Session, endpoint: Endpoint, at: datetime) -> None:
         active.status, active.accepted_at, active.next_attempt_at = "running", None, None
         told = "a start that was asked for before has taken effect after all"
         add_step(active, active.kind, at, "again", told)
+        session.add(active)
+
+
+def _hurry(session: Session, endpoint: Endpoint, at: datetime) -> None:
+    """Let a stop or an update that waited for the end of a transition be tried at once."""
+    active = operations.lock_active(session, endpoint.id)
+    if active is None or active.kind in STARTS or active.status != "running":
+        return
+    if active.next_attempt_at is not None and active.next_attempt_at > at:
+        active.next_attempt_at = at
         session.add(active)
 
 

@@ -23,7 +23,7 @@ from orchestrator.engine.apply import (
     refresh,
 )
 from orchestrator.engine.observe import SHORT_WAIT, Belief, Pass, Reading, store_read
-from orchestrator.engine.retries import cool_down, kind_of, made_nothing, wait_for
+from orchestrator.engine.retries import TOLD, cool_down, kind_of, made_nothing, wait_for
 from orchestrator.engine.steps import ENDED, NO_CAPACITY, NOT_RECEIVED, add_step, end
 from orchestrator.providers.base import (
     AmbiguousError,
@@ -155,7 +155,7 @@ class Records:
                 return
             wait = wait_for(operation, error)
             state = "unknown" if isinstance(error, AmbiguousError) else "refused for now"
-            if sent and operation.kind == Kind.CREATE and made_nothing(error):
+            if sent and operation.kind in TOLD and made_nothing(error):
                 state = NOT_RECEIVED
             add_step(operation, operation.kind, now, state, str(error))
             operation.next_attempt_at = now + wait

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import AWAKE
 from orchestrator.providers.base import (
     AmbiguousError,
@@ -19,14 +20,17 @@ from orchestrator.store.tables import Endpoint, Operation
 
 # A call whose answer was lost has taken effect within this time, or never will.
 LANDING = timedelta(minutes=5)
+# Of these it is written down whether a call of theirs may have reached the cloud.
+TOLD = (Kind.CREATE, Kind.UPDATE)
 FIRST_RETRY = timedelta(seconds=2)
 LONGEST_RETRY = timedelta(minutes=5)
 # Who is told when to come again comes then, but not for ever: each attempt costs many reads.
 PATIENT_ATTEMPTS = 4
 CAPACITY_RETRY = timedelta(minutes=2)
 LONGEST_CAPACITY = timedelta(minutes=15)
-# A transition that forbids a change takes minutes.
+# A transition that forbids a change takes minutes; one that hangs is asked about ever less often.
 BUSY_RETRY = timedelta(seconds=30)
+LONGEST_BUSY = timedelta(minutes=5)
 # An endpoint that changes between two readings so often is somebody's work in progress.
 MOST_CHANGES = 5
 FIRST_COOL_DOWN = timedelta(minutes=1)
@@ -41,7 +45,7 @@ def final(operation: Operation, error: ProviderError) -> bool:
 
 
 def made_nothing(error: ProviderError) -> bool:
-    """Tell whether a failed call certainly made no endpoint."""
+    """Tell whether a failed call certainly did nothing."""
     in_doubt = isinstance(error, ThrottledError) and error.in_doubt
     return not in_doubt and not isinstance(error, AmbiguousError)
 
@@ -51,6 +55,12 @@ def capacity_wait(operation: Operation) -> timedelta:
     return min(CAPACITY_RETRY * (1 << min(max(operation.attempts - 1, 0), 6)), LONGEST_CAPACITY)
 
 
+def busy_wait(operation: Operation) -> timedelta:
+    """Return how long to wait for the end of a transition: longer after a few attempts."""
+    longer = min(max(operation.attempts - PATIENT_ATTEMPTS, 0), 6)
+    return min(BUSY_RETRY * (1 << longer), LONGEST_BUSY)
+
+
 def wait_for(operation: Operation, error: ProviderError) -> timedelta:
     """Return how long to wait before the same call is made again."""
     if isinstance(error, ThrottledError) and error.retry_after is not None:
@@ -58,7 +68,7 @@ def wait_for(operation: Operation, error: ProviderError) -> timedelta:
     if isinstance(error, CapacityError):
         return capacity_wait(operation)
     if isinstance(error, BusyError):
-        return BUSY_RETRY
+        return busy_wait(operation)
     return _longer(operation.attempts)
 
 

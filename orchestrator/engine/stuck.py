@@ -12,13 +12,9 @@ from orchestrator.engine.apply import ENGINE
 from orchestrator.engine.records import Records
 from orchestrator.engine.steps import ENDED, add_step
 from orchestrator.services.lengths import brief
-from orchestrator.store import events, observation, operations
+from orchestrator.services.usual_times import CLOUD, history
+from orchestrator.store import events, observation
 from orchestrator.store.tables import Endpoint, Operation
-
-HISTORY = timedelta(days=90)
-MOST_READ = 200
-# The name of the step that tells what the cloud said of an operation under way.
-CLOUD = "cloud"
 
 
 class Watcher:
@@ -69,12 +65,9 @@ class Watcher:
 
     def _history(self, kind: str) -> list[Spent]:
         if kind not in self._known:
-            since = self._records.now() - HISTORY
-            provider = self._records.account.provider
+            provider, now = self._records.account.provider, self._records.now()
             with self._records.context.database.read() as session:
-                rows = operations.succeeded(session, kind, provider, since, MOST_READ)
-            found = [_spent(operation, hardware) for operation, hardware in rows]
-            self._known[kind] = [one for one in found if one is not None]
+                self._known[kind] = history(session, kind, provider, now)
         return self._known[kind]
 
     def _flag(self, session: Session, held: Operation, found: Usual, now: datetime) -> None:
@@ -95,20 +88,6 @@ def step_since(operation: Operation, endpoint: Endpoint | None) -> datetime:
     if endpoint is not None and operation.status == "confirming":
         return max(begun, endpoint.status_since)
     return begun
-
-
-def _spent(operation: Operation, hardware: str) -> Spent | None:
-    started, accepted = operation.started_at, operation.accepted_at
-    if started is None or accepted is None or operation.finished_at is None:
-        return None
-    if not any(step["name"] == CLOUD for step in operation.steps):
-        return None  # it ended in the pass that began it: nothing was to be done, or waited for
-    return Spent(
-        hardware,
-        started - operation.created_at,
-        accepted - started,
-        operation.finished_at - accepted,
-    )
 
 
 def _words(operation: Operation) -> tuple[str, str]:

@@ -61,6 +61,12 @@ class ProviderPool:
             self._made[account.id] = (identity, provider)
             return provider
 
+    def made(self, account: Account) -> Provider | None:
+        """Return the account's driver where this process has one already."""
+        with self._lock:
+            known = self._made.get(account.id)
+            return None if known is None else known[1]
+
     def pacing_report(self) -> tuple[PaceReport, ...]:
         """Return calls, refusals, waits and the present rate, by account and API."""
         return self._pacing.report()

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from sqlmodel import Session
 
 from orchestrator.costs.rates import replica_rate
-from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, Hardware, Scaling
+from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, Scaling
 from orchestrator.domain.money import amount_for
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import Wish
 from orchestrator.providers.base import CredentialsError, SpecError
-from orchestrator.services import bindings, specs
+from orchestrator.services import bindings, hardware, specs
 from orchestrator.services.clicks import deleting
 from orchestrator.services.context import Context, Secrets
-from orchestrator.services.errors import ServiceError, conflict, invalid, nearest
+from orchestrator.services.errors import ServiceError, conflict, invalid
 from orchestrator.services.expiry import Wanted, at_creation, warnings_at_creation
 from orchestrator.services.requests import (
     Asked,
@@ -29,9 +30,10 @@ from orchestrator.services.requests import (
 from orchestrator.services.tokens import Caller, Scope
 from orchestrator.store import endpoints, events, ledger, locks, operations
 from orchestrator.store import expiry as expiry_rows
-from orchestrator.store.tables import Account, Endpoint, Json, Offer, Operation
+from orchestrator.store.tables import Account, Endpoint, Json, Operation
 
 SECONDS_PER_MONTH = 730 * 3600
+Wants = TypeVar("Wants", bound=EndpointSpec | EndpointChange)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +99,8 @@ def request_create(
     check_account(session, account.id)
     specs.check_words(spec)
     _check_name(session, account, spec.name)
-    offers = _hardware_offers(session, account)
-    warnings = (*warnings, *_check_hardware(spec.hardware, offers, spec.scaling.max_replicas))
+    offers = hardware.offers_of(session, account)
+    warnings = (*warnings, *hardware.checked(spec.hardware, offers, spec.scaling.max_replicas))
     lives = {"expiry": at_creation(session, account.id, labels, expiry, asked)}
     warnings += warnings_at_creation(account, spec.name, lives["expiry"])
     parcel = specs.pack(spec)
@@ -143,17 +145,17 @@ def request_update(
             f"{endpoint.name} was deleted to pause it, so there is nothing to change.",
             remedy=f"Resume it first: POST /v1/endpoints/{endpoint.id}/resume.",
         )
-    offers = _hardware_offers(session, account)
+    offers = hardware.offers_of(session, account)
     scaling = change.scaling or Scaling(endpoint.min_replicas or 0, endpoint.max_replicas or 1)
     new = _new_replicas(endpoint, change, scaling)
     if change.hardware is not None:
-        _check_move(endpoint, change.hardware)
-        warnings += _check_hardware(
+        hardware.check_move(endpoint, change.hardware)
+        warnings += hardware.checked(
             change.hardware, offers, max(new, scaling.max_replicas if change.scaling else 1)
         )
     elif endpoint.hardware_key in offers:
         grown = scaling.max_replicas - endpoint.billed_expected if change.scaling else 0
-        warnings += tuple(_about_quota(offers[endpoint.hardware_key], max(new, grown)))
+        warnings += tuple(hardware.about_quota(offers[endpoint.hardware_key], max(new, grown)))
     parcel = specs.pack(change)
     _check_reach(parcel.secrets, engine_here)
     operation = open_operation(
@@ -278,6 +280,18 @@ def current_of(endpoint: Endpoint) -> Json:
     return {**endpoint.spec, **bounds}
 
 
+def prepared(
+    context: Context, account: Account, wanted: Wants, current: Json | None = None
+) -> tuple[Wants, tuple[str, ...]]:
+    """Return what is asked for with what the price list adds to it, and what the driver warns of.
+
+    Raises ServiceError as `checked` does, and 422 for hardware that is not on the list.
+    """
+    with context.database.read() as session:
+        whole = hardware.completed(session, account, wanted)
+    return whole, checked(context, account, whole, current)
+
+
 def checked(
     context: Context,
     account: Account,
@@ -325,58 +339,6 @@ def _check_name(session: Session, account: Account, name: str) -> None:
     active = operations.active_create(session, account.id, name)
     if active is not None:
         raise busy(active)
-
-
-def _hardware_offers(session: Session, account: Account) -> dict[str, Offer]:
-    """Return what replicas can run on; the list also prices what is billed beside them."""
-    listed = ledger.offers(session, account.id)
-    return {key: offer for key, offer in listed.items() if offer.component == ledger.COMPUTE}
-
-
-def _check_hardware(
-    hardware: Hardware, offers: Mapping[str, Offer], replicas: int
-) -> tuple[str, ...]:
-    """Return warnings. Raises ServiceError 422 for hardware that the price list does not have."""
-    if not offers:
-        return ("The price list has not been read yet: hardware and price are unchecked.",)
-    offer = offers.get(hardware.key)
-    if offer is None:
-        raise invalid(
-            "hardware",
-            f"{hardware.key} is not on the price list of this account.",
-            remedy=nearest(hardware.key, offers),
-        )
-    return tuple(_warnings(offer, replicas))
-
-
-def _warnings(offer: Offer, replicas: int) -> Sequence[str]:
-    found = []
-    if offer.status and offer.status != "available":
-        found.append(f"The cloud calls this hardware {offer.status}.")
-    if offer.nano_per_hour is None:
-        found.append("Its price is not known.")
-    return [*found, *_about_quota(offer, replicas)]
-
-
-def _about_quota(offer: Offer, replicas: int) -> Sequence[str]:
-    """Return a warning where so many replicas more, for a rollout too, may not fit."""
-    if offer.quota_max is None or replicas <= 0:
-        return []
-    left = offer.quota_max - (offer.quota_used or 0)
-    if left >= (offer.quota_each or offer.accelerators) * replicas:
-        return []
-    unit = "replicas" if offer.quota_each == 1 else "accelerators"
-    return [f"The quota has {left} {unit} left; this may need more."]
-
-
-def _check_move(endpoint: Endpoint, hardware: Hardware) -> None:
-    held = endpoint.hardware_key.split("/")
-    if held[:2] != [hardware.vendor, hardware.region]:
-        raise invalid(
-            "hardware",
-            f"An endpoint cannot move away from {'/'.join(held[:2])}.",
-            remedy="Create another one there.",
-        )
 
 
 def _priced(requested: Requested, rate: int | None, scaling: Scaling) -> Requested:

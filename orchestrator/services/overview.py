@@ -20,6 +20,7 @@ from orchestrator.store.freeze import Freeze
 from orchestrator.store.ledger_reads import SpanFilter
 from orchestrator.store.overview import TEAM, FleetQuery, FleetRecord
 from orchestrator.store.tables import Account, Endpoint, Hold, Operation
+from orchestrator.store.vouching import vouched_for
 
 STALE_AFTER = timedelta(minutes=2)
 DAYS = 30
@@ -236,11 +237,7 @@ def _rows(
 
 def confirmed_at(endpoint: Endpoint, known: Mapping[str, Account]) -> datetime:
     """Return when an endpoint was last seen: itself, or in a whole listing of its account."""
-    account = known.get(endpoint.account_id)
-    unsure = endpoint.missing_since is not None or endpoint.restless
-    if account is None or account.confirmed_at is None or unsure:
-        return endpoint.confirmed_at
-    return max(endpoint.confirmed_at, account.confirmed_at)
+    return vouched_for(known.get(endpoint.account_id), endpoint)
 
 
 def _teams(session: Session, burning: BurnNow, spent: Mapping[str, Figure]) -> tuple[TeamLine, ...]:

@@ -14,7 +14,7 @@ from orchestrator.providers.base import ProviderError
 from orchestrator.services import clicks
 from orchestrator.services.context import Context
 from orchestrator.services.errors import conflict
-from orchestrator.services.requests import Asked, busy, close
+from orchestrator.services.requests import Asked, busy, close, told_of
 from orchestrator.store import accounts, events, holds, locks, operations, schedules
 from orchestrator.store.tables import Endpoint, Operation
 
@@ -66,15 +66,16 @@ def release(
 def _check_leave(active: Operation, endpoint: Endpoint) -> None:
     """Refuse to walk away from what only we know to finish, or what is in doubt."""
     owed = endpoint.unfinished or endpoint.kept
-    if active.status == "running" or active.kind == Kind.DELETE:
+    in_doubt = active.status == "running" and not operations.is_untouched(active)
+    if in_doubt or active.kind == Kind.DELETE:
         raise busy(active)
     if active.status == "confirming" and owed and endpoint.stop_sent_at is None:
         raise busy(active)
 
 
 def _leave_to_the_cloud(session: Session, active: Operation, asked: Asked) -> str:
-    if active.status == "pending":
-        why = f"{asked.actor} released the endpoint; nothing was sent"
+    if active.status == "pending" or operations.is_untouched(active):
+        why = f"{asked.actor} released the endpoint; {told_of(active)}"
         close(session, active, "cancelled", why, at=asked.now, by=asked.actor)
         return ""
     said = f" ({active.cloud_state})" if active.cloud_state else ""

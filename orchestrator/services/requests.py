@@ -14,6 +14,13 @@ from orchestrator.store import accounts, events, freeze, locks, operations
 from orchestrator.store.ids import new_id
 from orchestrator.store.tables import Account, Endpoint, Json, Operation
 
+_TOLD = {
+    State.PENDING: "nothing was sent",
+    State.RUNNING: "it may have been sent",
+    State.UNTOUCHED: "nothing of it was carried out",
+    State.CONFIRMING: "the cloud had accepted it",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -146,7 +153,17 @@ def answer_to(active: Operation, endpoint: Endpoint, kind: Kind) -> Answer:
     """Return what a request for `kind` does to the operation under way on an endpoint."""
     owed = bool(endpoint.unfinished or endpoint.kept)
     in_parts = owed and active.kind in STARTS
-    return turn(Kind(active.kind), State(active.status), kind, in_parts=in_parts)
+    return turn(Kind(active.kind), state_of(active), kind, in_parts=in_parts)
+
+
+def state_of(active: Operation) -> State:
+    """Return how far an operation under way has come."""
+    return State.UNTOUCHED if operations.is_untouched(active) else State(active.status)
+
+
+def told_of(active: Operation) -> str:
+    """Return what is known to have been done of an operation that another takes the place of."""
+    return _TOLD[state_of(active)]
 
 
 def under_way(session: Session, endpoint: Endpoint, kind: Kind) -> Operation | None:
@@ -170,9 +187,7 @@ def _supersede(session: Session, endpoint: Endpoint, newer: Operation) -> None:
     answer = answer_to(active, endpoint, Kind(newer.kind))
     if answer.turn is Turn.REFUSE:
         raise refused(active, Kind(newer.kind), answer)
-    sent = {"running": "it may have been sent", "confirming": "the cloud had accepted it"}
-    told = sent.get(active.status, "nothing was sent")
-    why = f"{newer.actor} asked for {newer.kind}; {told}"
+    why = f"{newer.actor} asked for {newer.kind}; {told_of(active)}"
     active.superseded_by = newer.id
     close(session, active, "superseded", why, at=newer.created_at)
     session.flush()  # one active operation per endpoint: the old one leaves before the new comes

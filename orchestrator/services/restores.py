@@ -55,7 +55,8 @@ class Touched:
 class Report:
     """What a person should look at before the engine may act again.
 
-    `unseen` names the accounts that were not looked at since; of them nothing is known yet.
+    `unseen` names the accounts that were not looked at since, of which nothing is known yet, and
+    `seen` those that were.
     """
 
     found: Restoration
@@ -63,6 +64,7 @@ class Report:
     operations: Sequence[Operation]
     deletions: Sequence[Endpoint]
     unseen: Sequence[str]
+    seen: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the report for programs; `at` is when the cloud or the store says it happened."""
@@ -77,6 +79,7 @@ class Report:
             "thawed_at": _text(found.thawed_at),
             "thawed_by": found.thawed_by,
             "unseen": list(self.unseen),
+            "seen": list(self.seen),
             "endpoints": [one.as_json() for one in self.touched],
             "operations": [
                 {
@@ -187,6 +190,8 @@ def report(session: Session, found: Restoration, now: datetime) -> Report:
     live = accounts.live(session)
     names = {account.id: account.name for account in live}
     rows = restorations.touched_since(session, found.account_id, since, until, MOST_LISTED)
+    mine = [account for account in live if found.account_id in (None, account.id)]
+    unseen = [account.name for account in mine if not _is_seen(account, found)]
     return Report(
         found,
         [
@@ -198,13 +203,14 @@ def report(session: Session, found: Restoration, now: datetime) -> Report:
             *restorations.meant_deleted(session, found.account_id),
             *restorations.to_be_deleted(session, found.account_id),
         ],
-        [
-            account.name
-            for account in live
-            if found.account_id in (None, account.id)
-            and (account.confirmed_at is None or account.confirmed_at < found.found_at)
-        ],
+        unseen,
+        [account.name for account in mine if _is_seen(account, found)],
     )
+
+
+def _is_seen(account: Account, found: Restoration) -> bool:
+    """Tell whether all of an account was looked at since the store was found to be older."""
+    return account.confirmed_at is not None and account.confirmed_at >= found.found_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +275,8 @@ def _doubt(session: Session, operation: Operation, found: Restoration, asked: As
     # As after a lost answer: the cloud is asked before anything is sent.
     held.attempts = max(held.attempts, 1)
     operations.add_step(held, "restored", asked.now, "doubtful", what)
+    if held.kind == Kind.UPDATE:  # it may have been sent after the backup
+        operations.add_step(held, held.kind, asked.now, operations.POSTED, "")
     session.add(held)
     events.record(
         session,

@@ -6,14 +6,14 @@ container, is compared with what was last asked for here. Endpoints are never de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sqlmodel import Session
 
 from orchestrator.domain.endpoints import EndpointChange, EndpointSpec
 from orchestrator.domain.money import format_dollars
-from orchestrator.services import creation
+from orchestrator.services import creation, hardware
 from orchestrator.services.bindings import NEVER
 from orchestrator.services.context import Context
 from orchestrator.services.creation import Requested
@@ -134,7 +134,7 @@ class EndpointSection:
             changed += _spec_changes(before.get("spec", {}), shown_spec(packed(step.ask)))
             notes += _costs(requested)
             operation = requested.operation.id
-        if changed:
+        if changed or operation:
             return Item(SECTION, name, Action.CHANGE, changed, notes, operation)
         if step.active is not None and step.active.kind == "update":
             return Item(SECTION, name, Action.UNDER_WAY, operation=step.active.id)
@@ -190,17 +190,19 @@ def step_of(session: Session, name: str, wanted: Wanted) -> Step:
     row = endpoints.live_by_name(session, account.id, own_name)
     if row is not None:
         active = operations.active_for(session, row.id)
-        return Step(account, row, _ask(session, row, wanted), active)
+        ask = hardware.completed(session, account, _ask(session, row, wanted))
+        return Step(account, row, ask, active)
     if wanted.whole is None:
         raise invalid(
             "",
             f"There is no endpoint {name}.",
             remedy="To create it, give repository, hardware and scaling in its `spec`.",
         )
+    whole = hardware.completed(session, account, wanted.whole)
     active = operations.active_create(session, account.id, own_name)
     if active is None:
-        return Step(account, None, wanted.whole)
-    if active.request.get("spec") != packed(wanted.whole):
+        return Step(account, None, whole)
+    if active.request.get("spec") != packed(whole):
         raise busy(active)
     return Step(account, None, NOTHING, active)
 
@@ -236,10 +238,21 @@ def hides_values(session: Session, found: Collection[Endpoint]) -> list[str]:
 
 
 def _ask(session: Session, row: Endpoint, given: Wanted) -> EndpointChange:
-    """Return the part of a change that is not so already."""
+    """Return the part of a change that is to be asked for."""
     if given.change == NOTHING:
         return NOTHING
     asked = rules.requests_of(session, [row.id]).get(row.id, ())
+    change = _missing(row, given, asked)
+    sure = [one for one in asked if not operations.is_untouched(one)]
+    if change == NOTHING or len(sure) == len(asked):
+        return change
+    # It takes the place of an update of which nothing was carried out: all of that is missing.
+    whole = _missing(row, given, sure)
+    return change if whole == NOTHING else whole
+
+
+def _missing(row: Endpoint, given: Wanted, asked: Sequence[Operation]) -> EndpointChange:
+    """Return the part of a change that neither is so nor was asked for."""
     known = present_spec(row, asked)
     change = with_timer(given.change, known, asked, keeps=given.keeps_timer)
     wanted = packed(change)

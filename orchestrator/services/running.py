@@ -21,11 +21,11 @@ ENGINE = "engine"
 
 
 def cancel(session: Session, operation_id: str, asked: Asked) -> Operation:
-    """Cancel an operation that nothing was sent for; what its click had asked for is put back.
+    """Cancel an operation that nothing came of yet; what its click had asked for is put back.
 
     A create that may have been sent goes on until it is known what came of it: what appears is
     deleted. Raises ServiceError: 404 for an unknown one, 409 for one that a rule asked for, that
-    was sent, or that has ended.
+    was sent (but an update of which the cloud has certainly done nothing), or that has ended.
     """
     operation = operations.lock(session, operation_id)
     if operation is None:
@@ -33,9 +33,10 @@ def cancel(session: Session, operation_id: str, asked: Asked) -> Operation:
     if _is_unborn(operation) and operation.status == "running":
         return _abandon(session, operation, asked)
     _check_cancellable(operation)
-    close(
-        session, operation, "cancelled", f"{asked.actor} cancelled it", at=asked.now, by=asked.actor
-    )
+    why = f"{asked.actor} cancelled it"
+    if operations.is_untouched(operation):
+        why = f"{why}; nothing of it was carried out"
+    close(session, operation, "cancelled", why, at=asked.now, by=asked.actor)
     _undo_click(session, operation, asked)
     return operation
 
@@ -94,17 +95,26 @@ def _check_cancellable(operation: Operation) -> None:
             "It is the pause of a deletion with grace.",
             remedy=f"Call that off: POST /v1/endpoints/{operation.endpoint_id}/undelete.",
         )
-    if operation.status != "pending":
-        remedy = "Ask for the opposite: that takes its place."
-        if operation.kind == Kind.CREATE:
-            remedy = f"Delete the endpoint: DELETE /v1/endpoints/{operation.endpoint_id}."
-        elif operation.kind in (Kind.UPDATE, Kind.DELETE):
-            remedy = "Wait until it has ended."
-        raise conflict(
-            "already_sent",
-            "The cloud has been asked for it; that cannot be called back.",
-            remedy=remedy,
-        )
+    if operation.status != "pending" and not operations.is_untouched(operation):
+        raise conflict("already_sent", _sent(operation), remedy=_instead(operation))
+
+
+def _sent(operation: Operation) -> str:
+    if operation.kind == Kind.UPDATE and operation.status == "running":
+        return "The cloud may have been asked for it, and its answer is awaited or was lost."
+    return "The cloud has been asked for it; that cannot be called back."
+
+
+def _instead(operation: Operation) -> str:
+    match Kind(operation.kind):
+        case Kind.CREATE:
+            return f"Delete the endpoint: DELETE /v1/endpoints/{operation.endpoint_id}."
+        case Kind.UPDATE:
+            return "Wait until it has ended, or pause the endpoint: that takes its place."
+        case Kind.DELETE:
+            return "Wait until it has ended."
+        case _:
+            return "Ask for the opposite: that takes its place."
 
 
 def _undo_click(session: Session, operation: Operation, asked: Asked) -> None:

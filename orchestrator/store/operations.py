@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from sqlalchemy import bindparam, func, or_
 from sqlmodel import Session, col, select
 
 from orchestrator.domain.decide import Rule
+from orchestrator.domain.plan import Kind
 from orchestrator.store import columns, locks
 from orchestrator.store.paging import Key, Position, beyond
 from orchestrator.store.tables import Account, Endpoint, Json, Operation
 
 ACTIVE = ("pending", "running", "confirming")
 ENDED = ("succeeded", "failed", "superseded", "cancelled")
-STEPS_KEPT = 40
+# So many are kept, the first of them whatever follows.
+STEPS_KEPT, FIRST_KEPT = 40, 5
+# So many steps at most make up one round of what is tried again and again.
+LONGEST_ROUND = 4
 _BY_ID = select(Operation).where(Operation.id == bindparam("id"))
 _IN_ACCOUNT = (
     select(Operation)
@@ -30,8 +35,10 @@ _OF_ENDPOINTS = select(Operation).where(
 _WANTED = select(col(Operation.status), col(Operation.request)).where(
     Operation.id == bindparam("id")
 )
-# The step of a start whose request may have reached the cloud, and the one that rules it out.
+# The step of a start or update that may have reached the cloud, and the one that rules it out.
 POSTED, NOT_RECEIVED = "posted", "not received"
+# How the detail of a step begins that only counts.
+ATTEMPT = "attempt "
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,31 +142,70 @@ def lock_active(session: Session, endpoint_id: str) -> Operation | None:
 
 
 def add_step(operation: Operation, name: str, at: datetime, state: str, detail: str) -> None:
-    """Append a step; the oldest are dropped beyond a number, but none that tells of a doubt."""
+    """Append a step; a round that repeats the one before is counted in that.
+
+    Beyond a number some are dropped: neither the first few, nor what tells of a doubt.
+    """
     step: Json = {"name": name, "at": at.isoformat(), "state": state, "detail": detail[:500]}
-    steps = [*operation.steps, step]
+    steps = _folded([*operation.steps, step])
     while len(steps) > STEPS_KEPT:
         del steps[_least(steps)]
     operation.steps = steps
 
 
-def _least(steps: Sequence[Json]) -> int:
-    """Return which step tells least: a start that was not received makes its posting harmless."""
-    marks = [place for place, step in enumerate(steps) if step["state"] in (POSTED, NOT_RECEIVED)]
-    for place in range(len(steps) - 1):
-        if place not in marks:
-            return place
-    return 1
+def _folded(steps: list[Json]) -> list[Json]:
+    """Return steps with the last round counted in the one before, where it tells the same."""
+    for length in range(1, min(LONGEST_ROUND, len(steps) // 2) + 1):
+        before, last = steps[-2 * length : -length], steps[-length:]
+        if all(map(_is_repeated, before, last)):
+            return [*steps[: -2 * length], *map(_counted, before, last)]
+    return steps
+
+
+def _is_repeated(before: Json, last: Json) -> bool:
+    """Tell whether a step tells the same again; each posting, and its end, stands for itself."""
+    return _told(before) == _told(last) and last["state"] not in (POSTED, NOT_RECEIVED)
+
+
+def _told(step: Json) -> tuple[str, str, str]:
+    detail: str = step["detail"]
+    return step["name"], step["state"], ATTEMPT if detail.startswith(ATTEMPT) else detail
+
+
+def _counted(before: Json, last: Json) -> Json:
+    times = before.get("times", 1) + last.get("times", 1)
+    until = last.get("last_at", last["at"])
+    return {**before, "detail": last["detail"], "times": times, "last_at": until}
+
+
+def _least(steps: Sequence[Json]) -> slice:
+    """Return what tells least: what was not received makes its posting harmless, so both go."""
+    states = [step["state"] for step in steps]
+    for place in [*range(FIRST_KEPT, len(steps) - 1), *range(FIRST_KEPT)]:
+        if states[place] not in (POSTED, NOT_RECEIVED):
+            return slice(place, place + 1)
+    pairs = (place for place, pair in enumerate(pairwise(states)) if pair == (POSTED, NOT_RECEIVED))
+    place = next(pairs, None)
+    return slice(1, 2) if place is None else slice(place, place + 2)
+
+
+def is_untouched(operation: Operation) -> bool:
+    """Tell whether an update was tried, and the cloud has certainly carried nothing of it out."""
+    if operation.kind != Kind.UPDATE or operation.status != "running":
+        return False
+    states = {step["state"] for step in operation.steps if step["name"] == operation.kind}
+    tried = NOT_RECEIVED in states and "unknown" not in states
+    return tried and first_posted(operation) is None
 
 
 def first_posted(operation: Operation) -> datetime | None:
-    """Return when a start may first have reached the cloud; None when it certainly did not."""
+    """Return when it may first have reached the cloud; None when it certainly did not."""
     posted = _posted(operation)
     return posted[0] if posted else None
 
 
 def last_posted(operation: Operation) -> datetime | None:
-    """Return when a start may last have reached the cloud; None when it certainly did not."""
+    """Return when it may last have reached the cloud; None when it certainly did not."""
     posted = _posted(operation)
     return posted[-1] if posted else None
 

@@ -32,8 +32,8 @@ def change(site: Site, **body: Any) -> dict[str, Any]:
 
 
 def hardware(kind: str) -> dict[str, str]:
-    parts = ("vendor", "region", "instance_type", "instance_size")
-    return dict(zip(parts, ("aws", "us-east-1", kind, "x1"), strict=True))
+    parts = ("vendor", "region", "instance_type", "instance_size", "accelerator")
+    return dict(zip(parts, ("aws", "us-east-1", kind, "x1", "gpu"), strict=True))
 
 
 def test_new_hardware_costs_both_fleets_for_the_usual_time(lab: Site) -> None:

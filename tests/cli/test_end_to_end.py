@@ -31,7 +31,8 @@ class TestPower:
         paused = live.ok("endpoints", "pause", "search-api", "--wait", "--reason", "load test")
         assert "succeeded" in paused.out
         assert live.stage.state("search-api") == "paused"
-        live.ok("endpoints", "resume", EP, "--wait")
+        resumed = live.ok("endpoints", "resume", EP, "--wait")
+        assert "usually 10 min" in resumed.err
         assert live.stage.state("search-api") == "running"
         assert live.stage.changes() == ["search-api pause", "search-api resume"]
 

@@ -13,8 +13,10 @@ import pytest
 from orchestrator.cli.errors import ExitCode
 from orchestrator.engine.exclusive import acquire
 from orchestrator.services.exporting import SHEETS, columns_text
+from orchestrator.services.restores import mark_store
 from orchestrator.store import freeze, restorations
 from orchestrator.store.database import Database
+from orchestrator.store.tables import Account, Operation
 from tests.cli.conftest import Cli
 from tests.support.rows import NOON, account, endpoint, interval, operation
 
@@ -67,8 +69,36 @@ def test_a_backup_is_taken_checked_and_put_back(cli: Cli, store: Database, tmp_p
     shown = cli("db", "restored")
     assert "not looked at since: lab" in shown.err
     assert "pause was pending" in shown.out
+    assert "nothing was" not in shown.err
     listed = cli("db", "restored", "-o", "json").json["items"]
     assert [(one["source"], one["thawed_at"]) for one in listed] == [("restore", None)]
+
+
+def test_nothing_is_told_of_what_was_not_looked_at(cli: Cli, store: Database) -> None:
+    with store.write() as session:
+        session.delete(session.get_one(Operation, "op_1"))
+        replaced = NOON + timedelta(hours=1)
+        mark_store(session, "mark", replaced - timedelta(minutes=5), replaced)
+        session.add(account("dev"))
+    shown = cli("db", "restored")
+    assert "nothing was looked at yet" in shown.err
+    assert "not looked at since: dev, lab" in shown.err
+    looked(store, "acc_lab")
+    shown = cli("db", "restored")
+    assert "nothing was seen to have changed in lab" in shown.err
+    assert "not looked at since: dev" in shown.err
+    looked(store, "acc_dev")
+    shown = cli("db", "restored")
+    assert "nothing was seen to have changed\n" in shown.err
+    (found,) = cli("db", "restored", "-o", "json").json["items"]
+    assert (found["unseen"], found["seen"]) == ([], ["dev", "lab"])
+
+
+def looked(store: Database, account_id: str) -> None:
+    with store.write() as session:
+        row = session.get_one(Account, account_id)
+        row.confirmed_at = NOON + timedelta(hours=2)
+        session.add(row)
 
 
 def test_a_store_at_work_is_not_replaced(cli: Cli, store: Database, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from orchestrator.store import events
 from tests.pages.visit import NOW, Dashboard
+from tests.support import rows
 
 
 def _record(dashboard: Dashboard, count: int, kind: str = "hold.started") -> None:
@@ -47,6 +48,21 @@ def test_an_endpoint_shows_what_happened_and_why(fleet: Dashboard) -> None:
     assert [text.split()[0] for text in rules] == ["1", "2", "3", "Standing"] or len(rules) == 4
     assert "Standing wish decides" in fleet.text("#why")
     assert "acts now" in fleet.text("#holds li:has-text('Idle half an hour')")
+
+
+def test_who_waits_is_told_what_is_usual(fleet: Dashboard) -> None:
+    row = fleet.endpoint("reranker-v2")
+    of_it = {"endpoint_id": row.id, "account_id": row.account_id, "kind": "resume"}
+    times = {"started_at": rows.NOON, "accepted_at": rows.NOON}
+    said = {"name": "cloud", "at": rows.NOON.isoformat(), "state": "initializing", "detail": ""}
+    ended = {"status": "succeeded", "finished_at": rows.NOON + timedelta(minutes=7)}
+    created = {"created_at": NOW - timedelta(days=1)}
+    with fleet.database.write() as session:
+        for number in range(1, 7):
+            session.add(rows.operation(number, **of_it, **times, **ended, **created, steps=[said]))
+        session.add(rows.operation(7, **of_it, **times, **created, status="confirming"))
+    fleet.go("/endpoints/acme/reranker-v2")
+    assert "usually 7 min" in fleet.text("#head")
 
 
 def test_the_timeline_is_in_proportion(fleet: Dashboard) -> None:

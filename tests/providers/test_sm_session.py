@@ -142,7 +142,6 @@ class TestChanges:
         wire.session().change("sagemaker", "DeleteEndpoint", EndpointName="demo")
         assert wire.asked == {"sagemaker:DeleteEndpoint": 1}
 
-
     def test_what_waits_for_its_pace_is_asked_for_after_that(self) -> None:
         """Somebody wants something else while the call waits: it is not sent."""
         throttled = refusal("ThrottlingException", "Rate exceeded", retry_after="3")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.sandbox.aws.errors import AwsError
 from orchestrator.sandbox.messages import ApiError
@@ -88,6 +88,18 @@ class Hands:
             arn = call("DescribeEndpoint", EndpointName=name)["EndpointArn"]
             call("AddTags", ResourceArn=arn, Tags=[{"Key": "touched", "Value": str(number)}])
         return False
+
+    def break_start(self, cloud: Cloud, number: int) -> None:
+        """Let the next new version of the first fail, where it goes on with the one it has."""
+        world = self.universe.world
+        if cloud is HUGGINGFACE:
+            world.break_starts(NAMESPACE, cloud.managed[0], "fail")
+        elif world.aws.switches.failed_update != "Failed":
+            how: Literal["fail", "capacity"] = "capacity" if number % 2 else "fail"
+            world.aws.break_starts(AWS_ACCOUNT, REGION, cloud.managed[0], how)
+        else:
+            return
+        TALLY.add("by hand", "new version broken")
 
     def undo(self, cloud: Cloud, row: Row, book: Bystander) -> bool:
         """Undo in the console what a schedule has done last; False where it has done nothing."""

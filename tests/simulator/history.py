@@ -77,6 +77,7 @@ class History:
         self.store.check(heard=self.calls.delivered > self.heard)
         self.heard = self.calls.delivered
         self.rules.check()
+        self.calls.updates.check(self.universe.true.now(), self.universe.wall.ahead)
         if self.steps % BILL_EVERY == 0:
             check_bill(self.universe, self.clouds)
 

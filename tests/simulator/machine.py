@@ -146,9 +146,16 @@ class Histories(RuleBasedStateMachine):
     def scale(self, place: int, which: int, low: int, high: int) -> None:
         self.told.on_endpoint(place, which, "scale", low, high)
 
-    @rule(place=numbers, which=numbers, number=numbers)
-    def move(self, place: int, which: int, number: int) -> None:
-        self.told.move(place, which, number)
+    @rule(
+        place=numbers, which=numbers, number=numbers, breaks=st.sampled_from((False, False, True))
+    )
+    def move(self, place: int, which: int, number: int, breaks: bool) -> None:
+        if not breaks:
+            self.told.move(place, which, number)
+            return
+        cloud = self.told.cloud(place)
+        self.told.hands.break_start(cloud, number)
+        self.told.on_managed(place, 0, "move", cloud, number)
 
     @rule(place=numbers, number=numbers)
     def create(self, place: int, number: int) -> None:

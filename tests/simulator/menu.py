@@ -38,6 +38,7 @@ AWS_SWITCHES: Mapping[str, tuple[object, ...]] = {
     "deleting_billed": (False, True),
     "updating_bills_both": (True, False),
     "failed_update": ("InService", "Failed", "UpdateRollbackFailed"),
+    "rollback_reason": ("kept", "dropped"),
     "config_lag_s": (0.0, 20.0),
 }
 KINDS: tuple[str, ...] = get_args(faults.Kind)

@@ -180,11 +180,13 @@ class Universe:
         self.nudged()
 
     def calm(self) -> None:
-        """Let nobody die or take over any more, and what is late land."""
+        """Let nobody die or take over any more, what is late land, and what starts come up."""
         if self._under_way:
             last = max(at for at, _ in self._under_way)
             self.true.set(max(self.true.now(), last))
         self.advance()
+        for broken in (self.world.conditions, self.world.aws.core.conditions):
+            broken.broken_starts.clear()
         self.reaper.disarm()
         self.wire.disarm()
         self.book.disarm()

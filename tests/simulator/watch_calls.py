@@ -18,6 +18,7 @@ from tests.simulator.places import REGION
 from tests.simulator.tally import TALLY
 from tests.simulator.watch_deletions import Deletions
 from tests.simulator.watch_ends import Ends
+from tests.simulator.watch_updates import UpdateWatch
 
 # The operations that each change of an endpoint may belong to, by the cloud's word for it.
 BELONGS = {
@@ -78,6 +79,7 @@ class CallWatch:
     def __post_init__(self) -> None:
         self.ends = Ends(self.book)
         self.deletions = Deletions(self.book, self.ends)
+        self.updates = UpdateWatch(self.book, self.world, self.world.now)
 
     def leave(self, request: httpx2.Request) -> None:
         """Remember what is at work; while a change flies it may be ended, or everything frozen."""

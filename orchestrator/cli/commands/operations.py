@@ -69,7 +69,7 @@ def show(
 def cancel(
     ctx: typer.Context, operation: OperationArg, dry_run: options.DryRunOption = False
 ) -> None:
-    """Cancel an operation that the cloud has not been asked for yet.
+    """Cancel an operation that the cloud has not been asked for yet, or has carried out nothing of.
 
     A create that may have been sent is cancelled too: what comes of it is deleted.
     """
@@ -95,12 +95,17 @@ def _outcome(run: Session, found: dict[str, Any]) -> str:
     return f"stuck: {told}" if told else found.get("outcome") or found.get("reason") or ""
 
 
+def _step(run: Session, step: dict[str, Any]) -> str:
+    at = run.out.at
+    told = f"{at(step.get('at'))}  {step.get('name')}: {step.get('state')} {step.get('detail')}"
+    if step.get("times", 1) == 1:
+        return told.rstrip()
+    return f"{told.rstrip()} ({step['times']} times, last {at(step.get('last_at'))})"
+
+
 def _pairs(run: Session, found: dict[str, Any]) -> list[tuple[str, str]]:
     at = run.out.at
-    steps = [
-        ("step", f"{at(s.get('at'))}  {s.get('name')}: {s.get('state')} {s.get('detail') or ''}")
-        for s in found.get("steps") or []
-    ]
+    steps = [("step", _step(run, step)) for step in found.get("steps") or []]
     return [
         ("id", found["id"]),
         ("kind", found["kind"]),
@@ -119,5 +124,6 @@ def _pairs(run: Session, found: dict[str, Any]) -> list[tuple[str, str]]:
         ("superseded by", found.get("superseded_by") or ""),
         ("cloud says", waiting.cloud_says(found).removeprefix("; the cloud says ")),
         ("stuck", waiting.stuck(found, run.clock.now())),
+        ("takes", waiting.usually(found)),
         *steps,
     ]

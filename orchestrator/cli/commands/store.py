@@ -149,4 +149,9 @@ def _tell(run: Session, found: Report) -> None:
         Column("since", lambda r: run.out.at(r["at"])),
         Column("by", lambda r: r.get("by") or formats.NOTHING),
     )
-    run.out.items({"items": rows}, columns, key="name", empty="nothing was seen to have changed")
+    empty = "nothing was seen to have changed"
+    if payload["unseen"]:
+        empty = "nothing was looked at yet: start the service, then ask again"
+        if payload["seen"]:
+            empty = f"nothing was seen to have changed in {', '.join(payload['seen'])}"
+    run.out.items({"items": rows}, columns, key="name", empty=empty)

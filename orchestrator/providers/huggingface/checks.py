@@ -26,6 +26,12 @@ def check_spec(spec: EndpointSpec | EndpointChange) -> tuple[str, ...]:
             "Hugging Face endpoints have no further options.",
             remedy="Leave options out.",
         )
+    if spec.hardware is not None and not spec.hardware.accelerator:
+        raise SpecError(
+            "hardware.accelerator",
+            f"{spec.hardware.key} needs its accelerator, which the price list does not tell.",
+            remedy="Give cpu, gpu or neuron, as GET /v1/hardware lists it.",
+        )
     if spec.scaling is not None:
         _check_scaling(spec.scaling)
     if spec.image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from orchestrator.clock import Clock
@@ -151,8 +152,8 @@ class SageMakerProvider:
 
     def update_endpoint(self, name: str, change: EndpointChange) -> Snapshot:
         """Apply what is set by the cheapest call; a new configuration where there is no other."""
-        updating.update(self._desk, name, change)
-        return self._after(name)
+        goal = updating.update(self._desk, name, change)
+        return replace(self._after(name), goal=goal)
 
     def shows(self, seen: Snapshot, change: EndpointChange) -> bool:
         """Return False: an update compares with what is in use, and calls only for a difference."""

@@ -35,6 +35,7 @@ from orchestrator.providers.sagemaker.kept import (
 )
 from orchestrator.providers.sagemaker.naming import tag_list
 from orchestrator.providers.sagemaker.pausing import delete_endpoint, unmark
+from orchestrator.providers.sagemaker.states import USELESS
 
 
 def resume(desk: Desk, name: str, kept: JsonObject) -> bool:
@@ -50,6 +51,9 @@ def resume(desk: Desk, name: str, kept: JsonObject) -> bool:
         return True
     if found.get("EndpointStatus") == "Deleting":
         raise BusyError(f"endpoint {name} is being deleted: its name is free after that")
+    useless = USELESS.get(str(found.get("EndpointStatus")))
+    if useless:
+        raise RefusedError(f"endpoint {name} is {found['EndpointStatus']}: {useless}")
     config = desk.config(str(found["EndpointConfigName"]))
     if config is not None and has_components(config):
         require_still(found)

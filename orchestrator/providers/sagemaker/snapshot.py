@@ -32,6 +32,8 @@ from orchestrator.providers.sagemaker.scale import managed_minimum, scaling_of
 from orchestrator.providers.sagemaker.specification import kept_spec
 from orchestrator.providers.sagemaker.states import (
     COMING_UP,
+    MOVING,
+    USELESS,
     Copies,
     components_status,
     copies_of,
@@ -89,7 +91,7 @@ class Mapper:
             hardware=hardware,
             billed=billed,
             scaling=scaling_of(facts, fleet),
-            ready_replicas=told.current if told else fleet.counts.current,
+            ready_replicas=_ready(state, fleet, told),
             target_replicas=told.desired if told else fleet.counts.desired,
             message=_message(facts, reason, status, copies, billed),
             url=f"{self.runtime_url}/endpoints/{name}/invocations",
@@ -104,13 +106,15 @@ class Mapper:
             observe_only=only,
             stop=_stop(facts, only),
             to_zero=_to_zero(facts, copies),
-            restless=facts.hosts_components or state in COMING_UP,
+            restless=facts.hosts_components or facts.half_told or state in COMING_UP,
             row=row_digest(endpoint),
             extras=_extras(fleet.volume_gb, self.region) if not fleet.serverless else (),
             rollout=_rollout(state, fleet, hardware, self.region),
             unfinished=unfinished,
             ours=self._is_ours(facts, name),
             gaps=tuple(dict.fromkeys((*_missing(facts), *fleet.gaps, *facts.gaps))),
+            moving=_moving(facts),
+            broken=_broken(facts),
             spec=kept_spec(facts, fleet),
         )
 
@@ -140,6 +144,32 @@ def _copies(facts: Facts) -> Copies | None:
         return None
     certain = not any(gap.startswith("components") for gap in facts.gaps)
     return copies_of(facts.components, facts.targets, facts.policies, certain=certain)
+
+
+def _ready(state: str, fleet: Fleet, told: Copies | None) -> int | None:
+    if state in USELESS:
+        return 0
+    return told.current if told else fleet.counts.current
+
+
+def _moving(facts: Facts) -> str:
+    """Return which components AWS still changes; the status of their endpoint does not tell."""
+    found = (
+        f"inference component {item.get('InferenceComponentName')} is {state}"
+        for item in facts.components
+        if (state := str(item.get("InferenceComponentStatus"))) in MOVING
+    )
+    return "; ".join(found)
+
+
+def _broken(facts: Facts) -> str:
+    found = (
+        f"inference component {item.get('InferenceComponentName')} has failed: "
+        f"{item.get('FailureReason') or 'AWS gives no reason'}"
+        for item in facts.components
+        if item.get("InferenceComponentStatus") == "Failed"
+    )
+    return redact("; ".join(found))[:_LONGEST_MESSAGE]
 
 
 def _billed(state: str, fleet: Fleet, terms: BillingTerms) -> BilledReplicas:
@@ -179,13 +209,13 @@ def _to_zero(facts: Facts, copies: Copies | None) -> bool:
 def _message(
     facts: Facts, reason: str, status: Status, copies: Copies | None, billed: BilledReplicas
 ) -> str:
-    texts = [reason]
+    texts = [reason, USELESS.get(str(facts.endpoint.get("EndpointStatus")), "")]
     for variant in facts.endpoint.get("ProductionVariants") or ():
         texts += [
             str(item.get("StatusMessage") or "") for item in variant.get("VariantStatus") or ()
         ]
     if copies is not None:
-        texts.append(copies.reason)
+        texts += [str(item.get("FailureReason") or "") for item in facts.components]
         if status in (Status.PAUSED, Status.SCALED_TO_ZERO) and billed.expected:
             texts.append(f"no copies, but {billed.expected} instances stay by its configuration")
     return redact("; ".join(dict.fromkeys(filter(None, texts))))[:_LONGEST_MESSAGE]

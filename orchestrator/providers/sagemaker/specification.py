@@ -66,10 +66,18 @@ def _of_component(facts: Facts) -> dict[str, Any]:
     names = [item.get("InferenceComponentName") for item in facts.components]
     if len(names) != 1:
         return {"components": names}
-    specification = facts.components[0].get("Specification") or {}
+    return {"components": names, **specified(facts.components[0].get("Specification") or {})}
+
+
+def specified(specification: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is kept of the specification of an only component."""
     needs = specification.get("ComputeResourceRequirements") or {}
     startup = specification.get("StartupParameters") or {}
-    return {"components": names, **_picked(needs, _RESOURCES), **_picked(startup, _STARTUP)}
+    return {
+        **_picked(specification, {"model": "ModelName"}),
+        **_picked(needs, _RESOURCES),
+        **_picked(startup, _STARTUP),
+    }
 
 
 def _picked(raw: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -25,6 +25,13 @@ STATUSES: Mapping[str, Status] = {
 CHANGING = frozenset({"Updating", "RollingBack", "SystemUpdating"})
 # Here too, but whatever is up by then is billed at most as much as what is asked for.
 COMING_UP = frozenset({"Creating"})
+# What is up and billed in these takes no requests; what a person can do.
+USELESS: Mapping[str, str] = {
+    "OutOfService": "it is billed and takes no requests: look for the reason at AWS, then update "
+    "it to a configuration that works, or delete it"
+}
+# Components that AWS changes just now, and on which it accepts no other change.
+MOVING = frozenset({"Creating", "Updating", "Deleting"})
 _NO_CAPACITY = re.compile(
     r"(?i)insufficient .{0,40}capacity|unable to provision requested ml compute capacity"
     r"|(not enough|insufficient) .{0,40}(resource|capacity|instance)|resourcelimitexceeded"

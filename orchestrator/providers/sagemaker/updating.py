@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.domain.endpoints import EndpointChange, Scaling
+from orchestrator.domain.endpoints import EndpointChange, Goal, Scaling
 from orchestrator.providers.base import ConflictError, RefusedError, SpecError
 from orchestrator.providers.permit import ask_again
 from orchestrator.providers.sagemaker import scaling
@@ -27,6 +27,7 @@ from orchestrator.providers.sagemaker.naming import (
     tag_list,
 )
 from orchestrator.providers.sagemaker.remodelling import Present, changed_config, new_model
+from orchestrator.providers.sagemaker.specification import specified
 
 _OF_THE_MODEL = ("image", "repository", "revision", "environment", "secrets", "task")
 _OPTIONS_OF_THE_MODEL = frozenset(
@@ -36,24 +37,24 @@ _NEEDS = frozenset({"min_memory_mb", "accelerators", "copies"})
 _OPTIONS_OF_THE_COMPONENT = _NEEDS | {"health_check_timeout_s", "download_timeout_s"}
 
 
-def update(desk: Desk, name: str, change: EndpointChange) -> None:
-    """Apply what is set in a change, and nothing else.
+def update(desk: Desk, name: str, change: EndpointChange) -> Goal | None:
+    """Apply what is set in a change, and nothing else; return what AWS is to show of it then.
 
     Raises NotFoundError, or BusyError while the endpoint is in a transition.
     """
     found = desk.existing(name)
     if change == EndpointChange():
-        return
+        return None
     if change.tags is not None:
         _update_tags(desk, found, change.tags)
         change = replace(change, tags=None)
     if change == EndpointChange():
-        return
+        return None
     require_still(found)
     config = _config_of(desk, found)
     present = Present(name, found, config, desk.components(name) if has_components(config) else [])
     try:
-        _apply(desk, present, change)
+        return _apply(desk, present, change)
     except SpecError as error:
         raise RefusedError(f"{error.field}: {error}; {error.remedy}") from None
 
@@ -69,7 +70,7 @@ def _config_of(desk: Desk, found: Answer) -> Answer:
     return config
 
 
-def _apply(desk: Desk, present: Present, change: EndpointChange) -> None:
+def _apply(desk: Desk, present: Present, change: EndpointChange) -> Goal:
     options = Choices.read(change.options or {})
     named = {name for name, value in (change.options or {}).items() if value is not None}
     _refuse_unfit(present, named)
@@ -84,13 +85,27 @@ def _apply(desk: Desk, present: Present, change: EndpointChange) -> None:
     ask_again()
     if config is not None:
         _update_endpoint(desk, present, config, change)
-    if not present.is_classic and (model is not None or named & _OPTIONS_OF_THE_COMPONENT):
-        _update_component(desk, present, model, options)
+    of_the_component = remodel or named & (_OPTIONS_OF_THE_MODEL | _OPTIONS_OF_THE_COMPONENT)
+    goal = _goal(present, config, change)
+    if not present.is_classic and of_the_component:
+        goal = _update_component(desk, present, model, options, goal)
     if change.scaling is not None:
         if present.is_classic:
             _scale_classic(desk, present, change.scaling, counted=config is not None)
         else:
             scale_component(desk, present.component, change.scaling)
+    return goal
+
+
+def _goal(present: Present, config: str | None, change: EndpointChange) -> Goal:
+    """Return what AWS shows of an update of the endpoint itself, also of one sent before."""
+    bounds, replicas = change.scaling, None
+    if present.is_classic and bounds is not None and bounds.max_replicas <= bounds.min_replicas:
+        replicas = bounds.min_replicas
+    if config is None and change == EndpointChange(scaling=bounds):
+        return Goal(replicas=replicas)
+    used = config or str(present.endpoint["EndpointConfigName"])
+    return Goal({"config": used}, replicas)
 
 
 def _refuse_unfit(present: Present, named: set[str]) -> None:
@@ -155,7 +170,9 @@ def _refuse_autoscaled(desk: Desk, present: Present, instance_type: str) -> None
     )
 
 
-def _update_component(desk: Desk, present: Present, model: str | None, options: Choices) -> None:
+def _update_component(
+    desk: Desk, present: Present, model: str | None, options: Choices, goal: Goal
+) -> Goal:
     """Give the one component another model, other needs or other times, where they differ."""
     name = present.component
     (component,) = present.components
@@ -182,6 +199,7 @@ def _update_component(desk: Desk, present: Present, model: str | None, options: 
         )
     elif options.copies is not None:
         set_copies(desk, {name: options.copies})
+    return replace(goal, spec={**goal.spec, **specified(new)}, parts=True)
 
 
 def _resource(present: Present) -> str:

@@ -13,7 +13,10 @@ from orchestrator.sandbox.record import decode, encode
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """A stretch of time in which nothing about a component changed; it starts at `at`."""
+    """A stretch of time in which nothing about a component changed; it starts at `at`.
+
+    `revision` tells which of its specifications it has.
+    """
 
     at: int
     status: str
@@ -21,14 +24,16 @@ class Placement:
     current: int
     modified_at: int
     failure: str = ""
+    revision: int = 0
 
 
 @dataclass(slots=True)
 class Component:
     """An inference component; `document` holds the parameters of its creation, as updated.
 
-    `endpoint_number` tells endpoints of the same name apart. `failed_at` is the last request that
-    found no copy and that an alarm has to look at.
+    `specifications` are those that it ever had, where it had another one than that of its
+    creation. `endpoint_number` tells endpoints of the same name apart. `failed_at` is the last
+    request that found no copy and that an alarm has to look at.
     """
 
     number: int
@@ -42,6 +47,7 @@ class Component:
     created_at: int
     placements: list[Placement]
     document: dict[str, Any]
+    specifications: list[dict[str, Any]] = field(default_factory=list)
     tags: dict[str, str] = field(default_factory=dict)
     demand: Demand = field(default_factory=Demand)
     startup_s: float | None = None
@@ -69,6 +75,28 @@ class Component:
     def desired(self) -> int:
         """Copies wanted."""
         return self.placements[-1].desired
+
+    def specify(self, at: int, specification: dict[str, Any]) -> None:
+        """Take another specification; the one before it is remembered."""
+        self.specifications = self.specifications or [self.document["Specification"]]
+        self.specifications = [*self.specifications, specification]
+        self.document = {**self.document, "Specification": specification}
+        self.change(at, revision=len(self.specifications) - 1)
+
+    def fall_back(self, at: int) -> None:
+        """Take the specification again that it served with last: its copies still have it."""
+        served = (one.revision for one in reversed(self.placements) if one.status == "InService")
+        revision = next(served, self.placement.revision)
+        if revision != self.placement.revision:
+            specification = self.specifications[revision]
+            self.document = {**self.document, "Specification": specification}
+            self.change(at, revision=revision)
+
+    def specified_in(self, placement: Placement) -> dict[str, Any]:
+        """The specification in a stretch of time."""
+        if not self.specifications:
+            return dict(self.document["Specification"])
+        return dict(self.specifications[placement.revision])
 
     @property
     def resource_id(self) -> str:
@@ -119,6 +147,7 @@ class Component:
             **{key: getattr(self, key) for key in _PLAIN},
             "placements": [asdict(one) for one in self.placements],
             "document": encode(self.document),
+            "specifications": encode(self.specifications),
             "demand": self.demand.snapshot(),
             "timers": dict(sorted(self.timers.items())),
         }
@@ -130,6 +159,7 @@ class Component:
             **{key: state[key] for key in _PLAIN},
             placements=[Placement(**row) for row in state["placements"]],
             document=decode(state["document"]),
+            specifications=decode(state.get("specifications", [])),
             demand=Demand.restore(state["demand"]),
             timers=state["timers"],
         )

@@ -141,6 +141,7 @@ class ComponentLife:
     def on_no_room(self, component: Component) -> None:
         """The instances of the endpoint are too small or too few."""
         status = "Failed" if component.status == "Creating" else "InService"
+        component.fall_back(self.core.now)
         self._enter(component, status, failure=NO_ROOM, desired=component.current)
 
     def _wait(

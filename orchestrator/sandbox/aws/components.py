@@ -103,7 +103,7 @@ def describe_component(call: AwsCall) -> Result:
 def _shown(component: Component, placement: Placement) -> Result:
     row: Result = {
         **_summary(component, placement),
-        "Specification": _specification(component),
+        "Specification": _specification(component, placement),
         "RuntimeConfig": {
             "DesiredCopyCount": placement.desired,
             "CurrentCopyCount": placement.current,
@@ -112,8 +112,8 @@ def _shown(component: Component, placement: Placement) -> Result:
     return {**row, "FailureReason": placement.failure} if placement.failure else row
 
 
-def _specification(component: Component) -> Result:
-    shown = dict(component.document["Specification"])
+def _specification(component: Component, placement: Placement) -> Result:
+    shown = component.specified_in(placement)
     if container := shown.get("Container"):
         image = container.get("Image")
         kept = {key: value for key, value in container.items() if key != "Image"}
@@ -161,7 +161,7 @@ def update_component(call: AwsCall) -> Result:
     copies = call.params.get("RuntimeConfig", {}).get("CopyCount", component.desired)
     if "Specification" in call.params:
         _check_specification(call)
-        component.document = {**component.document, "Specification": call.params["Specification"]}
+        component.specify(call.now, call.params["Specification"])
         component.change(call.now, desired=copies)
         call.cloud.components.reload(component)
     else:

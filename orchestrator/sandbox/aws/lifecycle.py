@@ -150,12 +150,18 @@ class EndpointLife:
     def on_rolled_back(self, endpoint: AwsEndpoint) -> None:
         """RollingBack -> what is left of an update that failed."""
         status = self.core.switches.failed_update
-        self._enter(endpoint, status, incoming=(), incoming_config="")
+        values = {"incoming": (), "incoming_config": "", "failure": self._told_after(endpoint)}
+        self._enter(endpoint, status, **values)
 
     def on_settled(self, endpoint: AwsEndpoint) -> None:
         """Back to InService."""
         fleet = tuple(in_service(one) for one in endpoint.variants)
-        self._enter(endpoint, "InService", variants=fleet)
+        self._enter(endpoint, "InService", variants=fleet, failure=self._told_after(endpoint))
+
+    def _told_after(self, endpoint: AwsEndpoint) -> str:
+        """What FailureReason tells of a change that was rolled back."""
+        kept = self.core.switches.rollback_reason == "kept"
+        return endpoint.stretch.failure if kept else ""
 
     def on_release(self, endpoint: AwsEndpoint) -> None:
         """Let go of instances that no inference component needs, down to the floor."""

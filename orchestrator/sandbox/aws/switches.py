@@ -25,6 +25,8 @@ class AwsSwitches:
 
     failed_update: Literal["InService", "Failed", "UpdateRollbackFailed"] = "InService"
     """Where an update ends whose new fleet does not come up."""
+    rollback_reason: Literal["kept", "dropped"] = "kept"
+    """Whether FailureReason still tells, once it is InService again, why it went back."""
     config_lag_s: float = 0.0
     """Seconds for which CreateEndpoint does not see a new endpoint configuration."""
     min_zero_refused: tuple[str, ...] = ("eu-west-3",)
