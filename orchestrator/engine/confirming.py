@@ -63,7 +63,7 @@ class Confirmer:
         reason = endpoint.message or operation.cloud_message or "the cloud gives no reason"
         told = f"the cloud says {endpoint.cloud_state}: {reason}"
         if reached is Progress.ELSEWHERE:
-            told = f"the cloud did not carry it out, and has what it had before: {reason}"
+            told = f"at rest the endpoint is not what was asked for: {reason}"
         self._records.end(operation.id, "failed", told)
 
     def _goes_on(self, operation: Operation, endpoint: Endpoint, now: datetime) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from orchestrator.domain.endpoints import Goal, Stop
+from orchestrator.domain.endpoints import Goal, Snapshot, Stop
 from orchestrator.domain.plan import Kind
 from orchestrator.domain.status import AWAKE, IN_TRANSITION, Status
 from orchestrator.engine.retries import LANDING
@@ -101,6 +101,24 @@ def _needs_a_call(operation: Operation, endpoint: Endpoint) -> bool:
     return short and endpoint.stop == Stop.RECREATE
 
 
+def keep_goal(operation: Operation, answer: Snapshot) -> None:
+    """Keep with an update what its answer tells: its goal, and when the cloud took it."""
+    if operation.kind != Kind.UPDATE:
+        return
+    told: dict[str, object] = {}
+    if answer.goal is not None:
+        told["goal"] = answer.goal.to_json()
+    if answer.updated_at is not None:
+        told["taken_at"] = answer.updated_at.isoformat()
+    operation.request = {**operation.request, **told}
+
+
+def _is_from_before(operation: Operation, endpoint: Endpoint) -> bool:
+    """Tell whether what is stored was read of a time before the cloud took an update."""
+    taken, told = operation.request.get("taken_at"), endpoint.cloud_updated_at
+    return taken is not None and told is not None and told < datetime.fromisoformat(taken)
+
+
 def goal_of(operation: Operation) -> Goal | None:
     """Return what the endpoint will show once an update is done, None where that is not told."""
     kept = operation.request.get("goal")
@@ -111,6 +129,8 @@ def _updated(operation: Operation, endpoint: Endpoint) -> Progress:
     status, goal = Status(endpoint.status), goal_of(operation)
     if operation.accepted_at is None:
         return Progress.NOT_BEGUN
+    if _is_from_before(operation, endpoint):
+        return Progress.UNDER_WAY
     # Where it cannot go on without another call, no capacity is the end of an update too.
     no_room = status is Status.WAITING_FOR_CAPACITY and goal is not None
     if no_room or status in (Status.UPDATE_FAILED, Status.FAILED):

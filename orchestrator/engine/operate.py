@@ -17,7 +17,7 @@ from orchestrator.engine import adoption
 from orchestrator.engine.apply import asleep_by, keep_asked_scaling
 from orchestrator.engine.calls import Calls
 from orchestrator.engine.confirming import SOON, Confirmer
-from orchestrator.engine.goals import Progress, progress
+from orchestrator.engine.goals import Progress, keep_goal, progress
 from orchestrator.engine.keeping import Keeper
 from orchestrator.engine.observe import Belief, Pass
 from orchestrator.engine.records import Records
@@ -342,9 +342,7 @@ class Operator:
             with self._records.change(operation_id) as (session, operation):
                 cause = operation.rule or operation.actor
                 self._records.store_echo(session, endpoint_id, snapshot, asked_at, cause)
-                if snapshot.goal is not None:
-                    goal = snapshot.goal.to_json()
-                    operation.request = {**operation.request, "goal": goal}
+                keep_goal(operation, snapshot)
         self._accepted(operation_id, endpoint_id)
 
     def _accepted(self, operation_id: str, endpoint_id: str) -> None:

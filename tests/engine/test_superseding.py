@@ -135,6 +135,26 @@ def test_an_aws_update_whose_answer_is_lost_is_made_once(aws: AwsStage, fault: F
     assert statuses(aws) == [("update", "succeeded")]
 
 
+def test_reads_of_before_an_update_do_not_end_it(stage: Stage) -> None:
+    """They show it running, as it was ninety seconds ago; the new version is not up yet."""
+    managed(stage)
+    stage.run(minutes=2)
+
+    def lag(request: httpx2.Request) -> bool:
+        if request.method == "PUT":
+            stage.wire.after = lambda _: False
+            stage.world.faults.add(faults.stale_read(90), path="^/v2/", method="GET", count=4)
+        return False
+
+    stage.wire.after = lag
+    update(stage, EndpointChange(environment={"MODE": "fast"}))
+    stage.step()
+    stage.step()
+    assert statuses(stage) == [("update", "confirming")]
+    stage.run(minutes=20)
+    assert statuses(stage) == [("update", "succeeded")]
+
+
 def test_a_create_that_lands_after_it_was_cancelled_is_deleted(stage: Stage) -> None:
     late = Late(stage, is_create)
     operation = create(stage)

@@ -77,7 +77,7 @@ class History:
         self.store.check(heard=self.calls.delivered > self.heard)
         self.heard = self.calls.delivered
         self.rules.check()
-        self.calls.updates.check(self.universe.true.now(), self.universe.wall.ahead)
+        self.calls.updates.check(self.universe.true.now())
         if self.steps % BILL_EVERY == 0:
             check_bill(self.universe, self.clouds)
 
@@ -149,6 +149,7 @@ class History:
     def by_hand(self, place: int, which: int, verb: str, number: int) -> None:
         cloud = self.cloud(place)
         names = cloud.names
+        self.universe.let_pass(1)  # not in the same instant: no time of change would tell of it
         if self.hands.act(cloud, names[which % len(names)], verb, number):
             self._see()
 
@@ -157,7 +158,7 @@ class History:
         found = self._endpoint(place, which)
         if found is None or found[0] is SAGEMAKER:
             return
-        self.universe.let_pass(2)  # not in the same instant: no time of change would tell of it
+        self.universe.let_pass(2)
         if self.hands.undo(found[0], found[1], self.book):
             self.universe.step()
 
