@@ -37,7 +37,7 @@ class Calls:
         secrets = Secrets()
         if operation.kind == Kind.CREATE and (endpoint is None or endpoint.status not in DOWN):
             kept = {}  # it is up: what it still lacks is made as it was asked for
-        if operation.kind in (Kind.CREATE, Kind.UPDATE) and not kept:
+        if operation.kind == Kind.UPDATE or (operation.kind == Kind.CREATE and not kept):
             stored, secrets = self._material(operation)
         try:
             return self._make(operation, stored, secrets, kept)

@@ -12,7 +12,7 @@ from orchestrator.costs.rates import replica_rate
 from orchestrator.domain.endpoints import EndpointChange, EndpointSpec, Scaling
 from orchestrator.domain.money import amount_for
 from orchestrator.domain.plan import Kind
-from orchestrator.domain.status import Wish
+from orchestrator.domain.status import Status, Wish
 from orchestrator.providers.base import CredentialsError, SpecError
 from orchestrator.services import bindings, hardware, specs
 from orchestrator.services.clicks import deleting
@@ -143,6 +143,13 @@ def request_update(
         raise conflict(
             "paused_by_deletion",
             f"{endpoint.name} was deleted to pause it, so there is nothing to change.",
+            remedy=f"Resume it first: POST /v1/endpoints/{endpoint.id}/resume.",
+        )
+    if endpoint.kept and endpoint.status == Status.PAUSED:
+        raise conflict(
+            "paused",
+            f"{endpoint.name} is paused, and gets back what was kept of it: a change now might "
+            "start it, or be undone.",
             remedy=f"Resume it first: POST /v1/endpoints/{endpoint.id}/resume.",
         )
     offers = hardware.offers_of(session, account)

@@ -13,6 +13,7 @@ from orchestrator.engine.engine import Cadence
 from orchestrator.sandbox import faults
 from orchestrator.sandbox.aws.switches import AwsSwitches
 from orchestrator.services import creation
+from orchestrator.services.errors import ServiceError
 from orchestrator.store.database import Database
 from orchestrator.store.tables import Endpoint, Operation
 from tests.engine.plays import check_band
@@ -201,3 +202,33 @@ def test_what_takes_no_requests_is_no_start(sqlite_database: Database) -> None:
     update(stage, MODE)
     stage.run(minutes=30)
     assert (last(stage).status, stage.endpoint("chat").status) == ("succeeded", "running")
+
+
+def test_an_update_of_a_paused_component_waits_for_its_resume(sqlite_database: Database) -> None:
+    """A minimum of one would start it, and what was kept at its pause would undo the rest."""
+    stage = open_aws_stage(sqlite_database)
+    stage.add_component("chat")
+    stage.run(minutes=1)
+    stage.adopt("chat")
+    stage.click("pause", "chat")
+    stage.run(minutes=20)
+    assert stage.endpoint("chat").status == "paused"
+    with pytest.raises(ServiceError) as refused:
+        update(stage, EndpointChange(scaling=Scaling(1, 3)))
+    assert (refused.value.status, refused.value.code) == (409, "paused")
+    assert "Resume it first" in (refused.value.remedy or "")
+    assert [operation.kind for operation in stage.operations("chat")] == ["pause"]
+
+
+def test_an_update_is_carried_out_although_something_is_kept(sqlite_database: Database) -> None:
+    """A pause that never came has left what it had kept, for a while."""
+    stage = opened(sqlite_database)
+    stage.allow("chat")
+    refusal = faults.aws_error("ValidationException", "refused")
+    stage.world.faults.add(refusal, path="/DeleteEndpoint$")
+    stage.click("pause", "chat")
+    stage.step()
+    assert stage.kept("chat")
+    update(stage, EndpointChange(environment={"MODE": "new"}))
+    stage.step()
+    assert stage.changes("chat") == ["chat update"]

@@ -44,6 +44,8 @@ DECIDING = {
     "scale_to_zero": _ENDPOINT,
     "delete": ("CreateEndpoint", "UpdateEndpoint"),
 }
+# What a person may have asked for that a rule's operation serves as well.
+_WISHES = {"pause": ("paused",), "resume": ("running", "available")}
 # Rules that a protected endpoint is not moved by, and that shadow mode keeps from acting.
 RULES = ("schedule", "idle", "expired")
 # A reading may be so old, and may lie by as much as a stale read does.
@@ -178,7 +180,8 @@ class CallWatch:
         begins = (
             verb != "PUT" or operation["kind"] == "update"
         )  # else it puts back what a pause took
-        if rule in RULES and begins and endpoint["protected"]:
+        asked = endpoint["wish"] in _WISHES.get(operation["kind"], ())
+        if rule in RULES and begins and endpoint["protected"] and not asked:
             self._complain(call, "a rule moved a protected endpoint")
         if rule in RULES and begins and self._shadowed(rule_id):
             self._complain(call, "a rule in shadow mode acted")
