@@ -222,11 +222,11 @@ class TestDoubt:
         "fault",
         [
             faults.timeout_after(),
-            faults.drop_after(),
+            pytest.param(faults.drop_after(), marks=pytest.mark.soak),
             faults.error(503, after_commit=True),
             faults.timeout_before(),
-            faults.drop_before(),
-            faults.error(500),
+            pytest.param(faults.drop_before(), marks=pytest.mark.soak),
+            pytest.param(faults.error(500), marks=pytest.mark.soak),
         ],
     )
     @pytest.mark.parametrize("operation", CALLS)

@@ -50,11 +50,12 @@ def refuse(stage: AwsStage, operation: str, code: str, **when: Any) -> None:
 
 def throttled_through_the_night(stage: AwsStage) -> None:
     """The pause is superseded in the morning, with its document stored and nothing deleted."""
-    stage.run_until(MONDAY + timedelta(hours=6))
+    stage.clock.set(MONDAY + timedelta(hours=7, minutes=30))
+    stage.run(minutes=10)
     opening = MONDAY + timedelta(hours=8, minutes=30)
     refuse(stage, "DeleteEndpoint", "ThrottlingException", until=opening)
     stage.schedule()
-    stage.run_until(MONDAY + timedelta(hours=10))
+    stage.run_until(MONDAY + timedelta(hours=9))
     assert stage.endpoint("chat").status == "running"
     assert stage.changes() == []
 
@@ -62,7 +63,7 @@ def throttled_through_the_night(stage: AwsStage) -> None:
 def test_what_never_went_and_others_delete_is_not_made_again(stage: AwsStage) -> None:
     throttled_through_the_night(stage)
     stage.call("DeleteEndpoint", EndpointName="chat")
-    stage.run_until(stage.started + timedelta(days=1, hours=12))
+    stage.run_until(stage.started + timedelta(hours=20))
     assert stage.endpoint("chat").status == "deleted"
     assert stage.changes() == []
     assert stage.events("endpoint.deleted")

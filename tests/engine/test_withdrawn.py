@@ -364,7 +364,7 @@ class TestUnits:
     def test_a_component_that_may_go_to_zero_can_be_woken(self, stage: AwsStage) -> None:
         update(stage, EndpointChange(scaling=Scaling(0, 2, scale_to_zero_minutes=15)))
         stage.wire.after = Once(stage, "PutScalingPolicy", lambda: freeze(stage), body=b"-load")
-        stage.run(hours=3)
+        stage.run(minutes=10)
         policies = stage.call(
             "DescribeScalingPolicies", "application-autoscaling", ServiceNamespace="sagemaker"
         )["ScalingPolicies"]

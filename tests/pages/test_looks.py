@@ -25,7 +25,7 @@ PAGES = (
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("width", [320, 390, 700, 1024])
+@pytest.mark.parametrize("width", [320, pytest.param(390, marks=pytest.mark.soak), 700, 1024])
 def test_nothing_is_wider_than_a_narrow_window(fleet: Dashboard, width: int) -> None:
     fleet.page.set_viewport_size({"width": width, "height": 844})
     for path in PAGES:

@@ -19,9 +19,10 @@ from tests.simulator.tally import TALLY
 
 # A read may be so old, and still tell what is there.
 LAG = timedelta(seconds=90)
-_UPDATES = (
+_TOLD = "SELECT id, status, finished_at FROM operation WHERE kind = 'update'"
+_UPDATE = (
     "SELECT operation.*, account.provider, account.namespace, account.region FROM operation"
-    " JOIN account ON account.id = operation.account_id WHERE kind = 'update'"
+    " JOIN account ON account.id = operation.account_id WHERE operation.id = ?"
 )
 US = "robot"
 _CHANGING = ("pending", "initializing", "updating", "updateFailed", "failed")
@@ -39,12 +40,13 @@ class UpdateWatch:
 
     def check(self, now: datetime) -> None:
         """Fail where one has succeeded that its cloud never had."""
-        for row in self.book.rows(_UPDATES):
-            since = self.since.setdefault(row["id"], self.looked_at - LAG)
-            if since is None or row["finished_at"] is None:
+        for told in self.book.rows(_TOLD):
+            since = self.since.setdefault(told["id"], self.looked_at - LAG)
+            if since is None or told["finished_at"] is None:
                 continue
-            self.since[row["id"]] = None
-            if row["status"] == "succeeded":
+            self.since[told["id"]] = None
+            if told["status"] == "succeeded":
+                row = self.book.rows(_UPDATE, told["id"])[0]
                 assert self._was_there(row, since, now), ("it never was as was asked", row)
                 TALLY.add("updates kept", row["provider"])
         self.looked_at = now
