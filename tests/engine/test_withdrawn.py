@@ -201,16 +201,21 @@ def test_a_resume_makes_nothing_once_a_newer_wish_has_taken_its_place(
     assert outcomes(aws)[1:] == [("resume", "superseded"), (newer, "succeeded")]
 
 
-def test_what_a_resume_puts_back_is_left_once_a_pause_has_taken_its_place(aws: AwsStage) -> None:
-    aws.call(
+def autoscale(stage: AwsStage, low: int, high: int) -> None:
+    """Let somebody have AWS move its count of instances within bounds."""
+    stage.call(
         "RegisterScalableTarget",
         "application-autoscaling",
         ServiceNamespace="sagemaker",
         ResourceId="endpoint/chat/variant/AllTraffic",
         ScalableDimension="sagemaker:variant:DesiredInstanceCount",
-        MinCapacity=1,
-        MaxCapacity=3,
+        MinCapacity=low,
+        MaxCapacity=high,
     )
+
+
+def test_a_pause_amid_what_a_resume_puts_back_loses_none_of_it(aws: AwsStage) -> None:
+    autoscale(aws, 1, 3)
     aws.run(minutes=6)
     aws.allow("chat")
     aws.click("pause", "chat")
@@ -374,15 +379,7 @@ class TestUnits:
         }
 
     def test_a_count_is_set_although_the_update_was_overtaken(self, aws: AwsStage) -> None:
-        aws.call(
-            "RegisterScalableTarget",
-            "application-autoscaling",
-            ServiceNamespace="sagemaker",
-            ResourceId="endpoint/chat/variant/AllTraffic",
-            ScalableDimension="sagemaker:variant:DesiredInstanceCount",
-            MinCapacity=2,
-            MaxCapacity=3,
-        )
+        autoscale(aws, 2, 3)
         aws.run(minutes=20)
         aws.allow("chat")
         update(aws, EndpointChange(scaling=Scaling(1, 1)))
